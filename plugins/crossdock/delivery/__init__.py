@@ -1,0 +1,1 @@
+"""What leaves, in what form, to whom: deliveries that can be repeated and proved."""

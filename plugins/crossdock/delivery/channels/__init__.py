@@ -1,0 +1,1 @@
+"""How deliveries travel: one module per channel, found by its name."""

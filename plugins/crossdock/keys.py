@@ -1,0 +1,83 @@
+"""The exchange's secrets: one ledger key, one signing key, and a pseudonym key per consumer, in files only we can read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from crossdock.errors import Permanent
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What the exchange signs and hashes with. `repr` shows none of it."""
+
+    ledger: bytes = field(repr=False)  # of record and subject hashes in the ledger
+    protection: bytes = field(repr=False)  # root from which each consumer's pseudonym key is derived
+    signing: Ed25519PrivateKey = field(repr=False)
+
+    def of_consumer(self, consumer: str) -> bytes:
+        """Returns a consumer's pseudonym key: the same person gets other pseudonyms at another consumer."""
+        return hashlib.blake2b(consumer.encode(), key=self.protection, digest_size=KEY_BYTES).digest()
+
+    def public(self) -> Ed25519PublicKey:
+        """Returns the key with which anyone checks our signatures."""
+        return self.signing.public_key()
+
+    def sign(self, data: bytes) -> str:
+        """Returns the Ed25519 signature of the data as hex."""
+        return self.signing.sign(data).hex()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Reads the keys of a folder, making those that are missing (mode 0600, in a folder of mode 0700).
+
+        `public_key.pem` beside them is for everybody: consumers and auditors check signatures with it.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ledger = _secret(folder / "ledger_key", lambda: secrets.token_hex(KEY_BYTES).encode())
+        protection = _secret(folder / "protection_key", lambda: secrets.token_hex(KEY_BYTES).encode())
+        pem = _secret(
+            folder / "signing_key.pem",
+            lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        )
+        signing = load_pem_private_key(pem, password=None)
+        if not isinstance(signing, Ed25519PrivateKey):
+            raise Permanent("The signing key is not an Ed25519 key.", where=str(folder / "signing_key.pem"))
+        public = folder / "public_key.pem"
+        if not public.exists():
+            public.write_bytes(signing.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        return cls(
+            ledger=bytes.fromhex(ledger.decode()), protection=bytes.fromhex(protection.decode()), signing=signing
+        )
+
+
+def _secret(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Returns the file's content; creates it whole or not at all when missing, so that two processes agree on one."""
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(make())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # Another process was first: its key is the key.
+        finally:
+            fresh.unlink()
+    return path.read_bytes().strip()

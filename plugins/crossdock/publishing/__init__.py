@@ -1,0 +1,1 @@
+"""Open data: immutable versions, a pointer to the latest, and their metadata."""

@@ -1,0 +1,1 @@
+"""Where departments serve their data: one module per kind of source."""

@@ -1,0 +1,1 @@
+"""The store of bytes and the state database."""

@@ -1,0 +1,117 @@
+"""The state database's tables (SQLAlchemy Core); migrations in storage/migrations create them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# Instants are ISO 8601 UTC text (identity.instant): one spelling in SQLite, PostgreSQL, manifests and ledger hashes.
+_Instant = sa.String(32)
+_Id = sa.String(64)
+_Name = sa.String(255)
+
+extract = sa.Table(
+    "extract",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # str(RowsDigest) over the raw rows
+    sa.Column("drift", sa.JSON, nullable=False),  # {"missing": [...], "extra": [...]} column names
+    sa.Column("watermark", sa.Text),  # newest watermark value held, as text; null for full pulls
+    sa.Column("incremental", sa.Boolean, nullable=False),
+    sa.Column("pulled_at", _Instant, nullable=False),
+)
+
+verdict = sa.Table(
+    "verdict",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("extract", _Id, sa.ForeignKey("extract.id"), nullable=False, index=True),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("contract_version", sa.String(64), nullable=False),
+    sa.Column("contract_digest", _Id, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),  # accepted | partial | rejected
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("quarantined", sa.BigInteger, nullable=False),
+    sa.Column("accepted_digest", sa.String(64), nullable=False),
+    sa.Column("quarantined_digest", sa.String(64), nullable=False),
+    sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("quarantine_key", sa.Text),  # null when no row failed
+    sa.Column("result_key", sa.Text, nullable=False),  # GX ValidationResult JSON
+    sa.Column("validated_at", _Instant, nullable=False),
+)
+
+snapshot = sa.Table(
+    "snapshot",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),  # order of acceptance
+    sa.Column("id", _Id, nullable=False),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("verdict", _Id, sa.ForeignKey("verdict.id"), nullable=False, unique=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # str(RowsDigest) over the typed rows
+    sa.Column("accepted_at", _Instant, nullable=False),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("agreement", _Name, nullable=False, index=True),
+    sa.Column("agreement_version", sa.String(64), nullable=False),
+    sa.Column("agreement_digest", _Id, nullable=False),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("department", _Name, nullable=False),
+    sa.Column("consumer", _Name, nullable=False, index=True),
+    sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("mode", sa.String(16), nullable=False),
+    sa.Column("snapshot", _Id, nullable=False),
+    sa.Column("snapshot_seq", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # intended | delivered
+    sa.Column("intended_at", _Instant, nullable=False),
+    # Below: set in the one transaction that also appends the ledger entry.
+    sa.Column("delivered_at", _Instant),
+    sa.Column("counts", sa.JSON),  # {"inserted","updated","deleted","unchanged","filtered"}
+    sa.Column("digests", sa.JSON),  # {"accepted","delivered","unchanged","filtered"}: str(RowsDigest)
+    sa.Column("manifest_key", sa.Text),
+    sa.Column("manifest_sha256", sa.String(64)),
+    sa.Column("received_key", sa.Text),  # parquet of (key, row) hashes: what the consumer holds now
+    sa.Column("receipt", sa.JSON),
+)
+
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),  # content id of agreement digest, snapshot and reason: recorded once
+    sa.Column("agreement", _Name, nullable=False, index=True),
+    sa.Column("dataset", _Name, nullable=False),
+    sa.Column("consumer", _Name, nullable=False),
+    sa.Column("snapshot", _Id),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("refused_at", _Instant, nullable=False),
+)
+
+ledger_entry = sa.Table(
+    "ledger_entry",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without gaps
+    sa.Column("delivery", _Id, sa.ForeignKey("delivery.id"), nullable=False, unique=True),
+    sa.Column("day", sa.String(10), nullable=False, index=True),  # UTC date of delivery
+    sa.Column("body", sa.Text, nullable=False),  # the entry's canonical JSON, exactly the bytes that were hashed
+    sa.Column("previous_root", sa.String(64), nullable=False),
+    sa.Column("root", sa.String(64), nullable=False, unique=True),
+)

@@ -1,0 +1,1 @@
+"""Great Expectations judges, Arrow does the work: extract in, verdict, snapshot and quarantine out."""
