@@ -170,6 +170,12 @@ class Contract:
         keyed = [c for c in self.columns if c.key_position is not None]
         return tuple(c.name for c in sorted(keyed, key=lambda c: c.key_position or 0))
 
+    @property
+    def refers_to(self) -> frozenset[str]:
+        """Ids of the other datasets that rules and transforms look things up in."""
+        named = {str(r.args["dataset"]) for r in self.rules if r.kind == "reference" and r.args.get("dataset")}
+        return frozenset(named | {step.reference for step in self.transforms if step.reference}) - {self.id}
+
     def column(self, name: str) -> Column:
         """Returns the column of that name (KeyError when there is none: loading has cross-checked names)."""
         return next(c for c in self.columns if c.name == name)

@@ -59,7 +59,8 @@ snapshot = sa.Table(
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),  # order of acceptance
     sa.Column("id", _Id, nullable=False),
     sa.Column("dataset", _Name, nullable=False, index=True),
-    sa.Column("verdict", _Id, sa.ForeignKey("verdict.id"), nullable=False, unique=True),
+    # Not unique: a source that goes back to what it held before brings an old verdict into force again.
+    sa.Column("verdict", _Id, sa.ForeignKey("verdict.id"), nullable=False, index=True),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),

@@ -1,0 +1,294 @@
+"""What people see in the terminal: tables on stdout, progress and errors on stderr; and the JSON forms of the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from crossdock.errors import ContractInvalid, CrossdockError, Problem
+
+if TYPE_CHECKING:
+    from crossdock.contracts.lint import Report
+    from crossdock.contracts.model import Contract
+    from crossdock.ledger.counts import Counts
+    from crossdock.ledger.subjects import Received
+    from crossdock.pipeline import Audit
+    from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
+    from crossdock.sweep import Pass
+    from crossdock.validation.judge import Judgement
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+COLOURS = {
+    "accepted": "green",
+    "partial": "yellow",
+    "rejected": "red",
+    "delivered": "green",
+    "unchanged": "dim",
+    "refused": "yellow",
+    "waiting": "yellow",
+}
+
+
+def coloured(word: str) -> str:
+    """Returns an outcome or status with its colour."""
+    return f"[{COLOURS.get(word, 'default')}]{word}[/]"
+
+
+def table(title: str, *columns: str) -> Table:
+    """Returns an empty table; columns whose name starts with ">" are numbers, set to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    return made
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Shows a progress bar on stderr and gives a function that says what was just done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        yield lambda done: bar.update(task, advance=1, description=escape(done))
+
+
+def error(problem: CrossdockError) -> None:
+    """Prints what went wrong, where, and what to do, on stderr."""
+    if isinstance(problem, ContractInvalid):
+        for each in problem.problems:
+            _problem(each)
+        return
+    place = f"[bold]{escape(problem.where)}[/]: " if problem.where else ""
+    err.print(f"[red]error[/] {place}{escape(problem.what)}")
+    if problem.fix:
+        err.print(f"      {escape(problem.fix)}")
+
+
+def _problem(problem: Problem) -> None:
+    place = str(problem.file) + (f":{problem.line}" if problem.line else "")
+    err.print(f"[red]error[/] [bold]{escape(place)}[/] {escape(problem.path)}")
+    err.print(f"      {escape(problem.what)} {escape(problem.fix)}".rstrip())
+
+
+def lint(report: Report) -> None:
+    """Prints every problem, then what was checked."""
+    for problem in report.problems:
+        _problem(problem)
+    word = f"[red]{len(report.problems)} problems[/]" if report.problems else "[green]no problems[/]"
+    out.print(
+        f"{report.departments} departments, {report.contracts} contracts, {report.agreements} agreements: {word}."
+    )
+
+
+def finding_document(finding: Finding) -> dict[str, object]:
+    """Returns a finding's JSON form."""
+    return {
+        "rule": finding.rule,
+        "column": finding.column,
+        "reason": finding.reason,
+        "rows": finding.rows,
+        "severity": finding.severity,
+    }
+
+
+def judgement_document(judgement: Judgement) -> dict[str, object]:
+    """Returns the JSON form that DESIGN fixes for `validate --json`."""
+    return {
+        "outcome": judgement.outcome,
+        "rows": judgement.rows,
+        "accepted": judgement.accepted,
+        "quarantined": judgement.quarantined,
+        "findings": [finding_document(f) for f in judgement.findings],
+    }
+
+
+def findings(items: Sequence[Finding]) -> None:
+    """Prints findings, most rows first."""
+    if not items:
+        return
+    shown = table("", ">rows", "rule", "column", "reason", "severity")
+    for item in sorted(items, key=lambda f: -f.rows):
+        shown.add_row(f"{item.rows:,}", escape(item.rule), escape(item.column), escape(item.reason), item.severity)
+    out.print(shown)
+
+
+def judgement(contract: Contract, judged: Judgement) -> None:
+    """Prints one file's outcome and why."""
+    out.print(
+        f"{escape(contract.id)} {escape(contract.version)}: {coloured(judged.outcome)}, {judged.rows:,} rows, "
+        f"{judged.accepted:,} accepted, {judged.quarantined:,} quarantined"
+    )
+    findings(judged.findings)
+
+
+def verdict_document(found: Verdict) -> dict[str, object]:
+    """Returns a verdict's JSON form."""
+    return {
+        "verdict": found.id,
+        "dataset": found.dataset,
+        "extract": found.extract,
+        "contract_version": found.contract_version,
+        "outcome": found.outcome,
+        "rows": found.rows,
+        "accepted": found.accepted,
+        "quarantined": found.quarantined,
+        "validated_at": found.validated_at,
+        "findings": [finding_document(f) for f in found.findings],
+    }
+
+
+def verdict(found: Verdict) -> None:
+    """Prints one verdict and its findings."""
+    out.print(
+        f"{found.dataset} ({found.validated_at}): {coloured(found.outcome)}, {found.accepted:,} of {found.rows:,} rows "
+        f"accepted under contract {escape(found.contract_version)}"
+    )
+    findings(found.findings)
+
+
+def quarantine(held: Sequence[Verdict]) -> None:
+    """Prints verdicts that set rows aside."""
+    shown = table("Quarantine", "verdict", "dataset", ">rows", "top reason", "validated at")
+    for each in held:
+        top = max((f for f in each.findings if f.severity == "error"), key=lambda f: f.rows, default=None)
+        shown.add_row(
+            each.id, each.dataset, f"{each.quarantined:,}", escape(top.reason) if top else "", each.validated_at
+        )
+    out.print(shown)
+
+
+def delivery_document(made: Delivery) -> dict[str, object]:
+    """Returns a delivery's JSON form."""
+    shown = asdict(made)
+    return shown | {name: str(value) for name, value in shown.items() if name == "digests"}
+
+
+def deliveries_document(made: Sequence[Delivery], refused: Sequence[Refusal]) -> dict[str, object]:
+    """Returns the JSON form of `deliveries list`."""
+    return {"deliveries": [delivery_document(d) for d in made], "refusals": [asdict(r) for r in refused]}
+
+
+def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
+    """Prints deliveries, then refusals."""
+    shown = table("Deliveries", "delivery", "agreement", "channel", ">sent", ">unchanged", ">deleted", "status", "at")
+    for each in made:
+        sent, counted = _sent(each.counts), each.counts or {}
+        shown.add_row(
+            each.id, each.agreement, each.channel, f"{sent:,}", f"{counted.get('unchanged', 0):,}",
+            f"{counted.get('deleted', 0):,}", coloured(each.status), each.delivered_at or each.intended_at,
+        )  # fmt: skip
+    out.print(shown)
+    if refused:
+        no = table("Refused", "agreement", "reason", "at")
+        for refusal in refused:
+            no.add_row(refusal.agreement, escape(refusal.reason), refusal.refused_at)
+        out.print(no)
+
+
+def _sent(counts: Mapping[str, int] | None) -> int:
+    return (counts or {}).get("inserted", 0) + (counts or {}).get("updated", 0)
+
+
+def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
+    """Prints one delivery with what its manifest proves."""
+    out.print(f"[bold]{made.id}[/] {escape(made.agreement)} {coloured(made.status)} {made.delivered_at or ''}")
+    out.print_json(data={"receipt": made.receipt, "manifest": manifest})
+
+
+def counts(counted: Counts, groups: Sequence[str]) -> None:
+    """Prints share counts by group, then the totals."""
+    shown = table("Shares (records received, one per record and consumer)", *groups, ">shares", ">deliveries")
+    for group in counted.groups:
+        shown.add_row(*(escape(str(group[g])) for g in groups), f"{group['shares']:,}", f"{group['deliveries']:,}")
+    if groups:
+        out.print(shown)
+    out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries")
+
+
+def received(items: Sequence[Received]) -> None:
+    """Prints who received a subject's records."""
+    shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
+    for item in items:
+        shown.add_row(
+            item.delivered_at, item.consumer, item.dataset, item.operation, escape(item.purpose),
+            escape(item.legal_basis), ", ".join(item.columns),
+        )  # fmt: skip
+    out.print(shown if items else "Nobody received a record of this subject.")
+
+
+def audit_document(found: Audit) -> dict[str, object]:
+    """Returns the JSON form of `ledger verify`."""
+    return {
+        "sound": found.sound,
+        "shares": found.counted,
+        "recounted": found.recounted,
+        "breaks": [asdict(b) for b in found.breaks],
+    }
+
+
+def audit(found: Audit) -> None:
+    """Prints whether the ledger is sound, and each broken place."""
+    for broken in found.breaks:
+        out.print(
+            f"[red]broken[/] entry {broken.seq}, delivery {broken.delivery}: {escape(broken.what)} [dim]{escape(broken.where)}[/]"
+        )
+    if found.counted != found.recounted:
+        out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
+    if found.sound:
+        out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
+
+
+def pass_document(done: Pass, problems: Sequence[Problem]) -> dict[str, object]:
+    """Returns the JSON form of `run`."""
+    return {
+        "datasets": [verdict_document(v) for v in done.verdicts],
+        "agreements": [asdict(o) for o in done.outcomes],
+        "failures": [{"verb": s.verb, "subject": s.subject, "error": str(s.error)} for s in done.failures],
+        "problems": [str(p) for p in problems],
+    }
+
+
+def finished(done: Pass, problems: Sequence[Problem]) -> None:
+    """Prints what came of a whole pass: datasets, agreements, failures."""
+    verdicts = table("Datasets", "dataset", "outcome", ">pulled", ">accepted", ">quarantined", "top reasons")
+    for each in done.verdicts:
+        tops = Counter({f.rule: f.rows for f in each.findings if f.severity == "error"}).most_common(3)
+        reasons = ", ".join(f"{rule} {rows:,}" for rule, rows in tops)
+        verdicts.add_row(
+            each.dataset,
+            coloured(each.outcome),
+            f"{each.rows:,}",
+            f"{each.accepted:,}",
+            f"{each.quarantined:,}",
+            escape(reasons),
+        )
+    out.print(verdicts)
+    agreements = table("Agreements", "agreement", "status", ">sent", ">filtered", "why")
+    for outcome in done.outcomes:
+        sent = f"{_sent(outcome.counts):,}" if outcome.counts else ""
+        filtered = f"{outcome.counts.get('filtered', 0):,}" if outcome.counts else ""
+        agreements.add_row(outcome.agreement, coloured(outcome.status), sent, filtered, escape(outcome.reason))
+    out.print(agreements)
+    for problem in problems:
+        _problem(problem)
+    for step in done.failures:
+        if step.error:
+            err.print(f"[red]failed[/] {step.verb} {step.subject}")
+            error(step.error)

@@ -1,0 +1,104 @@
+"""One running exchange: its contracts, store, state, connections and keys, opened together."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from crossdock.connections import Lookup, local_lookup
+from crossdock.contracts.catalogue import Catalogue, load_catalogue
+from crossdock.contracts.model import Agreement, Contract
+from crossdock.errors import ContractInvalid, WrongUse, did_you_mean
+from crossdock.identity import now
+from crossdock.keys import Keys
+from crossdock.storage.open import open_store
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Everything the four verbs need; tests build it from parts, everyone else calls `open_exchange`."""
+
+    home: Path
+    catalogue: Catalogue
+    store: Store
+    state: State
+    lookup: Lookup
+    keys: Keys
+    transforms: Path
+    clock: Callable[[], datetime] = now
+
+    def contract(self, dataset: str) -> Contract:
+        """Returns a dataset's contract.
+
+        Raises:
+            ContractInvalid: its file is there but wrong.
+            WrongUse: there is no such dataset.
+        """
+        if dataset not in self.catalogue.contracts:
+            self._missing("dataset", dataset, self.catalogue.contracts)
+        return self.catalogue.contracts[dataset]
+
+    def agreement(self, agreement: str) -> Agreement:
+        """Returns an agreement by its id, "<department>/<dataset>/<consumer>"; raises as `contract` does."""
+        if agreement not in self.catalogue.agreements:
+            self._missing("agreement", agreement, self.catalogue.agreements)
+        return self.catalogue.agreements[agreement]
+
+    def _missing(self, kind: str, name: str, known: Mapping[str, object]) -> NoReturn:
+        folder = self.home / "contracts" / "/".join(name.split("/")[:2])
+        problems = [p for p in self.catalogue.problems if p.file.is_relative_to(folder)]
+        if problems:
+            raise ContractInvalid(problems)
+        raise WrongUse(
+            f"There is no {kind} '{name}'.", where=str(self.home / "contracts"), fix=did_you_mean(name, known)
+        )
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Gives a folder for one piece of work, on the disk of the local state, and removes it afterwards."""
+        base = self.home / "var" / "scratch"
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            yield Path(folder)
+
+
+def find_home() -> Path:
+    """Returns the exchange's folder: CROSSDOCK_HOME, else AIRFLOW_HOME, else the nearest folder above with contracts/."""
+    named = os.environ.get("CROSSDOCK_HOME") or os.environ.get("AIRFLOW_HOME")
+    if named:
+        return Path(named).absolute()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "contracts").is_dir()), here)
+
+
+def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> Exchange:
+    """Opens the exchange of a folder, making state, keys and store on first use.
+
+    Environment: CROSSDOCK_STORE (a folder, or s3://bucket/prefix?connection=<id>) and CROSSDOCK_STATE (an SQLAlchemy
+    URL) move the store and the state away from the embedded defaults under var/; CROSSDOCK_KEYS names the key folder.
+
+    Args:
+        home: holds contracts/ and transforms/; `find_home` by default.
+        lookup: finds connections; by default in the environment and in var/connections.json.
+    """
+    home = (home or find_home()).absolute()
+    var = home / "var"
+    lookup = lookup or local_lookup(var / "connections.json")
+    transforms = home / "transforms"
+    return Exchange(
+        home=home,
+        catalogue=load_catalogue(home / "contracts", transforms=transforms),
+        store=open_store(os.environ.get("CROSSDOCK_STORE") or str(var / "store"), lookup),
+        state=State.open(os.environ.get("CROSSDOCK_STATE") or f"sqlite:///{var / 'state.db'}"),
+        lookup=lookup,
+        keys=Keys.open(Path(os.environ.get("CROSSDOCK_KEYS") or var / "keys")),
+        transforms=transforms,
+    )

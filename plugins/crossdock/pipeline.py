@@ -1,0 +1,145 @@
+"""The way of a record through crossdock, in order: pull, validate, push, publish; then the audit that proves it.
+
+    source --pull--> extract --validate--> verdict: snapshot + quarantine
+                                                       |
+                     agreement x snapshot --push-----> delivery, receipt, share events --> ledger
+                   publication x snapshot --publish--> open version, share events     --> ledger
+
+Every verb can be repeated and can be killed at any point: large content is stored under the name of its content, and
+counts only once a row in the state names it. Airflow, the command line and the tests all call these functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossdock import handover, intake
+from crossdock.errors import WrongUse
+from crossdock.exchange import Exchange
+from crossdock.faults import reached
+from crossdock.identity import content_id, instant
+from crossdock.ledger.book import sign_heads
+from crossdock.ledger.counts import count
+from crossdock.ledger.verify import Break, verify
+from crossdock.sources.landing import land
+from crossdock.sources.source import read
+from crossdock.storage.records import (
+    Extract,
+    Verdict,
+    extract_by_id,
+    reaccept,
+    record_extract,
+    record_verdict,
+    verdict_by_id,
+)
+
+
+def pull(exchange: Exchange, dataset: str) -> Extract:
+    """Freezes what the dataset's source holds now (or beyond the last snapshot's watermark) as an extract.
+
+    Raises:
+        SourceUnavailable: the source did not answer; try again.
+        SourceInvalid: the source's content cannot be read as the contract says.
+    """
+    contract = exchange.contract(dataset)
+    if contract.source is None:
+        raise WrongUse(
+            "This contract names no source.", where=str(contract.path), fix="Add `source` to its crossdock property."
+        )
+    since = intake.watermark(exchange, contract)
+    with exchange.scratch() as scratch:
+        pulled = read(contract, exchange.lookup, since=since)
+        landed = land(pulled, scratch / "extract.parquet")
+        key = intake.store_parquet(exchange, "landing", dataset, landed.path, landed.sha256)
+    reached("pull.stored")
+    extract = Extract(
+        id=content_id("extract", dataset, landed.sha256, since),
+        dataset=dataset,
+        key=key,
+        rows=landed.rows,
+        sha256=landed.sha256,
+        digest=landed.digest,
+        drift={"missing": list(pulled.missing), "extra": list(pulled.extra)},
+        watermark=since,
+        incremental=since is not None,
+        pulled_at=instant(exchange.clock()),
+    )
+    record_extract(exchange.state, extract)
+    reached("pull.recorded")
+    return extract
+
+
+def validate(exchange: Exchange, extract_id: str) -> Verdict:
+    """Judges an extract by its contract: accepted rows become the dataset's snapshot, failed ones go to quarantine.
+
+    A rejected extract leaves the last snapshot in force. An extract that was judged before, by the same contract and
+    references, keeps its verdict.
+
+    Raises:
+        ReferenceMissing: a dataset that this one refers to has no snapshot yet; try again after it has.
+        LedgerBroken: the rows do not add up (`pulled = accepted + quarantined`).
+    """
+    extract = extract_by_id(exchange.state, extract_id)
+    contract = exchange.contract(extract.dataset)
+    references = intake.references(exchange, contract)
+    verdict_id = intake.verdict_id(contract, extract, references, exchange.clock())
+    known = verdict_by_id(exchange.state, verdict_id)
+    if known:
+        reaccept(exchange.state, known)
+        return known
+    with exchange.scratch() as scratch:
+        judgement = intake.judge_extract(exchange, contract, extract, references, scratch)
+        verdict, snapshot = intake.store_judgement(exchange, contract, extract, judgement, verdict_id)
+    reached("validate.stored")
+    record_verdict(exchange.state, verdict, snapshot)
+    reached("validate.recorded")
+    return verdict
+
+
+def push(exchange: Exchange, agreement_id: str) -> handover.Outcome:
+    """Delivers the dataset's current snapshot to the agreement's consumer, if the agreement allows it and it is due.
+
+    A refusal is recorded and returned, with its reason. What was delivered before is not delivered or counted again.
+
+    Raises:
+        ConsumerUnavailable: the consumer's system did not answer; try again.
+        ConsumerRefused: the consumer's system will not take the delivery.
+        LedgerBroken: the rows do not add up (`accepted = delivered + unchanged + filtered`).
+    """
+    return handover.deliver(exchange, exchange.agreement(agreement_id), handover.to_consumer)
+
+
+def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
+    """Releases the dataset's current snapshot as an open version under its publication, the agreement with the public."""
+    return handover.deliver(exchange, exchange.agreement(agreement_id), handover.to_public)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What an audit found: broken places in the ledger, and the two ways of counting shares, which must agree."""
+
+    breaks: tuple[Break, ...]
+    counted: int
+    recounted: int
+
+    @property
+    def sound(self) -> bool:
+        """True when nothing is broken and both counts agree."""
+        return not self.breaks and self.counted == self.recounted
+
+
+def check(exchange: Exchange) -> Audit:
+    """Verifies the whole ledger from its files and recounts every share; writes nothing."""
+    breaks = verify(exchange.state, exchange.store, exchange.keys.public())
+    counted, recounted = (
+        count(exchange.state, exchange.store, by=(), recount=recount).shares for recount in (False, True)
+    )
+    return Audit(breaks=tuple(breaks), counted=counted, recounted=recounted)
+
+
+def audit(exchange: Exchange) -> Audit:
+    """Checks the ledger and, only when it is sound, signs its daily heads: what was tampered with is never signed."""
+    found = check(exchange)
+    if found.sound:
+        sign_heads(exchange.state, exchange.store, exchange.keys)
+    return found

@@ -1,0 +1,124 @@
+"""One pass over the exchange in this process: every dataset pulled and validated, every agreement served.
+
+One bad dataset or consumer never stops the others: what failed is kept beside what succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from crossdock import pipeline
+from crossdock.contracts.model import Agreement, Contract
+from crossdock.errors import CrossdockError, WrongUse, did_you_mean
+from crossdock.exchange import Exchange
+from crossdock.handover import Outcome
+from crossdock.storage.records import Extract, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One verb applied to one dataset or agreement: its result, or the error that ended it."""
+
+    verb: str
+    subject: str  # dataset or agreement id
+    result: Extract | Verdict | Outcome | None = None
+    error: CrossdockError | None = None
+
+
+@dataclass(slots=True)
+class Pass:
+    """All steps of one pass, in order."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Step]:
+        """The steps that ended in an error."""
+        return [step for step in self.steps if step.error]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts that were reached."""
+        return [step.result for step in self.steps if isinstance(step.result, Verdict)]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of each agreement."""
+        return [step.result for step in self.steps if isinstance(step.result, Outcome)]
+
+
+def run(exchange: Exchange, target: str = "", *, on_step: Callable[[Step], None] = lambda _: None) -> Pass:
+    """Pulls, validates, pushes and publishes all datasets, a department's, or one ("department/dataset").
+
+    Args:
+        exchange: where.
+        target: "", a department id or a dataset id.
+        on_step: called after each step, for a progress display.
+    """
+    contracts = in_order(_chosen(exchange, target))
+    done = Pass()
+    for step in _steps(exchange, contracts):
+        done.steps.append(step)
+        on_step(step)
+    return done
+
+
+def steps_ahead(exchange: Exchange, target: str = "") -> int:
+    """Returns how many steps `run` will take at most: two per dataset and one per agreement."""
+    contracts = _chosen(exchange, target)
+    return 2 * len(contracts) + sum(1 for _ in _agreements(exchange, contracts))
+
+
+def _chosen(exchange: Exchange, target: str) -> list[Contract]:
+    known = exchange.catalogue.contracts
+    chosen = [c for c in known.values() if not target or target in (c.id, c.department)]
+    if target and not chosen:
+        names = {c.department for c in known.values()} | set(known)
+        raise WrongUse(
+            f"There is no department or dataset '{target}'.",
+            where=str(exchange.home / "contracts"),
+            fix=did_you_mean(target, names),
+        )
+    return [c for c in chosen if c.source]
+
+
+def in_order(contracts: Iterable[Contract]) -> list[Contract]:
+    """Sorts contracts so that a dataset comes after those it refers to (in a circle, by id)."""
+    by_id = {c.id: c for c in sorted(contracts, key=lambda c: c.id)}
+    ordered: dict[str, Contract] = {}
+
+    def place(contract: Contract, above: frozenset[str]) -> None:
+        for name in sorted(contract.refers_to & by_id.keys() - above - ordered.keys()):
+            place(by_id[name], above | {contract.id})
+        ordered.setdefault(contract.id, contract)
+
+    for contract in by_id.values():
+        place(contract, frozenset({contract.id}))
+    return list(ordered.values())
+
+
+def _agreements(exchange: Exchange, contracts: list[Contract]) -> Iterator[Agreement]:
+    chosen = {c.id for c in contracts}
+    mine = [a for a in exchange.catalogue.agreements.values() if a.dataset in chosen]
+    yield from sorted(mine, key=lambda a: (a.is_publication, a.consumer, a.id))
+
+
+def _steps(exchange: Exchange, contracts: list[Contract]) -> Iterator[Step]:
+    for contract in contracts:
+        pulled = _attempt("pull", contract.id, lambda name: pipeline.pull(exchange, name))
+        yield pulled
+        if isinstance(pulled.result, Extract):
+            extract = pulled.result.id
+            yield _attempt("validate", contract.id, lambda _, e=extract: pipeline.validate(exchange, e))
+    for agreement in _agreements(exchange, contracts):
+        verb = "publish" if agreement.is_publication else "push"
+        act = pipeline.publish if agreement.is_publication else pipeline.push
+        yield _attempt(verb, agreement.id, lambda name, act=act: act(exchange, name))
+
+
+def _attempt(verb: str, subject: str, act: Callable[[str], Extract | Verdict | Outcome]) -> Step:
+    try:
+        return Step(verb=verb, subject=subject, result=act(subject))
+    except CrossdockError as error:
+        return Step(verb=verb, subject=subject, error=error)

@@ -1,0 +1,110 @@
+"""One file against one contract, with no exchange around it: what `crossdock validate` does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
+from crossdock.contracts.model import Contract
+from crossdock.contracts.odcs import read_contract
+from crossdock.errors import WrongUse, did_you_mean
+from crossdock.exchange import find_home, open_exchange
+from crossdock.identity import now
+from crossdock.intake import open_parquet
+from crossdock.sources.files import read_file
+from crossdock.sources.landing import land
+from crossdock.storage.records import latest_snapshot
+from crossdock.validation.judge import Context, Judgement, judge
+from crossdock.validation.transforms import TransformChain
+from crossdock.validation.typing import cast_batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a contract may look things up in: data of the datasets it refers to, and the folder of transforms."""
+
+    references: Mapping[str, pads.Dataset]
+    transforms: Path
+
+
+def validate_file(
+    contract: Contract, data: Path, surroundings: Surroundings, *, quarantine: Path | None = None
+) -> Judgement:
+    """Judges a data file by a contract and, if asked, keeps the failing rows in `quarantine` (.parquet or .csv).
+
+    Raises:
+        SourceInvalid: the file can't be read as the contract says.
+        WrongUse: the contract refers to a dataset whose data is not at hand.
+    """
+    for name in sorted(contract.refers_to - surroundings.references.keys()):
+        raise WrongUse(
+            f"The contract refers to '{name}', whose data is not at hand.",
+            where=str(contract.path),
+            fix=f"Name a file of it: --reference {name}=FILE. {did_you_mean(name, surroundings.references)}",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        pulled = read_file(data, contract)
+        landed = land(pulled, scratch / "extract.parquet")
+        context = Context(
+            references=surroundings.references,
+            transforms=TransformChain(contract.transforms, surroundings.transforms, surroundings.references).apply,
+            now=now(),
+            scratch=scratch,
+            drift={"missing": list(pulled.missing), "extra": list(pulled.extra)},
+        )
+        judgement = judge(contract, pads.dataset(landed.path, format="parquet"), context=context)
+        if quarantine:
+            _keep(judgement.quarantine_file, quarantine)
+        return judgement
+
+
+def find_surroundings(contract: Contract, named: Sequence[str]) -> Surroundings:
+    """Finds what a contract refers to: files named as "DEPARTMENT/DATASET=FILE" first, then this exchange's snapshots.
+
+    Raises:
+        WrongUse: a name is not of that form, or that dataset has no contract.
+    """
+    home = find_home()
+    references: dict[str, pads.Dataset] = {}
+    for word in named:
+        dataset, _, file = word.partition("=")
+        path = contract.path.absolute().parents[2] / dataset / "contract.odcs.yaml" if file else Path()
+        if not path.is_file():
+            raise WrongUse(
+                f"'{word}' names no dataset and file.",
+                where="--reference",
+                fix="Write DEPARTMENT/DATASET=FILE; its contract stands in the same contracts folder.",
+            )
+        references[dataset] = reference_data(read_contract(path, root=path.parents[2]), Path(file))
+    wanted = contract.refers_to - references.keys()
+    if wanted and (home / "var" / "state.db").exists():
+        exchange = open_exchange(home)
+        snapshots = {name: latest_snapshot(exchange.state, name) for name in wanted}
+        references |= {name: open_parquet(exchange, s.key) for name, s in snapshots.items() if s}
+    return Surroundings(references=references, transforms=home / "transforms")
+
+
+def reference_data(contract: Contract, path: Path) -> pads.Dataset:
+    """Reads a data file as the contract types it, for other contracts to refer to (whatever its rules say of it)."""
+    pulled = read_file(path, contract)
+    return pads.dataset(pa.Table.from_batches([cast_batch(batch, contract)[0] for batch in pulled.batches]))
+
+
+def _keep(rows: Path | None, target: Path) -> None:
+    table = pq.read_table(rows) if rows else pa.table({})
+    if target.suffix == ".csv":
+        flat = [f"{name}" for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
+        reasons = (
+            [", ".join(f["rule"] for f in failures) for failures in table["_failures"].to_pylist()] if rows else []
+        )
+        pacsv.write_csv(table.select(flat).append_column("_failures", pa.array(reasons, pa.string())), target)
+    else:
+        pq.write_table(table, target, compression="zstd")
