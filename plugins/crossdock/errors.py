@@ -50,6 +50,10 @@ class SourceUnavailable(Transient):
     """A source did not answer."""
 
 
+class RowFilterInvalid(Permanent):
+    """An agreement's row filter cannot be read, or does not fit the contract's columns."""
+
+
 class TransformInvalid(Permanent):
     """A transform broke its promise (rows lost, columns missing, unknown name)."""
 
