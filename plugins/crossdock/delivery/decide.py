@@ -1,0 +1,139 @@
+"""May this agreement's delivery leave now? Yes and no both come with the reason; anything doubtful is a no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+from crossdock.contracts.model import Agreement, Column, Contract
+from crossdock.contracts.rows import parse
+from crossdock.delivery.files import FORMATS
+from crossdock.delivery.protect import unsuitable
+from crossdock.errors import RowFilterInvalid, did_you_mean
+from crossdock.identity import content_id, instant
+from crossdock.keys import Keys
+
+_IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
+_APPROVED = frozenset({"approved", "active"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a delivery is allowed, and why; the reason names no instant but the agreement's own."""
+
+    allowed: bool
+    reason: str
+
+
+def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decision:
+    """Decides by the agreement, its contract and the clock alone; the first objection is the reason."""
+    objection = next(_objections(agreement, contract, now), None)
+    if objection:
+        return Decision(allowed=False, reason=objection)
+    return Decision(
+        allowed=True, reason=f"Agreement version {agreement.version} is approved until {instant(agreement.end)}."
+    )
+
+
+def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Keys) -> str:
+    """Returns the id that a delivery has however often it is tried: agreement, snapshot and protection name it.
+
+    Args:
+        agreement: what is delivered, and how it is protected; any change of it makes another delivery.
+        snapshot: the snapshot's id.
+        sequence: the snapshot's place in the order of acceptance: a source may go back to what it held before, and
+            that is to be delivered again.
+        keys: where something is pseudonymised, another key makes another delivery.
+    """
+    pseudonymised = any(p.kind == "pseudonymise" for p in agreement.protect.values())
+    key = keys.of_consumer(agreement.consumer) if pseudonymised else b""
+    protection = blake2b(b"protection version", key=key, digest_size=8).hexdigest()
+    return content_id("delivery", agreement.id, agreement.version, agreement.digest, snapshot, sequence, protection)
+
+
+def _objections(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
+    yield from _unmatched(agreement, contract)
+    yield from _not_in_force(agreement, contract, now)
+    yield from _not_shareable(agreement, contract)
+    yield from _not_applicable(agreement, contract)
+
+
+def _unmatched(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    if agreement.dataset != contract.id:
+        yield f"The agreement is about dataset '{agreement.dataset}', not '{contract.id}'."
+    if agreement.provider != contract.department:
+        yield f"The agreement's provider '{agreement.provider}' is not the dataset's department."
+    if agreement.is_publication != (agreement.delivery.channel == "open"):
+        yield "A publication, and only a publication, is delivered openly."
+
+
+def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
+    if agreement.status not in _APPROVED:
+        yield f"The agreement is not approved: its status is '{agreement.status}'."
+    if now < agreement.start:
+        yield f"The agreement is not valid before {instant(agreement.start)}."
+    if now > agreement.end:
+        yield f"The agreement expired at {instant(agreement.end)}."
+    if contract.status not in _IN_FORCE:
+        yield f"The contract is not in force: its status is '{contract.status}'."
+
+
+def _not_shareable(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    if contract.sharing == "none":
+        yield "The contract's sharing class is 'none': the dataset is not shared."
+    if agreement.is_publication:
+        held_back = [
+            c.name for c in contract.columns if c.name in agreement.columns and not _public(c, agreement, contract)
+        ]
+        if held_back:
+            yield f"Not classified as public, so not published: {', '.join(held_back)}."
+
+
+def _public(column: Column, agreement: Agreement, contract: Contract) -> bool:
+    """A column without a classification is public only in a dataset that is shared unconditionally."""
+    protection = agreement.protect.get(column.name)
+    if protection and protection.kind == "drop":
+        return True
+    return column.classification == "public" or (column.classification is None and contract.sharing == "unconditional")
+
+
+def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    columns = {c.name: c for c in contract.columns}
+    unknown = [name for name in (*agreement.columns, *agreement.protect) if name not in columns]
+    if unknown:
+        yield f"The contract has no column '{unknown[0]}'. {did_you_mean(unknown[0], columns)}"
+        return
+    if not agreement.columns or len(set(agreement.columns)) != len(agreement.columns):
+        yield "The agreement must list its columns, each once."
+    yield from _not_protectable(agreement, columns)
+    yield from _no_changes(agreement, contract)
+    form = str(agreement.delivery.options.get("format", "parquet"))
+    if form not in FORMATS:
+        yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
+    try:
+        parse(agreement.rows, columns)
+    except RowFilterInvalid as error:
+        yield str(error)
+
+
+def _not_protectable(agreement: Agreement, columns: Mapping[str, Column]) -> Iterator[str]:
+    for name, protection in agreement.protect.items():
+        if name not in agreement.columns:
+            yield f"Column '{name}' is protected but not among the agreed columns."
+        reason = unsuitable(columns[name], protection)
+        if reason:
+            yield reason
+
+
+def _no_changes(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    """Changes can be told to a consumer only by keys it holds, each naming one record."""
+    if agreement.delivery.mode != "changes":
+        return
+    if not contract.primary_key:
+        yield "Mode 'changes' needs a primary key in the contract."
+    for name in contract.primary_key:
+        protection = agreement.protect.get(name)
+        if name not in agreement.columns or (protection and protection.kind != "pseudonymise"):
+            yield f"Mode 'changes' needs key column '{name}' among the agreed columns, clear or pseudonymised."

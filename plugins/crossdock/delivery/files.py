@@ -1,0 +1,116 @@
+"""Files that leave: parquet in steady row groups, and the text formats some consumers read.
+
+Text formats are UTF-8. CSV has a header, quotes every text, writes a null as nothing and an empty text as `""`; a text
+that a spreadsheet would run as a formula (it begins with = + - @, their full-width forms, a tab or a line break), or
+that begins with an apostrophe, gets one apostrophe in front, so taking one leading apostrophe away restores it.
+JSON lines hold exact decimals, dates and times as text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+ROW_GROUP = 131_072
+_FORMULA = "^([=+\\-@＝＋－＠'\t\r\n])"
+
+
+class ParquetSink:
+    """Writes batches as one parquet file whose bytes depend on the rows alone, not on how they were cut up."""
+
+    def __init__(self, path: Path, schema: pa.Schema, *, dictionary: bool = True) -> None:
+        self.path, self.rows = path, 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush(at_least=1)
+        self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Adds rows; whole row groups go to the file."""
+        if batch.num_rows:
+            self._waiting.append(batch)
+            self._waiting_rows += batch.num_rows
+            self.rows += batch.num_rows
+            self._flush(at_least=ROW_GROUP)
+
+    def _flush(self, *, at_least: int) -> None:
+        if self._waiting_rows < at_least:
+            return
+        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+        while table.num_rows >= at_least:
+            self._writer.write_table(table.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
+            table = table.slice(ROW_GROUP)
+        self._waiting, self._waiting_rows = table.to_batches(), table.num_rows
+
+
+def encode(parquet: Path, format_name: str) -> Path:
+    """Returns the rows of a parquet file in a delivery format, as a file beside it (itself for "parquet")."""
+    if format_name == "parquet":
+        return parquet
+    path = parquet.with_suffix(f".{format_name}")
+    with pq.ParquetFile(parquet) as source:
+        _TEXT[format_name](source, path)
+    return path
+
+
+def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yields a parquet file's batches in order, a row group at most at a time."""
+    with pq.ParquetFile(parquet) as source:
+        yield from source.iter_batches(batch_size=ROW_GROUP, columns=columns)
+
+
+def _write_csv(source: pq.ParquetFile, path: Path) -> None:
+    schema = source.schema_arrow
+    with pacsv.CSVWriter(path, schema) as writer:
+        for batch in source.iter_batches(batch_size=ROW_GROUP):
+            guarded = [
+                pc.replace_substring_regex(column, _FORMULA, r"'\1") if pa.types.is_string(column.type) else column
+                for column in batch.columns
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(guarded, schema=schema))
+
+
+def _write_jsonl(source: pq.ParquetFile, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for batch in source.iter_batches(batch_size=ROW_GROUP):
+            file.writelines(
+                json.dumps({k: _json(v) for k, v in row.items()}, ensure_ascii=False, allow_nan=False) + "\n"
+                for row in batch.to_pylist()
+            )
+
+
+def _json(value: object) -> object:
+    match value:
+        case Decimal():
+            return f"{value:f}"
+        case datetime() | date() | time():
+            return value.isoformat()
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+_TEXT: Mapping[str, Callable[[pq.ParquetFile, Path], None]] = {"csv": _write_csv, "jsonl": _write_jsonl}
+FORMATS = ("parquet", *_TEXT)

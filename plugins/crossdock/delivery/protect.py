@@ -1,0 +1,125 @@
+"""What happens to a column before it leaves: mask, pseudonymise, generalise, drop.
+
+| kind         | from        | becomes                                                      |
+|--------------|-------------|--------------------------------------------------------------|
+| mask         | text        | text: the kept ends, a `*` for each other character          |
+| pseudonymise | any         | text: 32 hex characters, keyed per consumer                  |
+| generalise   | date, timestamp | text: "1990" or "1990-05"                                |
+|              | integer, number | text: a half-open interval, "[30, 40)"                   |
+|              | text        | text: its first n characters                                 |
+| drop         | any         | null, of the column's own type                               |
+
+A null stays null. Everything that is not named in `protect` leaves as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossdock.contracts.model import Column, Protection
+from crossdock.identity import keyed_hashes
+
+_PREFIX = re.compile(r"prefix:([1-9][0-9]{0,2})")
+_WIDTH = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def unsuitable(column: Column, protection: Protection) -> str | None:
+    """Returns why a protection cannot be applied to a column, or None when it can."""
+    if protection.kind == "mask":
+        if column.type != "string":
+            return f"Column '{column.name}' is a {column.type}; only text can be masked: pseudonymise, generalise or drop it."
+        if protection.keep_first < 0 or protection.keep_last < 0:
+            return f"Column '{column.name}': a mask cannot keep fewer than 0 characters."
+    if protection.kind == "generalise" and not _generalises(column, protection.to):
+        return f"Column '{column.name}' is a {column.type}; it cannot be generalised to '{protection.to}'."
+    return None
+
+
+def protected_type(given: pa.DataType, protection: Protection | None) -> pa.DataType:
+    """Returns the type a column leaves with."""
+    return given if protection is None or protection.kind == "drop" else pa.string()
+
+
+def protect(values: pa.Array, protection: Protection | None, *, key: bytes) -> pa.Array:
+    """Returns the values as they leave, of type `protected_type`.
+
+    Args:
+        values: a column's values, typed as the contract says.
+        protection: None lets them leave as they are.
+        key: the consumer's pseudonym key.
+    """
+    if protection is None:
+        return values
+    match protection.kind:
+        case "mask":
+            return _mask(values, protection)
+        case "pseudonymise":
+            return _pseudonymise(values, key)
+        case "generalise":
+            return _generalise(values, protection.to)
+        case "drop":
+            return pa.nulls(len(values), values.type)
+
+
+def _mask(values: pa.Array, protection: Protection) -> pa.Array:
+    """Masks; a value no longer than what would be kept is masked whole, or nothing of it would be hidden."""
+    length = pc.utf8_length(values)
+    short = pc.less_equal(length, protection.keep_first + protection.keep_last)
+    first = pc.utf8_slice_codeunits(values, 0, protection.keep_first)
+    last = pc.utf8_slice_codeunits(values, -protection.keep_last, None) if protection.keep_last else pa.scalar("")
+    hidden = pc.subtract(length, protection.keep_first + protection.keep_last)
+    stars = pc.binary_repeat("*", pc.max_element_wise(hidden, 0, skip_nulls=False))
+    return pc.if_else(short, pc.binary_repeat("*", length), pc.binary_join_element_wise(first, stars, last, ""))
+
+
+def _pseudonymise(values: pa.Array, key: bytes) -> pa.Array:
+    """One domain for all: within one consumer the same person has one pseudonym, whatever dataset it came in."""
+    column = pa.record_batch({"value": values})
+    hashes = keyed_hashes(column, ["value"], key=key, domain="pseudonym")
+    text = bytes(memoryview(hashes.buffers()[1])).hex().encode()
+    offsets = np.arange(0, 32 * (len(values) + 1), 32, dtype=np.int64)
+    large = pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
+    return pc.if_else(values.is_null(), pa.scalar(None, pa.string()), large.cast(pa.string()))
+
+
+def _generalises(column: Column, to: str) -> bool:
+    if column.type in ("date", "timestamp"):
+        return to in ("year", "month")
+    if column.type == "string":
+        return _PREFIX.fullmatch(to) is not None
+    if column.type in ("integer", "number"):
+        whole = column.type == "integer" or column.scale == 0
+        return _WIDTH.fullmatch(to) is not None and Decimal(to) > 0 and not (whole and "." in to)
+    return False
+
+
+def _generalise(values: pa.Array, to: str) -> pa.Array:
+    if pa.types.is_string(values.type):
+        return pc.utf8_slice_codeunits(values, 0, int(to.removeprefix("prefix:")))
+    if pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
+        return pc.utf8_slice_codeunits(values.cast(pa.string()), 0, {"year": 4, "month": 7}[to])
+    return _bands(values, Decimal(to))
+
+
+def _bands(values: pa.Array, width: Decimal) -> pa.Array:
+    """Names the interval a number falls in; each distinct number is worked out once, exactly."""
+    encoded = pc.dictionary_encode(values)
+    return pa.array([_band(value, width) for value in encoded.dictionary.to_pylist()], pa.string()).take(
+        encoded.indices
+    )
+
+
+def _band(value: float | Decimal, width: Decimal) -> str | None:
+    with localcontext() as context:
+        context.prec = 400  # the largest float has 309 digits; nothing is rounded
+        exact = Decimal(str(value))
+        if not exact.is_finite():
+            return None
+        steps = exact // width  # cut towards zero
+        low = (steps - 1 if exact < steps * width else steps) * width
+        return f"[{low:f}, {low + width:f})"

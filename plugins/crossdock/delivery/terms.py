@@ -1,0 +1,121 @@
+"""What one agreement makes of a snapshot: which columns leave in which form, and the hashes that name each record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossdock.contracts.model import Agreement, Contract, Protection
+from crossdock.contracts.rows import parse
+from crossdock.delivery.protect import protect, protected_type
+from crossdock.delivery.rows import expression
+from crossdock.errors import DeliveryRefused
+from crossdock.identity import content_id, keyed_hashes
+from crossdock.keys import Keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """An agreement bound to a snapshot's schema; everything that leaves passes through `outgoing`."""
+
+    schema: pa.Schema  # of what leaves: the agreed columns in agreed order, no metadata
+    key_columns: tuple[str, ...]  # by which a consumer finds a record in what it holds; empty in mode full
+    keep: pc.Expression  # the row filter
+    protections: Mapping[str, Protection]
+    pseudonym_key: bytes = field(repr=False)
+    ledger_key: bytes = field(repr=False)
+    record_columns: tuple[str, ...]
+    record_domain: str
+    subject_column: str | None  # None: the dataset has no subject, or the record's own hash is the subject's
+    subject_domain: str
+    layout: str  # changes when the consumer's holdings cannot be brought up to date row by row
+
+    @classmethod
+    def of(cls, agreement: Agreement, contract: Contract, given: pa.Schema, keys: Keys) -> Self:
+        """Binds an agreement to a snapshot's schema.
+
+        Raises:
+            DeliveryRefused: the snapshot lacks a column (it was validated by an older contract).
+            RowFilterInvalid: the row filter does not fit the contract.
+        """
+        columns = {c.name: c for c in contract.columns}
+        rows = parse(agreement.rows, columns)
+        _demand({*agreement.columns, *rows.columns, *contract.primary_key}, given, agreement)
+        schema = pa.schema(
+            pa.field(name, protected_type(plain_type(given.field(name).type), agreement.protect.get(name)))
+            for name in agreement.columns
+        )
+        key = contract.primary_key
+        subject = contract.subject
+        is_subject = subject is not None and key == (subject.column,)
+        key_columns = key if agreement.delivery.mode == "changes" else ()
+        spec = agreement.delivery
+        return cls(
+            schema=schema,
+            key_columns=key_columns,
+            keep=expression(rows, given),
+            protections=agreement.protect,
+            pseudonym_key=keys.of_consumer(agreement.consumer),
+            ledger_key=keys.ledger,
+            record_columns=key or tuple(given.names),
+            record_domain=subject.kind if subject and is_subject else contract.id,
+            subject_column=subject.column if subject and not is_subject else None,
+            subject_domain=subject.kind if subject else "",
+            layout=content_id(
+                [(f.name, str(f.type)) for f in schema], key_columns, spec.channel, spec.connection, dict(spec.options)
+            ),
+        )
+
+    def outgoing(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Returns the agreed columns in the agreed form: the only way by which values leave."""
+        columns = [
+            protect(plain(batch.column(field.name)), self.protections.get(field.name), key=self.pseudonym_key)
+            for field in self.schema
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def records(self, batch: pa.RecordBatch) -> pa.Array:
+        """Returns one keyed hash per row that names the record in the ledger."""
+        named = self.record_domain == self.subject_domain
+        rows = _normalised(batch, self.record_columns[0]) if named else batch
+        return keyed_hashes(rows, self.record_columns, key=self.ledger_key, domain=self.record_domain)
+
+    def subjects(self, batch: pa.RecordBatch) -> pa.Array | None:
+        """Returns one keyed hash per row that names whom it is about; None when `records` does, or nobody is."""
+        if self.subject_column is None:
+            return None
+        rows = _normalised(batch, self.subject_column)
+        return keyed_hashes(rows, (self.subject_column,), key=self.ledger_key, domain=self.subject_domain)
+
+
+def plain_type(given: pa.DataType) -> pa.DataType:
+    """Returns the type without its encoding: a dictionary would take values along that no row has."""
+    value = given.value_type if pa.types.is_dictionary(given) else given
+    return pa.string() if pa.types.is_large_string(value) or pa.types.is_string_view(value) else value
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """Returns values in their `plain_type`."""
+    wanted = plain_type(values.type)
+    return values if values.type == wanted else values.cast(wanted)
+
+
+def _demand(names: set[str], given: pa.Schema, agreement: Agreement) -> None:
+    missing = sorted(names - set(given.names))
+    if missing:
+        raise DeliveryRefused(
+            f"The snapshot has no column {', '.join(missing)}: it was validated by an older contract.",
+            where=agreement.id,
+            fix="Pull and validate the dataset again.",
+        )
+
+
+def _normalised(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
+    """An identifier ending in x or X names one person: people are looked up by the upper-case form."""
+    index = batch.schema.get_field_index(column)
+    values = plain(batch.column(index))
+    return batch.set_column(index, column, pc.utf8_upper(values)) if pa.types.is_string(values.type) else batch
