@@ -1,0 +1,253 @@
+"""The ledger's book: one entry per delivery, each rooted in the one before it, and a signed head per day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import sqlalchemy as sa
+
+from crossdock.errors import LedgerBroken, Transient
+from crossdock.identity import RowsDigest, canonical
+from crossdock.keys import Keys
+from crossdock.storage.state import State
+from crossdock.storage.store import Ref, Store
+from crossdock.storage.tables import ledger_entry
+
+GENESIS = "0" * 64  # previous root of the first entry
+HEADS = "ledger/heads/"
+COUNTS = ("inserted", "updated", "deleted", "unchanged", "filtered")
+DIGESTS = ("accepted", "delivered", "unchanged", "filtered")
+_APPENDING = 0x63726F73  # PostgreSQL advisory lock: only one transaction appends at a time
+_PAGE = 5_000
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What one entry states about one delivery. Its canonical JSON is what the root covers.
+
+    `counts` are those of COUNTS, `digests` those of DIGESTS; `delivered_at` is an `identity.instant`.
+    """
+
+    delivery: str
+    dataset: str
+    department: str
+    theme: str
+    consumer: str
+    agreement: str
+    agreement_version: str
+    contract_version: str
+    purpose: str
+    legal_basis: str
+    columns: tuple[str, ...]
+    channel: str
+    mode: str
+    snapshot: str
+    counts: Mapping[str, int]
+    digests: Mapping[str, RowsDigest]
+    events: Ref
+    manifest_key: str
+    manifest_sha256: str
+    delivered_at: str
+
+    @property
+    def day(self) -> str:
+        """The UTC day of delivery, YYYY-MM-DD."""
+        return self.delivered_at[:10]
+
+    @property
+    def shares(self) -> int:
+        """How many records the consumer received: each is one share; deletions are none."""
+        return self.counts["inserted"] + self.counts["updated"]
+
+    def to_json(self) -> str:
+        """Returns the one spelling that is hashed and stored."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {
+            "day": self.day,
+            "digests": {name: str(digest) for name, digest in self.digests.items()},
+            "events": self.events.to_dict(),
+        }
+        return canonical(fields).decode()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads what `to_json` wrote."""
+        fields = json.loads(text)
+        del fields["day"]
+        fields["columns"] = tuple(fields["columns"])
+        fields["digests"] = {name: RowsDigest.parse(digest) for name, digest in fields["digests"].items()}
+        fields["events"] = Ref.from_dict(fields["events"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry as it stands in the book."""
+
+    seq: int
+    body: Body
+    previous_root: str
+    root: str
+
+
+def append(connection: sa.Connection, body: Body) -> Entry:
+    """Adds a delivery's entry within the caller's transaction, which is the one that completes the delivery.
+
+    Appenders wait for each other until their transactions end, so `seq` has no gaps and roots form one chain.
+
+    Raises:
+        LedgerBroken: the numbers contradict each other, or the delivery is in the book already.
+    """
+    _check(body)
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPENDING)))
+    if connection.scalar(sa.select(ledger_entry.c.seq).where(ledger_entry.c.delivery == body.delivery)):
+        raise LedgerBroken("This delivery has a ledger entry already.", where=f"delivery {body.delivery}")
+    last = connection.execute(
+        sa.select(ledger_entry.c.seq, ledger_entry.c.root).order_by(ledger_entry.c.seq.desc()).limit(1)
+    ).one_or_none()
+    seq, previous = (last.seq + 1, last.root) if last else (1, GENESIS)
+    text = body.to_json()
+    entry = Entry(seq=seq, body=body, previous_root=previous, root=_root(previous, text))
+    connection.execute(
+        ledger_entry.insert().values(
+            seq=seq, delivery=body.delivery, day=body.day, body=text, previous_root=previous, root=entry.root
+        )
+    )
+    return entry
+
+
+def _root(previous: str, text: str) -> str:
+    """Returns SHA-256 of the previous root (64 hex characters) followed by the body, as hex."""
+    return hashlib.sha256(f"{previous}{text}".encode()).hexdigest()
+
+
+def _check(body: Body) -> None:
+    """Refuses an entry that does not add up: accepted = delivered + unchanged + filtered, by count and by digest."""
+    counts, digests = body.counts, body.digests
+    if set(counts) != set(COUNTS) or set(digests) != set(DIGESTS) or min(counts.values()) < 0:
+        raise LedgerBroken(
+            f"An entry needs the counts {', '.join(COUNTS)} (none below 0) and the digests {', '.join(DIGESTS)}.",
+            where=f"delivery {body.delivery}",
+        )
+    parts = digests["delivered"] + digests["unchanged"] + digests["filtered"]
+    equal = {
+        "accepted = delivered + unchanged + filtered": (digests["accepted"], parts),
+        "delivered rows = inserted + updated": (digests["delivered"].rows, body.shares),
+        "unchanged rows": (digests["unchanged"].rows, counts["unchanged"]),
+        "filtered rows": (digests["filtered"].rows, counts["filtered"]),
+        "events = inserted + updated + deleted": (body.events.rows, body.shares + counts["deleted"]),
+    }
+    for law, (left, right) in equal.items():
+        if left != right:
+            raise LedgerBroken(
+                f"{law} does not hold: {left} is not {right}.",
+                where=f"delivery {body.delivery}, agreement {body.agreement}",
+                fix="Nothing was recorded as delivered. Compare the snapshot's digest with the state's.",
+            )
+
+
+def read_entries(state: State, *, since: str | None = None, until: str | None = None) -> Iterator[Entry]:
+    """Yields entries in order, of the days from `since` to `until` (YYYY-MM-DD, both included; None = no bound).
+
+    Raises:
+        LedgerBroken: an entry cannot be read.
+    """
+    last = 0
+    while True:
+        page = sa.select(ledger_entry).where(ledger_entry.c.seq > last).order_by(ledger_entry.c.seq).limit(_PAGE)
+        page = page.where(ledger_entry.c.day >= since) if since else page
+        page = page.where(ledger_entry.c.day <= until) if until else page
+        with state.connect() as connection:
+            rows = connection.execute(page).all()
+        for row in rows:
+            yield Entry(seq=row.seq, body=_parse(row.seq, row.body), previous_root=row.previous_root, root=row.root)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].seq
+
+
+def _parse(seq: int, text: str) -> Body:
+    try:
+        return Body.parse(text)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise LedgerBroken(
+            "The entry's body cannot be read.", where=f"entry {seq}", fix="Run `crossdock ledger verify`."
+        ) from error
+
+
+def sign_heads(state: State, store: Store, keys: Keys) -> list[str]:
+    """Signs, for each day that has entries, how many and the root after its last one, and returns the days (re)signed.
+
+    A head is replaced while its day still grows. Call it after `verify` found nothing: what it signs it does not check
+    further than that the chain still holds what older heads say.
+
+    Raises:
+        LedgerBroken: the book no longer holds what an older head was signed for.
+    """
+    days = (
+        sa.select(ledger_entry.c.day, sa.func.count(), sa.func.max(ledger_entry.c.seq))
+        .group_by(ledger_entry.c.day)
+        .order_by(ledger_entry.c.day)
+    )
+    with state.connect() as connection:
+        grown = [tuple(row) for row in connection.execute(days)]
+        roots = _roots(connection, [last for _, _, last in grown])
+    return [
+        day
+        for day, entries, last in grown
+        if _sign_head(state, store, keys, {"day": day, "entries": entries, "last_seq": last, "root": roots[last]})
+    ]
+
+
+def _roots(connection: sa.Connection, seqs: list[int]) -> dict[int, str]:
+    """Returns the roots of the given entries, asked for in pieces that every database takes."""
+    found: dict[int, str] = {}
+    for start in range(0, len(seqs), 500):
+        some = sa.select(ledger_entry.c.seq, ledger_entry.c.root).where(
+            ledger_entry.c.seq.in_(seqs[start : start + 500])
+        )
+        found |= {row.seq: row.root for row in connection.execute(some)}
+    return found
+
+
+def _sign_head(state: State, store: Store, keys: Keys, head: Mapping[str, str | int]) -> bool:
+    """Writes one day's head unless it stands already; True when it was written."""
+    key = f"{HEADS}{head['day']}.json"
+    data = canonical({**head, "signature": keys.sign(canonical(head))})
+    for _ in range(_TRIES):
+        current = store.read_versioned(key)
+        if current:
+            if current[0] == data:
+                return False
+            older = _older_head(current[0], key)
+            _check_older(state, older, key)
+            if int(older["last_seq"]) > int(head["last_seq"]):
+                return False  # Someone signed while we did, and saw more entries.
+        if store.swap(key, data, expected=current[1] if current else None):
+            return True
+    raise Transient("Other writers keep replacing this head.", where=key, fix="Try again.")
+
+
+def _older_head(data: bytes, key: str) -> dict[str, str | int]:
+    try:
+        head: dict[str, str | int] = json.loads(data)
+        return {"last_seq": int(head["last_seq"]), "root": str(head["root"])}
+    except (ValueError, LookupError, TypeError) as error:
+        raise LedgerBroken("A signed head cannot be read.", where=key, fix="Run `crossdock ledger verify`.") from error
+
+
+def _check_older(state: State, head: Mapping[str, str | int], key: str) -> None:
+    with state.connect() as connection:
+        roots = _roots(connection, [int(head["last_seq"])])
+    if roots.get(int(head["last_seq"])) != head["root"]:
+        raise LedgerBroken(
+            f"The book no longer holds entry {head['last_seq']} as it was signed.",
+            where=key,
+            fix="Nothing was signed over it. Run `crossdock ledger verify`.",
+        )

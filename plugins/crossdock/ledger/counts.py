@@ -1,0 +1,120 @@
+"""How many records were shared: from the book's entries at once, or recounted from the event files."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
+from crossdock.ledger.book import read_entries
+from crossdock.ledger.events import count_events
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+from crossdock.storage.tables import ledger_entry
+
+GROUPS = ("department", "dataset", "consumer", "day", "purpose", "channel", "theme", "agreement")
+_READERS = 8
+_Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Share counts: `groups` hold the group keys, `shares` and `deliveries`, sorted by the keys."""
+
+    shares: int
+    deliveries: int
+    groups: tuple[Mapping[str, str | int], ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        return {"shares": self.shares, "deliveries": self.deliveries, "groups": [dict(g) for g in self.groups]}
+
+
+def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name only
+    state: State,
+    store: Store,
+    *,
+    by: Sequence[str],
+    since: str | None = None,
+    until: str | None = None,
+    recount: bool = False,
+) -> Counts:
+    """Counts shares (records inserted or updated at a consumer, publications included as consumer "public").
+
+    Args:
+        state: holds the book.
+        store: holds the event files; read only to recount.
+        by: what to group by, of GROUPS.
+        since: first day, YYYY-MM-DD in UTC, included.
+        until: last day, included.
+        recount: count the events in their files instead of trusting the entries; both must agree.
+
+    Raises:
+        WrongUse: an unknown group or a day in another form.
+        ObjectMissing: an event file is missing (recount only).
+        LedgerBroken: an entry or an event file cannot be read.
+    """
+    for name in by:
+        if name not in GROUPS:
+            raise WrongUse(f"Shares cannot be counted by '{name}'.", fix=did_you_mean(name, GROUPS))
+    for day in (since, until):
+        if day is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+            raise WrongUse(f"'{day}' is not a day.", fix="Write it as YYYY-MM-DD.")
+    names = tuple(dict.fromkeys(by))
+    tallies = _recounted(state, store, names, since, until) if recount else _booked(state, names, since, until)
+    totals: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for group, shares, deliveries in tallies:
+        totals[group][0] += shares
+        totals[group][1] += deliveries
+    groups: tuple[Mapping[str, str | int], ...] = tuple(
+        {**dict(zip(names, group, strict=True)), "shares": shares, "deliveries": deliveries}
+        for group, (shares, deliveries) in sorted(totals.items())
+    )
+    return Counts(
+        shares=sum(shares for shares, _ in totals.values()),
+        deliveries=sum(deliveries for _, deliveries in totals.values()),
+        groups=groups if names else (),
+    )
+
+
+def _booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Tally]:
+    """Lets the database add up what the entries say."""
+    with state.connect() as connection:
+        body: Any = (
+            sa.cast(ledger_entry.c.body, sa.JSON)
+            if connection.dialect.name == "postgresql"
+            else sa.type_coerce(ledger_entry.c.body, sa.JSON)
+        )
+        counts = body["counts"]
+        shares = sa.func.sum(counts["inserted"].as_integer() + counts["updated"].as_integer())
+        groups = [ledger_entry.c.day if name == "day" else body[name].as_string() for name in names]
+        query = sa.select(*groups, shares, sa.func.count()).group_by(
+            *(sa.literal_column(str(i + 1)) for i in range(len(names)))
+        )
+        query = query.where(ledger_entry.c.day >= since) if since else query
+        query = query.where(ledger_entry.c.day <= until) if until else query
+        try:
+            rows = connection.execute(query).all()
+        except sa.exc.DBAPIError as error:
+            raise LedgerBroken("An entry's body cannot be read.", fix="Run `crossdock ledger verify`.") from error
+    if any(None in row[:-2] for row in rows):
+        raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
+    return [(tuple(row[:-2]), int(row[-2] or 0), row[-1]) for row in rows]
+
+
+def _recounted(
+    state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
+) -> Iterator[_Tally]:
+    """Opens every event file, several at a time."""
+    bodies = [entry.body for entry in read_entries(state, since=since, until=until)]
+    with ThreadPoolExecutor(_READERS) as readers:
+        counted = readers.map(lambda body: count_events(store, body.events.key), bodies)
+        for body, operations in zip(bodies, counted, strict=True):
+            group = tuple(str(getattr(body, name)) for name in names)
+            yield group, operations["insert"] + operations["update"], 1

@@ -1,0 +1,185 @@
+"""Share events: one row per record delivered to one consumer, in one parquet file per delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
+from crossdock.storage.store import Store
+
+Operation = Literal["insert", "update", "delete"]
+OPERATIONS: tuple[Operation, ...] = ("insert", "update", "delete")
+HASH = pa.binary(16)
+SCHEMA = pa.schema(
+    [
+        pa.field("record", HASH, nullable=False),
+        pa.field("subject", HASH),  # null when the record is about nobody, or the record itself is the subject
+        pa.field("operation", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+    ]
+)
+ROW_GROUP = 131_072  # rows; one bloom filter each
+
+
+class EventWriter:
+    """Writes the share events of one delivery to a local parquet file, about 17 bytes each.
+
+    Use it as a context manager: leaving it normally makes the file whole, leaving it by an error removes the file.
+    A delivery without events leaves a file without rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.counts: dict[Operation, int] = dict.fromkeys(OPERATIONS, 0)
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows_waiting = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many events were added."""
+        return sum(self.counts.values())
+
+    def add(self, record: pa.Array, subject: pa.Array | None, operation: pa.Array | str) -> None:
+        """Adds one event per element.
+
+        Args:
+            record: keyed record hashes, fixed_size_binary(16) without nulls (`identity.keyed_hashes`).
+            subject: keyed subject hashes of the same records, or None when the record hash is all there is.
+            operation: "insert", "update" or "delete" for all, or an array of these words.
+
+        Raises:
+            WrongUse: lengths, types or words do not fit.
+        """
+        rows = len(record)
+        record = _hashes(record, "record")
+        if record.null_count:
+            raise WrongUse("A share event needs a record hash; some are null.", where=str(self.path.name))
+        subject = pa.nulls(rows, HASH) if subject is None else _hashes(subject, "subject")
+        codes = _codes(operation, rows)
+        if not rows == len(subject) == len(codes):
+            raise WrongUse(
+                f"{rows} records, {len(subject)} subjects and {len(codes)} operations do not pair up.",
+                where=str(self.path.name),
+            )
+        for counted in pc.value_counts(codes).to_pylist():
+            self.counts[OPERATIONS[counted["values"]]] += counted["counts"]
+        words = pa.DictionaryArray.from_arrays(codes, pa.array(OPERATIONS))
+        self._waiting.append(pa.RecordBatch.from_arrays([record, subject, words], schema=SCHEMA))
+        self._rows_waiting += rows
+        while self._rows_waiting >= ROW_GROUP:
+            self._write(ROW_GROUP)
+
+    def close(self) -> None:
+        """Writes what is waiting and makes the file whole."""
+        if self._rows_waiting or self._writer is None:
+            self._write(self._rows_waiting)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, rows: int) -> None:
+        """Writes the next row group; the first one tells how large the bloom filters need to be."""
+        table = pa.Table.from_batches(self._waiting, schema=SCHEMA)
+        group = table.slice(0, rows)
+        if self._writer is None:
+            self._writer = _open_writer(self.path, group)
+        self._writer.write_table(group, row_group_size=ROW_GROUP)
+        self._waiting = table.slice(rows).to_batches()
+        self._rows_waiting -= rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        if self._writer is not None:
+            self._writer.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _open_writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
+    hashed = ["record"] if first["subject"].null_count == first.num_rows else ["record", "subject"]
+    filters = {name: {"ndv": first.num_rows, "fpp": 0.05} for name in hashed} if first.num_rows else None
+    return pq.ParquetWriter(
+        path,
+        SCHEMA,
+        # Hashes are random: neither compression nor a dictionary makes them smaller.
+        compression={"record": "none", "subject": "none", "operation": "zstd"},
+        use_dictionary=["operation"],
+        write_statistics=["operation"],
+        bloom_filter_options=filters,
+    )
+
+
+def _hashes(values: pa.Array, name: str) -> pa.Array:
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if array.type != HASH:
+        raise WrongUse(f"The {name} hashes are {array.type}, not {HASH}.", fix="Make them with identity.keyed_hashes.")
+    return array
+
+
+def _codes(operation: pa.Array | str, rows: int) -> pa.Array:
+    """Returns operations as int8 positions in OPERATIONS."""
+    if isinstance(operation, str):
+        words = pa.repeat(operation, rows)
+    else:
+        words = operation.combine_chunks() if isinstance(operation, pa.ChunkedArray) else operation
+        if pa.types.is_dictionary(words.type):
+            words = words.dictionary_decode()
+    codes = pc.index_in(words, value_set=pa.array(OPERATIONS)).cast(pa.int8())
+    if codes.null_count:
+        raise WrongUse("A share event's operation is something else than insert, update or delete.")
+    return codes
+
+
+def read_events(store: Store, key: str) -> Iterator[pa.RecordBatch]:
+    """Yields the share events of one delivery, as record batches of `SCHEMA`.
+
+    Raises:
+        ObjectMissing: there is no such file.
+        LedgerBroken: the file is not what an `EventWriter` wrote.
+    """
+    yield from _open(store, key).iter_batches(batch_size=ROW_GROUP)
+
+
+def count_events(store: Store, key: str) -> Mapping[Operation, int]:
+    """Returns how many records one delivery inserted, updated and deleted, counted in its event file; raises as above."""
+    file = _open(store, key)
+    try:
+        words = file.read(columns=["operation"])["operation"]
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(key) from error
+    counts: dict[Operation, int] = dict.fromkeys(OPERATIONS, 0)
+    for counted in pc.value_counts(words).to_pylist():
+        counts[counted["values"]] += counted["counts"]
+    return counts
+
+
+def _open(store: Store, key: str) -> pq.ParquetFile:
+    filesystem, root = store.filesystem()
+    try:
+        file = pq.ParquetFile(f"{root}/{key}", filesystem=filesystem)
+    except FileNotFoundError as error:
+        raise ObjectMissing("An event file that the ledger names is missing.", where=key, fix=_VERIFY) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(key) from error
+    if not file.schema_arrow.equals(SCHEMA):
+        raise _unreadable(key)
+    return file
+
+
+_VERIFY = "`crossdock ledger verify` names every broken place."
+
+
+def _unreadable(key: str) -> LedgerBroken:
+    return LedgerBroken("An event file cannot be read as share events.", where=key, fix=_VERIFY)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
+from crossdock.ledger.counts import GROUPS, count
+from crossdock.ledger.events import count_events
+from crossdock.storage.tables import ledger_entry
+
+DATASETS = ("transport/flights", "public_security/population")
+CONSUMERS = ("tax", "health", "public")
+
+
+def test_shares_are_inserts_and_updates_by_group(world):
+    world.deliver("a", "b", updated=["c"], deleted=["d", "e"], unchanged=7)
+    world.deliver("a", consumer="public", dataset="transport/flights", day=1)
+    counted = count(world.state, world.store, by=("consumer",))
+    assert counted.to_dict() == {
+        "shares": 4,
+        "deliveries": 2,
+        "groups": [
+            {"consumer": "public", "shares": 1, "deliveries": 1},
+            {"consumer": "tax", "shares": 3, "deliveries": 1},
+        ],
+    }
+    by_two = count(world.state, world.store, by=("day", "department"), recount=True)
+    assert by_two.groups == (
+        {"day": "2026-03-01", "department": "public_security", "shares": 3, "deliveries": 1},
+        {"day": "2026-03-02", "department": "transport", "shares": 1, "deliveries": 1},
+    )
+
+
+def test_days_bound_the_count_on_both_sides(world):
+    for day in range(3):
+        world.deliver(*"abc"[: day + 1], day=day)
+    for recount in (False, True):
+        counted = count(world.state, world.store, by=(), since="2026-03-02", until="2026-03-02", recount=recount)
+        assert counted.to_dict() == {"shares": 2, "deliveries": 1, "groups": []}
+
+
+def test_nothing_shared_counts_nothing(world):
+    for recount in (False, True):
+        counted = count(world.state, world.store, by=("day",), recount=recount)
+        assert counted.to_dict() == {"shares": 0, "deliveries": 0, "groups": []}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(DATASETS), st.sampled_from(CONSUMERS), st.integers(0, 3),
+            st.integers(0, 9), st.integers(0, 4), st.integers(0, 4),
+        ),
+        max_size=6,
+    ),
+    st.sets(st.sampled_from(GROUPS)),
+)  # fmt: skip
+def test_the_entries_and_the_event_files_count_alike(worlds, made, groups):
+    world = worlds()
+    expected: Counter[str] = Counter()
+    for dataset, consumer, day, inserted, updated, deleted in made:
+        names = [str(n) for n in range(20)]
+        world.deliver(
+            *names[:inserted], updated=names[:updated], deleted=names[:deleted],
+            dataset=dataset, consumer=consumer, day=day,
+        )  # fmt: skip
+        expected[consumer] += inserted + updated
+    by = sorted(groups)
+    booked, recounted = (count(world.state, world.store, by=by, recount=r) for r in (False, True))
+    assert booked == recounted
+    assert booked.shares == expected.total()
+    assert booked.deliveries == len(made)
+    by_consumer = {g["consumer"]: g["shares"] for g in count(world.state, world.store, by=["consumer"]).groups}
+    assert by_consumer == dict(expected)
+
+
+def test_wrong_words_are_answered_with_the_right_ones(world):
+    with pytest.raises(WrongUse, match="'consumer'"):
+        count(world.state, world.store, by=("consumr",))
+    with pytest.raises(WrongUse, match="YYYY-MM-DD"):
+        count(world.state, world.store, by=(), since="1 March")
+
+
+def test_a_missing_event_file_cannot_be_recounted(world):
+    entry = world.deliver("a")
+    assert count_events(world.store, entry.body.events.key)["insert"] == 1
+    world.store.delete(entry.body.events.key)
+    with pytest.raises(ObjectMissing):
+        count(world.state, world.store, by=(), recount=True)
+    assert count(world.state, world.store, by=()).shares == 1
+
+
+@pytest.mark.parametrize("body", ["no json", "{}"])
+def test_an_unreadable_entry_is_not_counted_as_nothing(world, body):
+    world.deliver("a")
+    with world.state.begin() as connection:
+        connection.execute(ledger_entry.update().values(body=body))
+    with pytest.raises(LedgerBroken):
+        count(world.state, world.store, by=("consumer",))
