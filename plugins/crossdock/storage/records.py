@@ -1,0 +1,291 @@
+"""The rows of state: what the exchange knows of extracts, verdicts, snapshots, deliveries and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from crossdock.errors import WrongUse
+from crossdock.identity import RowsDigest
+from crossdock.storage import tables
+from crossdock.storage.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One broken promise of a contract: the rule, why, and how many rows. Never holds a value of a row."""
+
+    rule: str
+    column: str
+    reason: str
+    rows: int
+    severity: str = "error"
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Reads the JSON form."""
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """What one pull brought. `watermark` is the value after which it was pulled (None: everything was)."""
+
+    id: str
+    dataset: str
+    key: str
+    rows: int
+    sha256: str
+    digest: RowsDigest
+    drift: Mapping[str, Sequence[str]]
+    watermark: str | None
+    incremental: bool
+    pulled_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The result of validating an extract."""
+
+    id: str
+    extract: str
+    dataset: str
+    contract_version: str
+    contract_digest: str
+    outcome: str
+    rows: int
+    accepted: int
+    quarantined: int
+    accepted_digest: RowsDigest
+    quarantined_digest: RowsDigest
+    findings: tuple[Finding, ...]
+    quarantine_key: str | None
+    result_key: str
+    validated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The accepted rows that may be shared; `seq` orders all snapshots by when they came into force."""
+
+    id: str
+    dataset: str
+    verdict: str
+    key: str
+    rows: int
+    sha256: str
+    digest: RowsDigest
+    accepted_at: str
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One snapshot going to one consumer under one agreement; the fields after `intended_at` come with completion."""
+
+    id: str
+    agreement: str
+    agreement_version: str
+    agreement_digest: str
+    dataset: str
+    department: str
+    consumer: str
+    channel: str
+    mode: str
+    snapshot: str
+    snapshot_seq: int
+    intended_at: str
+    status: str = "intended"
+    delivered_at: str | None = None
+    counts: Mapping[str, int] | None = None
+    digests: Mapping[str, str] | None = None
+    manifest_key: str | None = None
+    manifest_sha256: str | None = None
+    received_key: str | None = None
+    receipt: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A delivery that an agreement did not allow, and why."""
+
+    id: str
+    agreement: str
+    dataset: str
+    consumer: str
+    snapshot: str | None
+    reason: str
+    refused_at: str
+
+
+def record_extract(state: State, extract: Extract) -> None:
+    """Records an extract; one that is known only moves its pull time forward."""
+    with state.begin() as connection:
+        known = _one(connection, tables.extract, tables.extract.c.id == extract.id)
+        if known is None:
+            connection.execute(tables.extract.insert().values(_values(extract)))
+        elif known["pulled_at"] < extract.pulled_at:
+            moved = tables.extract.update().where(tables.extract.c.id == extract.id)
+            connection.execute(moved.values(pulled_at=extract.pulled_at))
+
+
+def extract_by_id(state: State, extract_id: str) -> Extract:
+    """Returns an extract.
+
+    Raises:
+        WrongUse: there is none of that id.
+    """
+    with state.connect() as connection:
+        row = _one(connection, tables.extract, tables.extract.c.id == extract_id)
+    if row is None:
+        raise WrongUse(f"There is no extract '{extract_id}'.", where="state", fix="Pull the dataset first.")
+    return Extract(**{**row, "digest": RowsDigest.parse(row["digest"])})
+
+
+def record_verdict(state: State, verdict: Verdict, snapshot: Snapshot | None) -> None:
+    """Records a verdict and puts its snapshot into force, in one transaction; nothing changes when it is known."""
+    with state.begin() as connection:
+        if _one(connection, tables.verdict, tables.verdict.c.id == verdict.id) is not None:
+            return
+        values = _values(verdict) | {"findings": [f.to_dict() for f in verdict.findings]}
+        connection.execute(tables.verdict.insert().values(values))
+        if snapshot is not None and not _superseded(connection, verdict):
+            connection.execute(tables.snapshot.insert().values(_values(snapshot, without="seq")))
+
+
+def reaccept(state: State, verdict: Verdict) -> None:
+    """Puts the snapshot of a known verdict into force again when the source went back to what it held before."""
+    with state.begin() as connection:
+        mine = _latest(connection, tables.snapshot.c.verdict == verdict.id)
+        current = _latest(connection, tables.snapshot.c.dataset == verdict.dataset)
+        if mine and current and current["verdict"] != verdict.id and not _superseded(connection, verdict):
+            again = {name: value for name, value in mine.items() if name != "seq"}
+            connection.execute(tables.snapshot.insert().values(again))
+
+
+def _superseded(connection: Connection, verdict: Verdict) -> bool:
+    """True when the snapshot in force comes from an extract pulled later: a late judgement must not bring old data back."""
+    current = _latest(connection, tables.snapshot.c.dataset == verdict.dataset)
+    if current is None:
+        return False
+    pulled = (
+        sa.select(tables.extract.c.pulled_at)
+        .join(tables.verdict, tables.verdict.c.extract == tables.extract.c.id)
+        .where(tables.verdict.c.id == sa.bindparam("verdict"))
+    )
+    theirs = connection.execute(pulled, {"verdict": current["verdict"]}).scalar_one()
+    mine = connection.execute(pulled, {"verdict": verdict.id}).scalar_one()
+    return bool(theirs > mine)
+
+
+def verdict_by_id(state: State, verdict_id: str) -> Verdict | None:
+    """Returns a verdict, or None."""
+    with state.connect() as connection:
+        row = _one(connection, tables.verdict, tables.verdict.c.id == verdict_id)
+    return _verdict(row) if row else None
+
+
+def verdicts(state: State, *, dataset: str | None = None) -> list[Verdict]:
+    """Returns verdicts (of one dataset, or all), newest first."""
+    query = tables.verdict.select().order_by(tables.verdict.c.validated_at.desc(), tables.verdict.c.id)
+    if dataset is not None:
+        query = query.where(tables.verdict.c.dataset == dataset)
+    with state.connect() as connection:
+        return [_verdict(row) for row in connection.execute(query).mappings()]
+
+
+def latest_snapshot(state: State, dataset: str) -> Snapshot | None:
+    """Returns the snapshot in force for a dataset, or None when nothing was ever accepted."""
+    with state.connect() as connection:
+        row = _latest(connection, tables.snapshot.c.dataset == dataset)
+    return Snapshot(**{**row, "digest": RowsDigest.parse(row["digest"])}) if row else None
+
+
+def intend_delivery(state: State, delivery: Delivery) -> Delivery:
+    """Records the intent to deliver before anything leaves; returns the row as it stands (perhaps delivered already)."""
+    with state.begin() as connection:
+        if _one(connection, tables.delivery, tables.delivery.c.id == delivery.id) is None:
+            connection.execute(tables.delivery.insert().values(_values(delivery)))
+        row = _one(connection, tables.delivery, tables.delivery.c.id == delivery.id)
+    return Delivery(**row) if row else delivery
+
+
+def complete_delivery(connection: Connection, delivery: Delivery) -> bool:
+    """Marks an intended delivery as delivered, in the caller's transaction.
+
+    Returns:
+        False when another writer completed it first: the caller must then append nothing.
+    """
+    done = replace(delivery, status="delivered")
+    fence = tables.delivery.update().where(tables.delivery.c.id == delivery.id, tables.delivery.c.status == "intended")
+    return connection.execute(fence.values(_values(done))).rowcount == 1
+
+
+def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
+    """Returns a delivery, or None."""
+    with state.connect() as connection:
+        row = _one(connection, tables.delivery, tables.delivery.c.id == delivery_id)
+    return Delivery(**row) if row else None
+
+
+def last_delivered(state: State, agreement: str) -> Delivery | None:
+    """Returns the newest completed delivery under an agreement, by its snapshot's order; None when there is none."""
+    table = tables.delivery
+    query = (
+        table.select()
+        .where(table.c.agreement == agreement, table.c.status == "delivered")
+        .order_by(table.c.snapshot_seq.desc(), table.c.delivered_at.desc())
+        .limit(1)
+    )
+    with state.connect() as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    return Delivery(**row) if row else None
+
+
+def deliveries(state: State) -> list[Delivery]:
+    """Returns all deliveries, newest first."""
+    query = tables.delivery.select().order_by(tables.delivery.c.intended_at.desc(), tables.delivery.c.id)
+    with state.connect() as connection:
+        return [Delivery(**row) for row in connection.execute(query).mappings()]
+
+
+def record_refusal(state: State, refusal: Refusal) -> None:
+    """Records a refusal; the same one is recorded once."""
+    with state.begin() as connection:
+        if _one(connection, tables.refusal, tables.refusal.c.id == refusal.id) is None:
+            connection.execute(tables.refusal.insert().values(_values(refusal)))
+
+
+def refusals(state: State) -> list[Refusal]:
+    """Returns all refusals, newest first."""
+    query = tables.refusal.select().order_by(tables.refusal.c.refused_at.desc(), tables.refusal.c.id)
+    with state.connect() as connection:
+        return [Refusal(**row) for row in connection.execute(query).mappings()]
+
+
+def _one(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> RowMapping | None:
+    return connection.execute(table.select().where(condition)).mappings().one_or_none()
+
+
+def _latest(connection: Connection, condition: sa.ColumnElement[bool]) -> RowMapping | None:
+    query = tables.snapshot.select().where(condition).order_by(tables.snapshot.c.seq.desc()).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _verdict(row: RowMapping) -> Verdict:
+    digests = {name: RowsDigest.parse(row[name]) for name in ("accepted_digest", "quarantined_digest")}
+    return Verdict(**{**row, **digests, "findings": tuple(Finding.from_dict(f) for f in row["findings"])})
+
+
+def _values(record: Any, *, without: str = "") -> dict[str, Any]:
+    """Returns a record's fields as column values; digests become their text."""
+    fields = {name: getattr(record, name) for name in record.__slots__ if name != without}
+    return {name: str(value) if isinstance(value, RowsDigest) else value for name, value in fields.items()}

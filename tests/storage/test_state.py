@@ -1,0 +1,158 @@
+"""State: the same on SQLite and PostgreSQL, migrated once, fenced."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from crossdock.errors import WrongUse
+from crossdock.identity import RowsDigest
+from crossdock.storage import records, tables
+from crossdock.storage.state import State
+
+DIGEST = RowsDigest(3, 5, 2**64 - 1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.db'}"
+    return request.getfixturevalue("postgres").new_database()[1]
+
+
+@pytest.fixture
+def state(url):
+    state = State.open(url)
+    yield state
+    state.engine.dispose()
+
+
+def extract(number, at="2026-11-01T00:00:00.000000+00:00"):
+    return records.Extract(
+        id=f"e{number}", dataset="d/s", key=f"landing/{number}", rows=3, sha256="0" * 64, digest=DIGEST,
+        drift={"missing": [], "extra": ["x"]}, watermark=None, incremental=False, pulled_at=at,
+    )  # fmt: skip
+
+
+def verdict(number, of):
+    return records.Verdict(
+        id=f"v{number}", extract=of.id, dataset="d/s", contract_version="1.0.0", contract_digest="c", outcome="partial", rows=3,
+        accepted=2, quarantined=1, accepted_digest=DIGEST, quarantined_digest=DIGEST,
+        findings=(records.Finding(rule="a.not_null", column="a", reason="It is missing.", rows=1),),
+        quarantine_key="quarantine/x", result_key="results/x", validated_at=of.pulled_at,
+    )  # fmt: skip
+
+
+def snapshot(number, of):
+    return records.Snapshot(
+        id=f"s{number}", dataset="d/s", verdict=of.id, key=f"accepted/{number}", rows=2, sha256="1" * 64, digest=DIGEST,
+        accepted_at=of.validated_at,
+    )  # fmt: skip
+
+
+def accept(state, number, at):
+    pulled = extract(number, at)
+    records.record_extract(state, pulled)
+    judged = verdict(number, pulled)
+    records.record_verdict(state, judged, snapshot(number, judged))
+    return judged
+
+
+def delivery(**changes):
+    made = records.Delivery(
+        id="x1", agreement="d/s/tax", agreement_version="1", agreement_digest="a", dataset="d/s", department="d", consumer="tax",
+        channel="database", mode="full", snapshot="s1", snapshot_seq=1, intended_at="2026-11-01T00:00:00.000000+00:00",
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def test_tables_are_what_the_migrations_make(state):
+    with state.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+def test_processes_may_open_an_empty_database_at_once(url):
+    program = f"from crossdock.storage.state import State; State.open({url!r}).engine.dispose()"
+    openers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
+    assert [opener.wait() for opener in openers] == [0, 0, 0]
+
+
+def test_records_come_back_as_they_went(state):
+    judged = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    assert records.extract_by_id(state, "e1") == extract(1)
+    assert records.verdict_by_id(state, "v1") == judged
+    assert records.verdicts(state, dataset="d/s") == [judged]
+    found = records.latest_snapshot(state, "d/s")
+    assert replace(found, seq=None) == snapshot(1, judged)
+    assert records.latest_snapshot(state, "d/none") is None
+    assert records.verdict_by_id(state, "none") is None
+    with pytest.raises(WrongUse, match="no extract 'none'"):
+        records.extract_by_id(state, "none")
+
+
+def test_a_verdict_counts_once(state):
+    judged = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    records.record_verdict(state, judged, snapshot(1, judged))
+    with state.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.snapshot)).scalar_one() == 1
+
+
+def test_a_source_that_goes_back_brings_its_old_snapshot_into_force(state):
+    first = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
+    records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
+    records.reaccept(state, first)
+    records.reaccept(state, first)
+    assert records.latest_snapshot(state, "d/s").id == "s1"
+    assert records.latest_snapshot(state, "d/s").seq == 3
+
+
+def test_a_late_judgement_does_not_bring_old_data_back(state):
+    accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
+    late = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    records.reaccept(state, late)
+    assert records.latest_snapshot(state, "d/s").id == "s2"
+
+
+def test_only_one_writer_completes_a_delivery(state):
+    assert records.intend_delivery(state, delivery()).status == "intended"
+    assert records.last_delivered(state, "d/s/tax") is None
+    done = delivery(counts={"inserted": 2}, delivered_at="2026-11-02T00:00:00.000000+00:00")
+    with state.begin() as connection:
+        assert records.complete_delivery(connection, done) is True
+    with state.begin() as connection:
+        assert records.complete_delivery(connection, done) is False
+    assert records.last_delivered(state, "d/s/tax").counts == {"inserted": 2}
+    assert records.intend_delivery(state, delivery()).status == "delivered"
+    assert records.deliveries(state) == [records.delivery_by_id(state, "x1")]
+
+
+def test_a_refusal_is_recorded_once(state):
+    refusal = records.Refusal(
+        id="r",
+        agreement="d/s/tax",
+        dataset="d/s",
+        consumer="tax",
+        snapshot="s1",
+        reason="It expired.",
+        refused_at="2026-11-01",
+    )
+    records.record_refusal(state, refusal)
+    records.record_refusal(state, refusal)
+    assert records.refusals(state) == [refusal]
+
+
+def test_an_error_rolls_back(state):
+    def fail():
+        with state.begin() as connection:
+            connection.execute(tables.extract.insert().values(records._values(extract(9))))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with pytest.raises(WrongUse):
+        records.extract_by_id(state, "e9")
