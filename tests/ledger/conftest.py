@@ -69,6 +69,7 @@ class World:
         self.store.put_file(key, path)
         sent = len(inserted) + len(updated)
         counts = {
+            "accepted": sent + unchanged + filtered,
             "inserted": len(inserted),
             "updated": len(updated),
             "deleted": len(deleted),
@@ -100,7 +101,9 @@ class World:
             mode="changes",
             snapshot=content_id("snapshot", self.made),
             counts=counts,
-            digests={**parts, "accepted": sum(parts.values(), RowsDigest())},
+            digests={
+                name: str(part) for name, part in {**parts, "accepted": sum(parts.values(), RowsDigest())}.items()
+            },
             events=Ref(key=key, rows=writer.rows, sha256=sha256),
             manifest_key=manifest_key,
             manifest_sha256=content_hash(data),
@@ -124,7 +127,7 @@ class World:
             intended_at=body.delivered_at,
             delivered_at=body.delivered_at,
             counts=dict(body.counts),
-            digests={name: str(value) for name, value in body.digests.items()},
+            digests=dict(body.digests),
             manifest_key=body.manifest_key,
             manifest_sha256=body.manifest_sha256,
         )
@@ -173,3 +176,9 @@ def worlds(tmp_path: Path) -> Callable[[], World]:
     """Makes a fresh exchange at each call, for hypothesis."""
     made = iter(range(1_000_000))
     return lambda: build(tmp_path / str(next(made)))
+
+
+@pytest.fixture
+def world_at() -> Callable[..., World]:
+    """Makes a fresh exchange in a folder, with its state at an SQLAlchemy URL."""
+    return build

@@ -101,3 +101,19 @@ def test_an_unreadable_entry_is_not_counted_as_nothing(world, body):
         connection.execute(ledger_entry.update().values(body=body))
     with pytest.raises(LedgerBroken):
         count(world.state, world.store, by=("consumer",))
+
+
+def test_postgresql_counts_alike(tmp_path, postgres, world_at):
+    world = world_at(tmp_path / "pg", postgres.new_database()[1])
+    assert count(world.state, world.store, by=()).shares == 0
+    world.deliver("a", "b", updated=["c"], deleted=["d"])
+    world.deliver("e", consumer="public", day=1)
+    for by in ([], ["day", "purpose"], list(GROUPS)):
+        booked, recounted = (count(world.state, world.store, by=by, recount=r) for r in (False, True))
+        assert booked == recounted
+        assert booked.shares == 4
+    assert count(world.state, world.store, by=(), since="2026-03-02").shares == 1
+    with world.state.begin() as connection:
+        connection.execute(ledger_entry.update().where(ledger_entry.c.seq == 1).values(body="no json"))
+    with pytest.raises(LedgerBroken):
+        count(world.state, world.store, by=("consumer",))
