@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from crossdock.storage.local import LocalStore
 from crossdock.storage.records import Delivery, complete_delivery, intend_delivery
 from crossdock.storage.state import State
 from crossdock.storage.store import Ref, Store
+from servers import Postgres
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -179,6 +180,8 @@ def worlds(tmp_path: Path) -> Callable[[], World]:
 
 
 @pytest.fixture
-def world_at() -> Callable[..., World]:
-    """Makes a fresh exchange in a folder, with its state at an SQLAlchemy URL."""
-    return build
+def world_on_postgres(tmp_path: Path, postgres: Postgres) -> Iterator[World]:
+    """An empty exchange whose state is in PostgreSQL."""
+    world = build(tmp_path / "pg", postgres.new_database()[1])
+    yield world
+    world.state.engine.dispose()

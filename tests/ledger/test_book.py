@@ -120,8 +120,8 @@ def test_concurrent_appenders_make_one_chain(world):
     race(world, writers=8, each=6)
 
 
-def test_concurrent_appenders_make_one_chain_on_postgresql(tmp_path, postgres, world_at):
-    race(world_at(tmp_path / "pg", postgres.new_database()[1]), writers=6, each=5)
+def test_concurrent_appenders_make_one_chain_on_postgresql(world_on_postgres):
+    race(world_on_postgres, writers=6, each=5)
 
 
 def test_heads_are_signed_per_day_and_replaced_while_the_day_grows(world):

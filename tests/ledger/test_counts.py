@@ -103,8 +103,8 @@ def test_an_unreadable_entry_is_not_counted_as_nothing(world, body):
         count(world.state, world.store, by=("consumer",))
 
 
-def test_postgresql_counts_alike(tmp_path, postgres, world_at):
-    world = world_at(tmp_path / "pg", postgres.new_database()[1])
+def test_postgresql_counts_alike(world_on_postgres):
+    world = world_on_postgres
     assert count(world.state, world.store, by=()).shares == 0
     world.deliver("a", "b", updated=["c"], deleted=["d"])
     world.deliver("e", consumer="public", day=1)
