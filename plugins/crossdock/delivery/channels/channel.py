@@ -1,0 +1,110 @@
+"""What every channel does, and how an agreement's channel is found: the module of that name in this package.
+
+A channel comes late in the way of a delivery (`delivery.prepare` tells the whole): intent, prepare, outbox and manifest
+are done, receipt and ledger entry follow. So a channel may be killed anywhere, run twice, or run in two processes at
+once (a worker that was cut off goes on after its retry began), and must keep four promises:
+
+1. All or nothing: a consumer sees the delivery whole or not at all.
+2. Once: delivering what has arrived changes nothing and returns the first receipt. The delivery id tells.
+3. In order: what is older than what the consumer holds is refused, never put over it.
+4. Changes are only put on the delivery they were worked out against (`Prepared.base`), else refused: first finish the
+   delivery that `arrived` without a receipt in the state, then prepare anew.
+
+A new channel is one module here with the two functions of `Channel`; the conformance tests find it by its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib import import_module
+from typing import Protocol, cast
+
+from crossdock.connections import Connection
+from crossdock.contracts.model import Agreement
+from crossdock.delivery.manifest import Consignment
+from crossdock.delivery.prepare import Prepared
+from crossdock.errors import ConsumerRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """A consignment and its signed manifest: what a channel carries."""
+
+    consignment: Consignment
+    manifest: bytes
+
+    @property
+    def delivery_id(self) -> str:
+        """The id under which the consumer keeps it."""
+        return self.consignment.delivery_id
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement it goes under."""
+        return self.consignment.agreement
+
+    @property
+    def prepared(self) -> Prepared:
+        """Its files and counts."""
+        return self.consignment.prepared
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds that of every file."""
+        return sha256(self.manifest).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Proof that a delivery arrived, as the consumer's side keeps it: the same however often it is asked for."""
+
+    delivery_id: str
+    location: str  # for people: a path, table or object; never a secret
+    digest: str  # SHA-256 of the manifest
+    delivered_at: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+
+class Channel(Protocol):
+    """A module of this package."""
+
+    def deliver(self, shipment: Shipment, connection: Connection) -> Receipt:
+        """Delivers, or finds that it was delivered.
+
+        Raises:
+            ConsumerUnavailable: the consumer's system did not answer; try again.
+            ConsumerRefused: it answered, and will not take the delivery.
+        """
+        ...
+
+    def arrived(self, agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
+        """Returns the receipt of a delivery that the consumer holds, None when it does not; changes nothing."""
+        ...
+
+
+def deliver(shipment: Shipment, connection: Connection) -> Receipt:
+    """Delivers through the agreement's channel; see `Channel.deliver`."""
+    return _channel(shipment.agreement).deliver(shipment, connection)
+
+
+def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
+    """Asks the agreement's channel whether a delivery arrived; see `Channel.arrived`."""
+    return _channel(agreement).arrived(agreement, delivery_id, connection)
+
+
+def other_content(delivery_id: str, location: str) -> ConsumerRefused:
+    """Returns the error for a delivery that is there with another manifest than ours."""
+    return ConsumerRefused(
+        f"Delivery {delivery_id} is there already, with other content.",
+        where=location,
+        fix="A delivery's content never changes: compare both manifests, and remove the one that is not signed by us.",
+    )
+
+
+def _channel(agreement: Agreement) -> Channel:
+    """Loading has checked the name against the modules of this package."""
+    return cast("Channel", import_module(f"crossdock.delivery.channels.{agreement.delivery.channel}"))

@@ -1,0 +1,147 @@
+"""Delivery into a folder of the consumer: `<path>/<delivery id>/` with data files and `manifest.json`.
+
+The folder is filled out of sight (in `<path>/.incoming/`) and appears whole, by one rename. It never changes again:
+the newest delivery is the one whose manifest has the highest snapshot sequence.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from crossdock.connections import Connection
+from crossdock.contracts.model import Agreement
+from crossdock.delivery.channels.channel import Receipt, Shipment, other_content
+from crossdock.delivery.held import admit, read_held, relative_path
+from crossdock.delivery.manifest import NAME
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable
+from crossdock.faults import reached
+from crossdock.identity import instant
+
+_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+
+def deliver(shipment: Shipment, connection: Connection) -> Receipt:
+    """Puts the delivery's folder in place; see `channel.Channel`."""
+    with _translated(connection):
+        place = _place(shipment.agreement, connection)
+        known = _known(place, shipment)
+        if known:
+            return known
+        incoming = place / ".incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        fresh = incoming / f"{shipment.delivery_id}-{secrets.token_hex(8)}"
+        try:
+            _fill(fresh, shipment)
+            with _alone(incoming):
+                return _known(place, shipment) or _show(place, fresh, shipment)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
+    """Looks for the delivery's manifest; see `channel.Channel`."""
+    with _translated(connection):
+        return _receipt(_place(agreement, connection), delivery_id)
+
+
+def _place(agreement: Agreement, connection: Connection) -> Path:
+    where = f"connection {connection.id}, agreement {agreement.id}"
+    base = Path(str(connection.extra.get("path") or connection.host or connection.schema))
+    path = relative_path(agreement.delivery.options.get("path"), where)
+    if not base.is_absolute() or not base.is_dir():
+        # Never made by us: an absent folder is a mount that is not there, and what is written below it would be lost.
+        raise ConsumerUnavailable(
+            "The consumer's folder is not there.", where=where, fix="Mount it, or mend the connection."
+        )
+    place = base.resolve() / path
+    if not place.resolve().is_relative_to(base.resolve()):
+        raise ConsumerRefused(
+            "The agreement's `path` leads out of the consumer's folder.", where=where, fix="Remove the link."
+        )
+    return place
+
+
+def _receipt(place: Path, delivery_id: str) -> Receipt | None:
+    manifest = place / delivery_id / NAME
+    if not manifest.exists():
+        return None
+    return Receipt(
+        delivery_id=delivery_id,
+        location=str(manifest.parent),
+        digest=sha256(manifest.read_bytes()).hexdigest(),
+        delivered_at=instant(datetime.fromtimestamp(manifest.stat().st_mtime, UTC)),
+    )
+
+
+def _known(place: Path, shipment: Shipment) -> Receipt | None:
+    receipt = _receipt(place, shipment.delivery_id)
+    if receipt and receipt.digest != shipment.digest:
+        raise other_content(shipment.delivery_id, receipt.location)
+    return receipt
+
+
+def _fill(fresh: Path, shipment: Shipment) -> None:
+    fresh.mkdir()
+    for file in shipment.prepared.files:
+        shutil.copyfile(file.path, fresh / file.name)
+        _sync(fresh / file.name)
+        reached("delivery.folder.copied")
+    (fresh / NAME).write_bytes(shipment.manifest)
+    _sync(fresh / NAME)
+    _sync(fresh)
+    reached("delivery.folder.filled")
+
+
+def _show(place: Path, fresh: Path, shipment: Shipment) -> Receipt:
+    """Makes the folder visible, if it fits after what is there."""
+    admit(shipment, read_held(m.read_bytes() for m in place.glob(f"*/{NAME}")), str(place))
+    fresh.rename(place / shipment.delivery_id)
+    _sync(place)
+    reached("delivery.folder.shown")
+    receipt = _receipt(place, shipment.delivery_id)
+    if receipt is None:
+        raise ConsumerUnavailable("The delivery went away as it arrived.", where=str(place), fix="Try again.")
+    for left in (place / ".incoming").glob(f"{shipment.delivery_id}-*"):
+        shutil.rmtree(left, ignore_errors=True)  # of attempts that were killed; one still under way finds us here
+    return receipt
+
+
+@contextmanager
+def _alone(incoming: Path) -> Iterator[None]:
+    """Lets one delivery at a time look at the folder and add to it."""
+    with (incoming / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        where = f"connection {connection.id}"
+        if error.errno in _LASTING:
+            raise ConsumerRefused(
+                f"The consumer's folder does not let us write ({code}).", where=where, fix="Mend its rights."
+            ) from None
+        raise ConsumerUnavailable(
+            f"The consumer's folder failed ({code}).", where=where, fix="Try again later."
+        ) from None

@@ -1,0 +1,97 @@
+"""Consumers' databases: staging by ADBC, one locked transaction, and errors that never repeat a value.
+
+Drivers put row values into their messages ("Key (id)=(...) already exists"), so only the kind of error is passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from crossdock.connections import Connection
+from crossdock.errors import ConsumerRefused, did_you_mean
+
+MARKER = "crossdock_delivery"
+Value = str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table by name; its text is the quoted name."""
+
+    name: str
+    schema: str = ""
+
+    def __str__(self) -> str:
+        return (f'"{self.schema}".' if self.schema else "") + f'"{self.name}"'
+
+    def beside(self, name: str) -> Table:
+        """Returns another table of the same schema."""
+        return Table(name=name, schema=self.schema)
+
+
+class Database(Protocol):
+    """One session with a consumer's database."""
+
+    name: str  # for people
+    differs: str  # operator: distinct, and a null is not distinct from a null
+
+    def stage(self, name: str, parquet: Path) -> None:
+        """Copies a parquet file into a table that only this session sees."""
+        ...
+
+    def staged(self, name: str) -> str:
+        """Returns the staged table's name in SQL."""
+        ...
+
+    def begin(self) -> None:
+        """Starts the write transaction; waits until no other delivery is under way there."""
+        ...
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        """Runs one statement with `?` placeholders, and returns its rows."""
+        ...
+
+    def commit(self) -> None:
+        """Makes the transaction's changes visible, all at once."""
+        ...
+
+    def columns(self, table: Table) -> list[tuple[str, str]] | None:
+        """Returns a table's columns and comparable types; None when there is no such table."""
+        ...
+
+    def type_of(self, given: pa.DataType) -> str:
+        """Returns the SQL type for a column of the Arrow type."""
+        ...
+
+    def comparable(self, sql_type: str) -> str:
+        """Returns the form in which `columns` names a type."""
+        ...
+
+
+@contextmanager
+def open_database(connection: Connection) -> Iterator[Database]:
+    """Opens a session; without a commit it leaves nothing behind.
+
+    Raises:
+        ConsumerUnavailable: the database did not answer, or is locked.
+        ConsumerRefused: it answered with an error, or crossdock cannot deliver to its kind.
+    """
+    kind = connection.type.replace("postgresql", "postgres")
+    if kind == "sqlite":
+        from crossdock.delivery.sqlite import open_sqlite as opener
+    elif kind == "postgres":
+        from crossdock.delivery.postgres import open_postgres as opener
+    else:
+        raise ConsumerRefused(
+            f"crossdock cannot deliver to a database of type '{connection.type}'.",
+            where=f"connection {connection.id}",
+            fix=did_you_mean(connection.type, ("sqlite", "postgres")),
+        )
+    with opener(connection) as database:
+        yield database

@@ -1,0 +1,120 @@
+"""A consumer's PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from adbc_driver_manager import Error
+from adbc_driver_postgresql import dbapi
+
+from crossdock.connections import Connection
+from crossdock.delivery.databases import MARKER, Database, Table, Value
+from crossdock.delivery.files import batches
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+
+_LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
+_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+# Connection failures, resources, operator intervention, deadlock and serialization failure.
+_TRANSIENT = ("08", "53", "57P", "40", "55P03")
+
+
+@contextmanager
+def open_postgres(connection: Connection) -> Iterator[Database]:
+    """Opens a session; see `open_database`."""
+    where = f"connection {connection.id}"
+    try:
+        session = dbapi.connect(_uri(connection))
+    except Error:
+        raise ConsumerUnavailable(
+            "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
+        ) from None
+    try:
+        with session, session.cursor() as cursor:
+            yield _Postgres(where, session, cursor)
+    except Error as error:
+        raise _translated(error, where) from None
+
+
+class _Postgres:
+    """ADBC is always in a transaction; until `begin` it only stages into temporary tables of this session."""
+
+    differs = "IS DISTINCT FROM"
+
+    def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
+        self.name, self._session, self._cursor = name, session, cursor
+
+    def stage(self, name: str, parquet: Path) -> None:
+        reader = pa.RecordBatchReader.from_batches(pq.read_schema(parquet), batches(parquet))
+        self._cursor.adbc_ingest(f"crossdock_staged_{name}", reader, mode="create", temporary=True)
+        # Staging can be long: what follows must not work on the state of the table before it.
+        self._session.commit()
+
+    def staged(self, name: str) -> str:
+        return f"pg_temp.crossdock_staged_{name}"
+
+    def begin(self) -> None:
+        # Whatever the role's default: after waiting for the lock we must see what the other delivery committed.
+        self.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        self.execute(_LOCK)
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        head, *rest = sql.split("?") if values else [sql]
+        numbered = head + "".join(f"${i}{part}" for i, part in enumerate(rest, 1))
+        self._cursor.execute(numbered, tuple(values) or None)
+        return [tuple(row) for row in self._cursor.fetchall()] if self._cursor.description else []
+
+    def commit(self) -> None:
+        self._session.commit()
+
+    def columns(self, table: Table) -> list[tuple[str, str]] | None:
+        found = self.execute(
+            """SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+               WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped""",
+            (str(table),),
+        )
+        return [(str(name), self.comparable(str(kind))) for name, kind in found] or None
+
+    def type_of(self, given: pa.DataType) -> str:
+        if pa.types.is_decimal(given):
+            return f"numeric({given.precision},{given.scale})"
+        if pa.types.is_timestamp(given):
+            return "timestamp with time zone" if given.tz else "timestamp without time zone"
+        for matches, name in (
+            (pa.types.is_integer, "bigint"),
+            (pa.types.is_floating, "double precision"),
+            (pa.types.is_boolean, "boolean"),
+            (pa.types.is_date, "date"),
+            (pa.types.is_time, "time without time zone"),
+        ):
+            if matches(given):
+                return name
+        return "text"
+
+    def comparable(self, sql_type: str) -> str:
+        return "text" if sql_type == "character varying" else sql_type
+
+
+def _uri(connection: Connection) -> str:
+    login = quote(connection.login, safe="")
+    secret = ":" + quote(connection.password, safe="") if connection.password else ""
+    query = {"connect_timeout": "10"} | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
+    address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
+    return f"postgresql://{login}{secret}@{address}?{urlencode(query)}"
+
+
+def _translated(error: Error, where: str) -> CrossdockError:
+    state = error.sqlstate or ""
+    if state.startswith(_TRANSIENT):
+        return ConsumerUnavailable(
+            f"The PostgreSQL database is not usable now (SQLSTATE {state}).", where=where, fix="Try again later."
+        )
+    return ConsumerRefused(
+        f"The PostgreSQL database refused the delivery (SQLSTATE {state or 'unknown'}).",
+        where=where,
+        fix="Look the code up in PostgreSQL's list of error codes; check the table and our rights on it.",
+    )

@@ -1,0 +1,130 @@
+"""A consumer's SQLite database.
+
+SQLite has no exact decimals, dates or times: they are stored as text (ISO 8601), so that nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from crossdock.connections import Connection
+from crossdock.delivery.databases import Database, Table, Value
+from crossdock.delivery.files import batches
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+
+_PATIENCE = 30.0  # seconds to wait for another writer
+_TRANSIENT = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
+)
+
+
+@contextmanager
+def open_sqlite(connection: Connection) -> Iterator[Database]:
+    """Opens the database file that the connection's host (or schema) names; see `open_database`."""
+    path = Path(connection.host or connection.schema)
+    where = f"connection {connection.id}"
+    if not path.parent.is_dir():
+        raise ConsumerUnavailable(
+            "The folder of the SQLite database is not there.", where=where, fix="Mount it, or mend the connection."
+        )
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="crossdock-stage-") as folder,
+            closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as session,
+        ):
+            yield _Sqlite(where, session, Path(folder))
+    except sqlite3.Error as error:
+        raise _translated(error, where) from None
+
+
+class _Sqlite:
+    """The consumer's file is opened by one library only; staging happens in a file of our own beside it."""
+
+    differs = "IS NOT"
+
+    def __init__(self, name: str, session: sqlite3.Connection, folder: Path) -> None:
+        self.name, self._session, self._folder = name, session, folder
+
+    def stage(self, name: str, parquet: Path) -> None:
+        from adbc_driver_sqlite import dbapi
+
+        path = self._folder / f"{name}-{secrets.token_hex(4)}.db"
+        rows = (
+            pa.RecordBatch.from_arrays([_storable(c) for c in b.columns], names=b.schema.names)
+            for b in batches(parquet)
+        )
+        first = next(rows, None)
+        with dbapi.connect(str(path)) as staging, staging.cursor() as cursor:
+            if first is None:
+                empty = pa.parquet.read_schema(parquet).empty_table()
+                source = pa.table(
+                    [_storable(c.combine_chunks()) for c in empty.columns], names=empty.schema.names
+                ).to_reader()
+            else:
+                source = pa.RecordBatchReader.from_batches(first.schema, _chain(first, rows))
+            cursor.adbc_ingest("staged", source, mode="create")
+            staging.commit()
+        self._session.execute(f"ATTACH ? AS stage_{name}", (str(path),))
+
+    def staged(self, name: str) -> str:
+        return f"stage_{name}.staged"
+
+    def begin(self) -> None:
+        self._session.execute("BEGIN IMMEDIATE")
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        return self._session.execute(sql, tuple(values)).fetchall()
+
+    def commit(self) -> None:
+        self._session.execute("COMMIT")
+
+    def columns(self, table: Table) -> list[tuple[str, str]] | None:
+        found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
+        return [(name, self.comparable(kind)) for name, kind in found] or None
+
+    def type_of(self, given: pa.DataType) -> str:
+        if pa.types.is_integer(given) or pa.types.is_boolean(given):
+            return "INTEGER"
+        return "REAL" if pa.types.is_floating(given) else "TEXT"
+
+    def comparable(self, sql_type: str) -> str:
+        """Names the affinity, by SQLite's own rules: a consumer may have declared VARCHAR(20)."""
+        upper = sql_type.upper()
+        if "INT" in upper:
+            return "INTEGER"
+        if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
+            return "TEXT"
+        return "REAL" if any(word in upper for word in ("REAL", "FLOA", "DOUB")) else upper
+
+
+def _storable(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind):
+        return values
+    return values.cast(pa.string())
+
+
+def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _translated(error: sqlite3.Error, where: str) -> CrossdockError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code in _TRANSIENT:
+        return ConsumerUnavailable(
+            f"The SQLite database is not usable now ({kind}).", where=where, fix="Try again later."
+        )
+    return ConsumerRefused(
+        f"The SQLite database refused the delivery ({kind}).", where=where, fix="Look at the table there."
+    )
