@@ -82,7 +82,7 @@ class World:
             "unchanged": digest(unchanged, -self.made),
             "filtered": digest(filtered, 7 * self.made),
         }
-        manifest = {"delivery": delivery, "dataset": dataset, "counts": counts}
+        manifest = {"delivery": delivery, "dataset": {"id": dataset, "title": {"zh": "人口"}}, "counts": counts}
         data = canonical({**manifest, "signature": self.keys.sign(canonical(manifest))})
         manifest_key = f"outbox/{consumer}/{delivery}/manifest.json"
         self.store.put_new(manifest_key, data)

@@ -181,7 +181,8 @@ def sign_heads(state: State, store: Store, keys: Keys) -> list[str]:
     """Signs, for each day that has entries, how many and the root after its last one, and returns the days (re)signed.
 
     A head is replaced while its day still grows. Call it after `verify` found nothing: what it signs it does not check
-    further than that the chain still holds what older heads say.
+    further than that the chain still holds what older heads say. Days are signed in the order of their last entries, so
+    that a day without a head beside a head that saw all of it was signed once, whenever signing was cut off.
 
     Raises:
         LedgerBroken: the book no longer holds what an older head was signed for.
@@ -189,7 +190,7 @@ def sign_heads(state: State, store: Store, keys: Keys) -> list[str]:
     days = (
         sa.select(ledger_entry.c.day, sa.func.count(), sa.func.max(ledger_entry.c.seq))
         .group_by(ledger_entry.c.day)
-        .order_by(ledger_entry.c.day)
+        .order_by(sa.func.max(ledger_entry.c.seq))
     )
     with state.connect() as connection:
         grown = [tuple(row) for row in connection.execute(days)]

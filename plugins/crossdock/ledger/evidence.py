@@ -1,0 +1,129 @@
+"""What an entry points at, examined: its event file and its signed manifest. Shares no code with what wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from crossdock.errors import ObjectMissing, Transient
+from crossdock.storage.store import Store
+
+_PIECE = 1 << 20
+_SAME = (
+    "delivery",
+    "dataset",
+    "consumer",
+    "agreement",
+    "snapshot",
+    "counts",
+    "digests",
+    "purpose",
+    "legal_basis",
+    "mode",
+)
+
+Objection = tuple[str, str]  # what is wrong, and the key of the object in which it is
+
+
+def examine(store: Store, public_key: Ed25519PublicKey, body: Mapping[str, Any]) -> list[Objection]:
+    """Returns all that is wrong with the event file and the manifest of one entry's body.
+
+    Raises:
+        Transient: the store did not answer; that says nothing about the ledger.
+    """
+    return [*events_objections(store, body), *manifest_objections(store, public_key, body)]
+
+
+def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objection]:
+    """Yields what is wrong with an entry's event file: missing, other bytes, other rows, other operations."""
+    events, counts = body["events"], body["counts"]
+    key = events["key"]
+    filesystem, root = store.filesystem()
+    found = _sha256(filesystem, f"{root}/{key}", key)
+    if found is None:
+        yield "The event file is missing.", key
+        return
+    if found != events["sha256"]:
+        yield "The event file's bytes are not those that were booked (SHA-256 differs).", key
+        return
+    try:
+        words = pq.read_table(f"{root}/{key}", columns=["operation"], filesystem=filesystem)["operation"]
+    except (pa.ArrowException, OSError, KeyError):
+        yield "The event file was booked, but cannot be read as share events.", key
+        return
+    tally = {pair["values"]: pair["counts"] for pair in words.value_counts().to_pylist()}
+    expected = {"insert": counts["inserted"], "update": counts["updated"], "delete": counts["deleted"]}
+    if tally != {word: rows for word, rows in expected.items() if rows}:
+        yield f"The event file holds {_told(tally)}; the entry says {_told(expected)}.", key
+    if len(words) != events["rows"]:
+        yield f"The event file holds {len(words)} events; the entry says {events['rows']}.", key
+
+
+def _told(tally: Mapping[str, int]) -> str:
+    return ", ".join(f"{tally.get(word, 0)} {word}" for word in ("insert", "update", "delete"))
+
+
+def _sha256(filesystem: Any, path: str, key: str) -> str | None:
+    """Returns a stored file's SHA-256, read in pieces, or None when there is no such file."""
+    digest = hashlib.sha256()
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Transient("The store did not give an object.", where=key, fix="Verify again when it answers.") from error
+    return digest.hexdigest()
+
+
+def manifest_objections(store: Store, public_key: Ed25519PublicKey, body: Mapping[str, Any]) -> Iterator[Objection]:
+    """Yields what is wrong with an entry's manifest: missing, other bytes, not signed by us, or of something else."""
+    key = body["manifest_key"]
+    try:
+        data = store.read(key)
+    except ObjectMissing:
+        yield "The manifest is missing.", key
+        return
+    if hashlib.sha256(data).hexdigest() != body["manifest_sha256"]:
+        yield "The manifest's bytes are not those that were booked (SHA-256 differs).", key
+        return
+    manifest = signed(data, public_key)
+    if manifest is None:
+        yield "The manifest is not signed by this exchange.", key
+        return
+    for name in _SAME:
+        said = manifest.get(name, body[name])
+        if isinstance(said, dict) and "id" in said:
+            said = said["id"]  # the manifest tells more about it than its id
+        if said != body[name]:
+            yield f"The manifest and the entry do not agree on '{name}'.", key
+
+
+def signed(data: bytes, public_key: Ed25519PublicKey) -> dict[str, Any] | None:
+    """Returns a signed JSON document without its signature, or None unless it is exactly what the key's owner wrote.
+
+    The signature is Ed25519, as lower-case hex in `signature`, over the document's canonical JSON (sorted keys, no
+    spaces, UTF-8) without it. Another spelling of the same document is refused too: a changed byte is a changed byte.
+    """
+    try:
+        document = json.loads(data)
+        if not isinstance(document, dict) or _spelled(document) != data:
+            return None
+        signature = str(document.pop("signature"))
+        raw = bytes.fromhex(signature)
+        public_key.verify(raw, _spelled(document))
+    except (ValueError, KeyError, RecursionError, InvalidSignature):
+        return None
+    return document if raw.hex() == signature else None
+
+
+def _spelled(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,254 @@
+"""Proves the ledger from its own files: chain, event files, manifests, signed heads. Shares no code with `book`.
+
+What it finds: any change of an entry, an event file, a manifest or a head; entries missing in the middle; entries
+missing at the end or a rewritten chain, as far as signed heads or the deliveries in the state reach.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from crossdock.errors import Transient
+from crossdock.ledger.evidence import examine, signed
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+from crossdock.storage.tables import delivery, ledger_entry
+
+_START = "0" * 64
+_HEADS = "ledger/heads/"
+_PAGE = 500
+_READERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """One place where the ledger does not agree with itself."""
+
+    seq: int  # of the (first) entry concerned; 0 when there is none
+    delivery: str  # "" when the break is not about one delivery
+    what: str
+    where: str  # a column of the book, or the key of an object in the store
+
+
+def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Break]:
+    """Recomputes the whole ledger and returns every break, the earliest entry's first; an empty list proves it sound.
+
+    Raises:
+        Transient: the state or the store did not answer; that says nothing about the ledger.
+    """
+    heads, breaks = _heads(store, public_key)
+    chain = _Chain(wanted=frozenset(head["last_seq"] for head in heads))
+    with ThreadPoolExecutor(_READERS) as readers:
+        try:
+            for page in _pages(state):
+                sound = []
+                for row in page:
+                    body, found = chain.add(row)
+                    breaks += found
+                    if body is not None:
+                        sound.append((row, body))
+                evidence = readers.map(lambda pair: examine(store, public_key, pair[1]), sound)
+                for (row, _), objections in zip(sound, evidence, strict=True):
+                    breaks += [_broken(row, what, where) for what, where in objections]
+            breaks += _unbooked(state)
+        except sa.exc.OperationalError as error:
+            raise Transient("The state database did not answer.", fix="Verify again when it does.") from error
+        except sa.exc.DatabaseError as error:
+            if type(error) not in (sa.exc.DatabaseError, sa.exc.InternalError):
+                raise
+            breaks.append(Break(seq=chain.last + 1, delivery="", what="The state database is damaged.", where="state"))
+    breaks += chain.against(heads)
+    return sorted(breaks, key=lambda found: (found.seq == 0, found.seq))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """An entry as the database holds it, undecoded, with what the state says about its delivery."""
+
+    seq: int
+    delivery: bytes
+    day: bytes
+    body: bytes
+    previous_root: bytes
+    root: bytes
+    status: bytes
+    manifest_sha256: bytes
+
+
+def _pages(state: State) -> Iterator[list[_Row]]:
+    """Yields the book in order, in pages. Texts come as bytes: a damaged one may be no text any more."""
+    book, made = ledger_entry.c, delivery.c
+    last: int | None = None
+    while True:
+        with state.connect() as connection:
+            raw = connection.dialect.name == "sqlite"
+            texts = [
+                book.delivery,
+                book.day,
+                book.body,
+                book.previous_root,
+                book.root,
+                made.status,
+                made.manifest_sha256,
+            ]
+            columns = [sa.cast(text, sa.LargeBinary) if raw else text for text in texts]
+            query = (
+                sa.select(book.seq, *columns)
+                .select_from(ledger_entry.outerjoin(delivery, book.delivery == made.id))
+                .where(book.seq > last if last is not None else sa.true())
+                .order_by(book.seq)
+                .limit(_PAGE)
+            )
+            rows = connection.execute(query).all()
+        names = _Row.__slots__[1:]
+        yield [
+            _Row(seq=row[0], **{name: _octets(value) for name, value in zip(names, row[1:], strict=True)})
+            for row in rows
+        ]
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1][0]
+
+
+def _octets(value: bytes | str | None) -> bytes:
+    return b"" if value is None else value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _broken(row: _Row, what: str, where: str) -> Break:
+    return Break(seq=row.seq, delivery=row.delivery.decode(errors="replace"), what=what, where=where)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The chain of roots as it is walked, and what the signed heads will be held against."""
+
+    wanted: frozenset[int]  # seqs at which a head was signed
+    last: int = 0
+    root: bytes = _START.encode()
+    per_day: Counter[str] = field(default_factory=Counter)
+    last_of_day: dict[str, int] = field(default_factory=dict)
+    seen: dict[int, tuple[bytes, Counter[str]]] = field(default_factory=dict)  # root and entries per day, after a seq
+
+    def add(self, row: _Row) -> tuple[Mapping[str, Any] | None, list[Break]]:
+        """Walks one entry on; returns its body unless that is unreadable, and what is wrong with the entry itself."""
+        breaks = []
+        if row.seq != self.last + 1:
+            gap = f"Entries {self.last + 1} to {row.seq - 1} are missing."
+            breaks.append(Break(seq=min(self.last + 1, row.seq), delivery="", what=gap, where="ledger_entry.seq"))
+        elif row.previous_root != self.root:
+            breaks.append(_broken(row, "It does not follow the entry before it.", "ledger_entry.previous_root"))
+        if hashlib.sha256(row.previous_root + row.body).hexdigest().encode() != row.root:
+            breaks.append(_broken(row, "The entry was changed: its root is not that of its body.", "ledger_entry.root"))
+        body, objections = _body(row)
+        breaks += [_broken(row, what, where) for what, where in objections]
+        self.last, self.root = row.seq, row.root
+        day = row.day.decode(errors="replace")
+        self.per_day[day] += 1
+        self.last_of_day[day] = row.seq
+        if row.seq in self.wanted:
+            self.seen[row.seq] = row.root, self.per_day.copy()
+        return body, breaks
+
+    def against(self, heads: list[dict[str, Any]]) -> Iterator[Break]:
+        """Yields what the signed heads prove to be missing or rewritten, and heads that are gone."""
+        proven = 0
+        for head in sorted(heads, key=lambda head: int(head["last_seq"])):
+            seq, where = head["last_seq"], f"{_HEADS}{head['day']}.json"
+            root, per_day = self.seen.get(seq, (b"", Counter()))
+            what = ""
+            if seq > self.last:
+                what = f"Entries {self.last + 1} to {seq} were signed, but are missing."
+            elif root != str(head["root"]).encode():
+                what = f"Entries {proven + 1} to {seq} are not what was signed."
+            elif per_day[head["day"]] != head["entries"]:
+                what = f"{head['entries']} entries of {head['day']} were signed; there are {per_day[head['day']]}."
+            if what:
+                yield Break(seq=min(seq, self.last + 1), delivery="", what=what, where=where)
+            else:
+                proven = seq
+        signed_days = {head["day"] for head in heads}
+        signed_to = max((head["last_seq"] for head in heads), default=0)
+        for day, last in self.last_of_day.items():
+            if day not in signed_days and last <= signed_to:
+                what = "The day's signed head is missing or unreadable."
+                yield Break(seq=last, delivery="", what=what, where=f"{_HEADS}{day}.json")
+
+
+def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
+    """Reads a body and holds it against the columns beside it and against the law of rows."""
+    try:
+        body = json.loads(row.body)
+        beside = (body["delivery"].encode(), body["day"].encode(), body["delivered_at"][:10].encode())
+        lawful = _adds_up(body)
+        manifest = body["manifest_sha256"].encode()
+        body["events"]["key"], body["events"]["sha256"], body["manifest_key"]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None, [("The entry's body cannot be read.", "ledger_entry.body")]
+    objections = []
+    if beside != (row.delivery, row.day, row.day):
+        objections.append(
+            ("The entry's columns and its body name another delivery or day.", "ledger_entry.delivery, .day")
+        )
+    if not lawful:
+        objections.append(("accepted = delivered + unchanged + filtered does not hold.", "ledger_entry.body"))
+    if row.status != b"delivered" or row.manifest_sha256 != manifest:
+        objections.append(("The state knows no such completed delivery.", "delivery"))
+    return body, objections
+
+
+def _adds_up(body: Mapping[str, Any]) -> bool:
+    """Checks the law of rows, by count and by digest: "rows:" and two 64-bit lanes in hex, which add up one by one."""
+    counts = {name: int(rows) for name, rows in body["counts"].items()}
+    lanes = {}
+    for name in ("accepted", "delivered", "unchanged", "filtered"):
+        rows, lane = body["digests"][name].split(":")
+        lanes[name] = (int(rows), int(lane[:16], 16), int(lane[16:], 16))
+    parts = list(zip(lanes["delivered"], lanes["unchanged"], lanes["filtered"], strict=True))
+    total = (sum(parts[0]), sum(parts[1]) % (1 << 64), sum(parts[2]) % (1 << 64))
+    delivered = counts["inserted"] + counts["updated"]
+    rows_of = (counts["accepted"], delivered, counts["unchanged"], counts["filtered"])
+    return (
+        lanes["accepted"] == total
+        and rows_of == tuple(lanes[name][0] for name in ("accepted", "delivered", "unchanged", "filtered"))
+        and int(body["events"]["rows"]) == delivered + counts["deleted"]
+    )
+
+
+def _unbooked(state: State) -> Iterator[Break]:
+    """Yields deliveries that the state calls delivered though no entry books them: no entry, no delivery."""
+    query = (
+        sa.select(delivery.c.id)
+        .outerjoin(ledger_entry, ledger_entry.c.delivery == delivery.c.id)
+        .where(delivery.c.status == "delivered", ledger_entry.c.seq.is_(None))
+        .order_by(delivery.c.delivered_at, delivery.c.id)
+    )
+    with state.connect() as connection:
+        for name in connection.scalars(query):
+            yield Break(
+                seq=0, delivery=name, what="It was delivered, but has no entry in the ledger.", where="delivery"
+            )
+
+
+def _heads(store: Store, public_key: Ed25519PublicKey) -> tuple[list[dict[str, Any]], list[Break]]:
+    """Reads the signed heads; one whose signature or form is wrong proves nothing and is a break itself."""
+    heads, breaks = [], []
+    for key in store.list(_HEADS):
+        head = signed(store.read(key), public_key)
+        if head is None or {k: type(v) for k, v in head.items()} != _HEAD or key != f"{_HEADS}{head['day']}.json":
+            what = "The signed head was changed, or is not signed by this exchange."
+            breaks.append(Break(seq=0, delivery="", what=what, where=key))
+        else:
+            heads.append(head)
+    return heads, breaks
+
+
+_HEAD = {"day": str, "entries": int, "last_seq": int, "root": str}
