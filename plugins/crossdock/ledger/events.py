@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
@@ -156,9 +157,29 @@ def count_events(store: Store, key: str) -> Mapping[Operation, int]:
     """Returns how many records one delivery inserted, updated and deleted, counted in its event file; raises as above."""
     file = _open(store, key)
     try:
-        words = file.read(columns=["operation"])["operation"]
+        return _tally(file.read(columns=["operation"])["operation"])
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(key) from error
+
+
+def find_events(store: Store, key: str, hashes: pa.Array) -> Mapping[Operation, int]:
+    """Returns how many events of one delivery, by operation, have one of the hashes as record or as subject.
+
+    Raises as `read_events` does.
+    """
+    wanted = (pc.field("record").isin(hashes)) | (pc.field("subject").isin(hashes))
+    _open(store, key).close()
+    filesystem, root = store.filesystem()
+    try:
+        found = pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem).to_table(
+            columns=["operation"], filter=wanted
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(key) from error
+    return _tally(found["operation"])
+
+
+def _tally(words: pa.ChunkedArray) -> Mapping[Operation, int]:
     counts: dict[Operation, int] = dict.fromkeys(OPERATIONS, 0)
     for counted in pc.value_counts(words).to_pylist():
         counts[counted["values"]] += counted["counts"]

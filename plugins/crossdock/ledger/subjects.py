@@ -1,0 +1,94 @@
+"""Who received my data: every delivery that held a person's or an enterprise's records, found by keyed hashes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from crossdock.errors import WrongUse
+from crossdock.identity import keyed_hashes
+from crossdock.keys import Keys
+from crossdock.ledger.book import Entry, read_entries
+from crossdock.ledger.events import find_events
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+
+KINDS = ("person", "enterprise")
+_READERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What one consumer received about the subject in one delivery, by one operation."""
+
+    delivered_at: str
+    department: str
+    dataset: str
+    consumer: str
+    purpose: str
+    legal_basis: str
+    columns: tuple[str, ...]
+    operation: str  # insert, update, or delete: the consumer was told to remove it
+    records: int
+    agreement: str
+    delivery: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+
+def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
+    """Returns everything that was delivered about a person or an enterprise, in the order of delivery.
+
+    The identifier is compared by keyed hash only; it is in no file of the ledger. Full-width characters, spaces around
+    it and the case of its letters do not matter.
+
+    Args:
+        state: holds the book.
+        store: holds the event files.
+        keys: the ledger key hashed the events.
+        subject: a resident ID, a unified social credit code, or another identifier that contracts name as subject.
+
+    Raises:
+        WrongUse: the identifier is empty.
+        ObjectMissing: an event file is missing, so that the answer could not be complete.
+        LedgerBroken: an entry or an event file cannot be read.
+    """
+    spellings = _spellings(subject)
+    hashes = pa.concat_arrays([keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS])
+    entries = [entry for entry in read_entries(state) if entry.body.events.rows]
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(lambda entry: list(_received(store, entry, hashes)), entries)
+        return [received for some in found for received in some]
+
+
+def _spellings(subject: str) -> pa.Table:
+    """Returns the ways a snapshot may spell the identifier."""
+    plain = unicodedata.normalize("NFKC", subject).strip()
+    if not plain:
+        raise WrongUse("The subject is empty.", fix="Give a resident ID or a unified social credit code.")
+    return pa.table({"subject": sorted({subject, plain, plain.upper(), plain.lower()})})
+
+
+def _received(store: Store, entry: Entry, hashes: pa.Array) -> Iterator[Received]:
+    body = entry.body
+    for operation, records in find_events(store, body.events.key, hashes).items():
+        if records:
+            yield Received(
+                delivered_at=body.delivered_at,
+                department=body.department,
+                dataset=body.dataset,
+                consumer=body.consumer,
+                purpose=body.purpose,
+                legal_basis=body.legal_basis,
+                columns=body.columns,
+                operation=operation,
+                records=records,
+                agreement=body.agreement,
+                delivery=body.delivery,
+            )
