@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec, Label, Subject
 from crossdock.delivery.changes import Received
+from crossdock.delivery.channels.channel import Shipment
+from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.delivery.prepare import Prepared, prepare
 from crossdock.keys import Keys
 
@@ -155,3 +157,18 @@ def held(prepared: Prepared, delivery="d1") -> Received:
 def rows_of(path: Path):
     """A parquet file's rows."""
     return pq.read_table(path).to_pylist()
+
+
+def shipment(folder: Path, agreed, rows, *, sequence=1, delivery_id=None, previous=None, contract=CONTRACT) -> Shipment:
+    """A whole shipment, ready for a channel."""
+    prepared, _ = ready(folder, agreed, rows, previous=previous, contract=contract)
+    consignment = Consignment(
+        delivery_id=delivery_id or f"d{sequence}",
+        agreement=agreed,
+        contract=contract,
+        snapshot=f"s{sequence}",
+        sequence=sequence,
+        intended_at=f"2026-06-01T00:00:{sequence:02d}.000000+00:00",
+        prepared=prepared,
+    )
+    return Shipment(consignment=consignment, manifest=manifest(consignment, KEYS))

@@ -43,6 +43,11 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
             _fill(fresh, shipment)
             with _alone(incoming):
                 return _known(place, shipment) or _show(place, fresh, shipment)
+        except FileNotFoundError:
+            known = _known(place, shipment)  # Another process was first, and cleared our attempt away.
+            if known:
+                return known
+            raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -111,7 +116,7 @@ def _show(place: Path, fresh: Path, shipment: Shipment) -> Receipt:
     if receipt is None:
         raise ConsumerUnavailable("The delivery went away as it arrived.", where=str(place), fix="Try again.")
     for left in (place / ".incoming").glob(f"{shipment.delivery_id}-*"):
-        shutil.rmtree(left, ignore_errors=True)  # of attempts that were killed; one still under way finds us here
+        shutil.rmtree(left, ignore_errors=True)  # of attempts that were killed, or come second
     return receipt
 
 
