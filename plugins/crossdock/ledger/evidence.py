@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from crossdock.errors import ObjectMissing, Transient
+from crossdock.errors import ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
 
 _PIECE = 1 << 20
@@ -77,7 +77,7 @@ def _sha256(filesystem: Any, path: str, key: str) -> str | None:
         with filesystem.open_input_stream(path) as stream:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
-    except FileNotFoundError:
+    except (FileNotFoundError, pa.ArrowInvalid):  # a damaged entry may name what is no path at all
         return None
     except OSError as error:
         raise Transient("The store did not give an object.", where=key, fix="Verify again when it answers.") from error
@@ -89,7 +89,7 @@ def manifest_objections(store: Store, public_key: Ed25519PublicKey, body: Mappin
     key = body["manifest_key"]
     try:
         data = store.read(key)
-    except ObjectMissing:
+    except (ObjectMissing, WrongUse):  # a damaged entry may name what is no key at all
         yield "The manifest is missing.", key
         return
     if hashlib.sha256(data).hexdigest() != body["manifest_sha256"]:
@@ -100,10 +100,10 @@ def manifest_objections(store: Store, public_key: Ed25519PublicKey, body: Mappin
         yield "The manifest is not signed by this exchange.", key
         return
     for name in _SAME:
-        said = manifest.get(name, body[name])
+        said = manifest.get(name, body.get(name))
         if isinstance(said, dict) and "id" in said:
             said = said["id"]  # the manifest tells more about it than its id
-        if said != body[name]:
+        if said != body.get(name):
             yield f"The manifest and the entry do not agree on '{name}'.", key
 
 

@@ -190,8 +190,8 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         beside = (body["delivery"].encode(), body["day"].encode(), body["delivered_at"][:10].encode())
         lawful = _adds_up(body)
         manifest = body["manifest_sha256"].encode()
-        body["events"]["key"], body["events"]["sha256"], body["manifest_key"]
-    except (ValueError, LookupError, TypeError, AttributeError):
+        body["events"]["key"].encode() + body["events"]["sha256"].encode() + body["manifest_key"].encode()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, [("The entry's body cannot be read.", "ledger_entry.body")]
     objections = []
     if beside != (row.delivery, row.day, row.day):
