@@ -1,0 +1,181 @@
+"""The database channel: tables it makes, takes and refuses, and every type in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from crossdock.connections import Connection
+from crossdock.delivery.channels.channel import deliver
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable
+from delivery.consumers import PostgresConsumer, consumer
+from delivery.samples import SCHEMA, held, person, shipment
+
+PEOPLE = [person(n) for n in range(3)]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def system(request, tmp_path):
+    return consumer(request.param, tmp_path, request)
+
+
+def test_every_type_arrives_exactly(system, tmp_path):
+    nothing = dict.fromkeys(SCHEMA.names) | {"resident_id": "x"}
+    agreed = system.agreed(columns=SCHEMA.names)
+    deliver(shipment(tmp_path / "1", agreed, [person(1), nothing]), system.connection)
+    (row,) = system.query("SELECT * FROM population WHERE resident_id <> 'x'")
+    wanted = tuple(person(1).values())
+    if system.connection.type == "sqlite":
+        wanted = (
+            *wanted[:3], "1990-01-02", "520103", "1.50", 1, 1.51, 1, "2026-01-01 08:01:00.000000Z",
+            "2026-01-01 08:00:00.000123", "08:30:00.000000",
+        )  # fmt: skip
+    assert row == wanted
+    assert system.query("SELECT * FROM population WHERE resident_id = 'x'") == [("x", *[None] * 11)]
+
+
+def test_the_table_has_the_agreed_columns_only(system, tmp_path):
+    deliver(shipment(tmp_path / "1", system.agreed(columns=("name",)), PEOPLE), system.connection)
+    assert system.query("SELECT * FROM population") == [(p["name"],) for p in PEOPLE]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "resident_id TEXT, name TEXT",
+        "resident_id TEXT, name TEXT, phone TEXT, own TEXT",
+        "resident_id TEXT, name TEXT, phone BIGINT",
+    ],
+)
+def test_another_table_is_refused_and_untouched(system, tmp_path, columns):
+    system.query(f"CREATE TABLE population ({columns})")
+    with pytest.raises(ConsumerRefused, match="other columns than agreed"):
+        deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    assert system.query("SELECT * FROM population") == []
+
+
+def test_a_table_of_the_consumer_is_taken_when_empty(system, tmp_path):
+    system.query("CREATE TABLE population (phone VARCHAR, name TEXT, resident_id TEXT PRIMARY KEY)")
+    first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
+    deliver(first, system.connection)
+    system.query("CREATE INDEX by_name ON population (name)")
+    later = shipment(tmp_path / "2", system.agreed("changes"), PEOPLE[1:], sequence=2, previous=held(first.prepared))
+    deliver(later, system.connection)
+    assert set(system.rows()) == {p["resident_id"] for p in PEOPLE[1:]}
+
+
+def test_rows_of_others_are_never_replaced(system, tmp_path):
+    system.query("CREATE TABLE population (resident_id TEXT, name TEXT, phone TEXT)")
+    system.query("INSERT INTO population VALUES ('theirs', NULL, NULL)")
+    with pytest.raises(ConsumerRefused, match="did not deliver"):
+        deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    assert set(system.rows()) == {"theirs"}
+
+
+def test_a_table_belongs_to_one_agreement(system, tmp_path):
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    other = system.agreed(id="health/patients/tax")
+    with pytest.raises(ConsumerRefused, match="another agreement"):
+        deliver(shipment(tmp_path / "2", other, [], sequence=2, delivery_id="d9"), system.connection)
+    assert len(system.rows()) == 3
+
+
+def test_full_keeps_the_table_itself(system, tmp_path):
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    system.query("CREATE VIEW names AS SELECT name FROM population")
+    deliver(shipment(tmp_path / "2", system.agreed(), PEOPLE[:1], sequence=2), system.connection)
+    assert system.query("SELECT * FROM names") == [(PEOPLE[0]["name"],)]
+
+
+def test_the_marker_tells_what_arrived(system, tmp_path):
+    sent = shipment(tmp_path / "1", system.agreed(), PEOPLE)
+    receipt = deliver(sent, system.connection)
+    found = system.query("SELECT delivery_id, agreement, rows, digest, delivered_at FROM crossdock_delivery")
+    assert found == [("d1", sent.agreement.id, 3, sent.digest, receipt.delivered_at)]
+
+
+def test_changes_touch_only_what_differs(tmp_path, request):
+    """A consumer's trigger sees what changed and nothing else, also where its row was already as it shall be."""
+    system = consumer("sqlite", tmp_path, request)
+    first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
+    deliver(first, system.connection)
+    ids = [p["resident_id"] for p in PEOPLE]
+    system.query("UPDATE population SET name = 'new' WHERE resident_id = ?", ids[0])
+    system.query("CREATE TABLE seen (what TEXT, id TEXT)")
+    for what, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+        system.query(
+            f"CREATE TRIGGER on_{what} AFTER {what} ON population BEGIN "
+            f"INSERT INTO seen VALUES ('{what}', {row}.resident_id); END"
+        )
+    after = [PEOPLE[0] | {"name": "new"}, PEOPLE[1] | {"name": "other"}, person(7)]
+    later = shipment(tmp_path / "2", system.agreed("changes"), after, sequence=2, previous=held(first.prepared))
+    deliver(later, system.connection)
+    assert set(system.query("SELECT * FROM seen")) == {
+        ("UPDATE", ids[1]), ("INSERT", after[2]["resident_id"]), ("DELETE", ids[2])
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["", "a.b.c", "x; DROP TABLE y", 'a"b', "crossdock_delivery", "n" * 64, "1a"])
+def test_improper_tables_are_refused(system, tmp_path, table):
+    agreed = system.agreed()
+    agreed = replace(agreed, delivery=replace(agreed.delivery, options={"table": table}))
+    with pytest.raises(ConsumerRefused):
+        deliver(shipment(tmp_path / "1", agreed, PEOPLE), system.connection)
+
+
+def test_a_schema_of_postgres(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    system.query('CREATE SCHEMA "交换"')
+    system.options["table"] = "交换.人口"
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    assert len(system.query('SELECT * FROM "交换"."人口"')) == 3
+    assert len(system.query('SELECT * FROM "交换".crossdock_delivery')) == 1
+
+
+def test_a_role_that_may_not_make_tables_delivers_into_one_it_was_given(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    role = system.connection.schema + "_writer"
+    system.query(f"CREATE ROLE {role} LOGIN")
+    system.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON population, crossdock_delivery TO {role}")
+    system.connection = replace(system.connection, login=role)
+    deliver(shipment(tmp_path / "2", system.agreed(), PEOPLE[:1], sequence=2), system.connection)
+    assert len(system.rows()) == 1
+    system.query(f"REVOKE ALL ON population FROM {role}")
+    with pytest.raises(ConsumerRefused, match="SQLSTATE 42501"):
+        deliver(shipment(tmp_path / "3", system.agreed(), PEOPLE, sequence=3), system.connection)
+    assert len(system.rows()) == 1
+
+
+def test_a_database_that_does_not_answer(tmp_path):
+    gone = Connection(
+        id="consumer_tax", type="postgres", host="127.0.0.1", port=1, login="u", password="SECRET", schema="x"
+    )
+    system = PostgresConsumer(gone, "database", {"table": "population"})
+    with pytest.raises(ConsumerUnavailable) as caught:
+        deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), gone)
+    assert "SECRET" not in str(caught.value)
+    absent = Connection(id="consumer_tax", type="sqlite", host=str(tmp_path / "no" / "x.db"))
+    with pytest.raises(ConsumerUnavailable):
+        deliver(shipment(tmp_path / "2", system.agreed(), PEOPLE), absent)
+    with pytest.raises(ConsumerRefused, match="Did you mean 'postgres'"):
+        deliver(shipment(tmp_path / "3", system.agreed(), PEOPLE), replace(gone, type="postgre"))
+
+
+def test_a_locked_sqlite_file_is_unavailable(tmp_path, request, monkeypatch):
+    monkeypatch.setattr("crossdock.delivery.sqlite._PATIENCE", 0.1)
+    system = consumer("sqlite", tmp_path, request)
+    with closing(sqlite3.connect(system.connection.host, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConsumerUnavailable, match="SQLITE_BUSY"):
+            deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+
+
+def test_no_database_at_all_is_refused(tmp_path, request):
+    system = consumer("sqlite", tmp_path, request)
+    (tmp_path / "tax.db").write_bytes(b"not a database, but long enough to be taken for one" * 20)
+    with pytest.raises(ConsumerRefused, match="SQLITE_NOTADB"):
+        deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)

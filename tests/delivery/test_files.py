@@ -1,0 +1,94 @@
+"""Delivered files: steady bytes, and text formats that can be read back exactly."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, encode
+from delivery.samples import SCHEMA, person
+
+TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
+
+
+def write(path, rows, schema=TEXT):
+    table = pa.Table.from_pylist(rows, schema)
+    with ParquetSink(path, schema) as sink:
+        for batch in table.to_batches():
+            sink.add(batch)
+    return path
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(0, 3 * ROW_GROUP), max_size=6))
+def test_bytes_do_not_depend_on_batches(tmp_path_factory, cuts):
+    folder = tmp_path_factory.mktemp("sink")
+    count = 2 * ROW_GROUP + 17
+    whole = pa.record_batch({"a": pa.array(range(count)), "b": pa.array([str(i % 97) for i in range(count)])})
+    edges = [0, *sorted(min(c, count) for c in cuts), count]
+    with ParquetSink(folder / "whole", whole.schema) as one, ParquetSink(folder / "cut", whole.schema) as other:
+        one.add(whole)
+        for start, end in pairwise(edges):
+            other.add(whole.slice(start, end - start))
+    assert (folder / "whole").read_bytes() == (folder / "cut").read_bytes()
+    assert [b.num_rows for b in batches(folder / "cut")] == [ROW_GROUP, ROW_GROUP, 17]
+    assert one.rows == other.rows == count
+
+
+def test_an_interrupted_sink_is_no_complete_file(tmp_path):
+    def interrupted():
+        with ParquetSink(tmp_path / "x", TEXT) as sink:
+            sink.add(pa.RecordBatch.from_pylist([{"a": "1", "b": "2"}], TEXT))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert pq.read_metadata(tmp_path / "x").num_rows == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"a": st.text().filter(lambda t: "\x00" not in t), "b": st.just("end")}), min_size=1
+    )
+)
+def test_csv_and_json_lines_read_back(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("text")
+    path = write(folder / "rows.parquet", rows)
+    with encode(path, "csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [r["a"].removeprefix("'") if r["a"].startswith("'") else r["a"] for r in read] == [r["a"] for r in rows]
+    assert not any(r["a"].startswith(tuple("=+-@＝＋－＠\t\r\n")) for r in read)
+    lines = encode(path, "jsonl").read_bytes().decode().split("\n")
+    assert [json.loads(line) for line in lines if line] == rows
+
+
+def test_csv_tells_null_from_empty(tmp_path):
+    path = write(tmp_path / "rows.parquet", [{"a": None, "b": ""}, {"a": "", "b": None}])
+    assert encode(path, "csv").read_text() == '"a","b"\n,""\n"",\n'
+
+
+def test_every_type_has_a_text_form(tmp_path):
+    path = write(tmp_path / "rows.parquet", [person(1), dict.fromkeys(SCHEMA.names) | {"resident_id": "x"}], SCHEMA)
+    first = encode(path, "csv").read_text().splitlines()[1]
+    assert first == (
+        '"520103199001000001","姓名1","13800000001",1990-01-02,"520103",1.50,1,1.51,true,'
+        "2026-01-01 08:01:00.000000Z,2026-01-01 08:00:00.000123,08:30:00.000000"
+    )
+    line = json.loads(encode(path, "jsonl").read_text().splitlines()[0])
+    assert line["income"] == "1.50"
+    assert line["updated_at"] == "2026-01-01T08:01:00+00:00"
+    assert line["height"] == 1.51
+
+
+def test_numbers_that_json_has_not_are_text(tmp_path):
+    schema = pa.schema([("f", pa.float64())])
+    path = write(tmp_path / "rows.parquet", [{"f": float("nan")}, {"f": float("-inf")}], schema)
+    assert encode(path, "jsonl").read_text() == '{"f": "nan"}\n{"f": "-inf"}\n'
