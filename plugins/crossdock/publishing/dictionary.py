@@ -1,0 +1,100 @@
+"""The data dictionary of an open version: what each published column means, as the contract and the file say."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from crossdock.contracts.model import Agreement, Column, Contract, Protection
+
+HEADER = ("column", "label", "type", "required", "key", "values", "protection", "description")
+_TYPES = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "integer"),
+    (pa.types.is_floating, "number"),
+    (pa.types.is_decimal, "number"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_time, "time"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """One published column as readers need to know it. `type` is the published value's, after protection."""
+
+    column: str
+    label: str
+    type: str  # a Data Package field type
+    required: bool
+    key: bool
+    values: tuple[str, ...]  # the only values it may have; () = no such list
+    protection: str  # what was done to it before publication; "" = nothing
+    description: str
+
+
+def meanings(publication: Agreement, contract: Contract, schema: pa.Schema) -> tuple[Meaning, ...]:
+    """Returns what each column of the published file means, in the file's order."""
+    return tuple(_meaning(publication, contract, field) for field in schema)
+
+
+def _meaning(publication: Agreement, contract: Contract, field: pa.Field) -> Meaning:
+    column = contract.column(field.name)
+    protection = publication.protect.get(field.name)
+    clear = protection is None
+    return Meaning(
+        column=field.name,
+        label=column.label,
+        type=_field_type(field.type),
+        required=column.required and (protection is None or protection.kind != "drop"),
+        key=column.key_position is not None and clear,
+        values=_values(contract, column) if clear else (),
+        protection=_told(protection) if protection else "",
+        description=column.description,
+    )
+
+
+def _field_type(arrow: pa.DataType) -> str:
+    return next((name for is_type, name in _TYPES if is_type(arrow)), "string")
+
+
+def _values(contract: Contract, column: Column) -> tuple[str, ...]:
+    for rule in contract.rules:
+        values = rule.args.get("values")
+        if rule.kind == "in_set" and rule.columns == (column.name,) and isinstance(values, list | tuple):
+            return tuple(str(value) for value in values)
+    return ()
+
+
+def _told(protection: Protection) -> str:
+    if protection.kind == "mask":
+        return f"mask (first {protection.keep_first} and last {protection.keep_last} characters kept)"
+    return f"generalise (to {protection.to})" if protection.kind == "generalise" else protection.kind
+
+
+def dictionary_csv(meant: tuple[Meaning, ...]) -> bytes:
+    """Returns the dictionary as CSV: UTF-8 with a byte-order mark, so that spreadsheets show Chinese rightly."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(HEADER)
+    for m in meant:
+        rows.writerow(
+            [
+                m.column,
+                m.label,
+                m.type,
+                _word(m.required),
+                _word(m.key),
+                " | ".join(m.values),
+                m.protection,
+                m.description,
+            ]
+        )
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _word(yes: bool) -> str:
+    return "yes" if yes else "no"
