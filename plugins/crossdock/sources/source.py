@@ -1,0 +1,121 @@
+"""What every kind of source gives: a stream of raw batches under the contract's column names.
+
+Adding a kind of source is one module here with a function `pull(contract, lookup, *, since)`; contracts name it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import pyarrow as pa
+
+from crossdock.connections import Lookup
+from crossdock.contracts.model import Contract, SourceSpec
+from crossdock.errors import SourceInvalid, WrongUse
+
+BATCH_ROWS = 65_536
+
+
+@dataclass(slots=True, kw_only=True)
+class Pulled:
+    """What one pull brings: batches of raw values, of which only one need be in memory at a time.
+
+    Columns are the contract's that the source has, in contract order and under contract names, with values as they
+    arrived: text where the source holds text, Arrow's own types where it is typed.
+    `missing` (contract columns the source lacks) and `extra` (columns only the source has) are complete once
+    `batches` is exhausted: records of JSON name their fields one by one.
+    """
+
+    batches: Iterator[pa.RecordBatch]
+    schema: pa.Schema
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which of a source's columns are the contract's: `positions[i]` at the source is `names[i]` in the contract."""
+
+    positions: tuple[int, ...]
+    names: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def read(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
+    """Opens a dataset's source as its contract says.
+
+    Args:
+        contract: names the source, its columns and its watermark.
+        lookup: finds the connection.
+        since: the newest watermark value held already, as text; a source that can, gives only rows beyond it.
+
+    Raises:
+        SourceInvalid: the source has no such content, or holds it in another form (also raised while reading).
+        SourceUnavailable: the source does not answer now (also raised while reading).
+    """
+    spec = spec_of(contract)
+    pulled: Pulled = import_module(f"crossdock.sources.{spec.kind}").pull(contract, lookup, since=since)
+    return pulled
+
+
+def spec_of(contract: Contract) -> SourceSpec:
+    """Returns where a contract's data is pulled from.
+
+    Raises:
+        WrongUse: the contract names no source.
+    """
+    if contract.source is None:
+        raise WrongUse(
+            "The contract names no source to pull from.",
+            where=str(contract.path),
+            fix="Add `source` to its crossdock property, or validate a file by hand: crossdock validate CONTRACT DATA",
+        )
+    return contract.source
+
+
+def option(contract: Contract, name: str, default: str = "") -> str:
+    """Returns one of the source's own options as text; the default when it is not set."""
+    value = contract.source.options.get(name) if contract.source else None
+    return default if value is None else str(value)
+
+
+def match_columns(contract: Contract, found: Sequence[str], *, where: str) -> Match:
+    """Finds the contract's columns among a source's, by their name at the source, else by their contract name.
+
+    Raises:
+        SourceInvalid: a name stands twice, or not one column is the contract's. Foreign names are not shown then:
+            where a header line is missing, they are data.
+    """
+    names = [name.strip() for name in found]
+    wanted = {c.source_name for c in contract.columns} | {c.name for c in contract.columns}
+    twice = [name for name, times in Counter(names).items() if times > 1 and name in wanted]
+    if twice:
+        raise SourceInvalid(
+            f"Column '{twice[0]}' stands twice.", where=where, fix="Give each column a name of its own at the source."
+        )
+    place = {name: index for index, name in enumerate(names)}
+    taken = {c.name: place[c.source_name] for c in contract.columns if c.source_name in place}
+    used = set(taken.values())
+    taken |= {
+        c.name: place[c.name]
+        for c in contract.columns
+        if c.name not in taken and place.get(c.name, -1) not in used | {-1}
+    }
+    if not taken:
+        raise SourceInvalid(
+            f"None of its {len(names)} columns is one of the contract's {len(contract.columns)}.",
+            where=where,
+            fix="Check that it has a header with column names, the delimiter, and the contract's physicalName entries.",
+        )
+    present = tuple(c.name for c in contract.columns if c.name in taken)
+    positions = tuple(taken[name] for name in present)
+    return Match(
+        positions=positions,
+        names=present,
+        missing=tuple(c.name for c in contract.columns if c.name not in taken),
+        extra=tuple(name for index, name in enumerate(names) if index not in positions and name),
+    )
