@@ -17,10 +17,11 @@ from crossdock.keys import Keys
 from crossdock.ledger.book import Body, Entry, append
 from crossdock.ledger.events import EventWriter
 from crossdock.storage.local import LocalStore
+from crossdock.storage.open import open_store
 from crossdock.storage.records import Delivery, complete_delivery, intend_delivery
 from crossdock.storage.state import State
 from crossdock.storage.store import Ref, Store
-from servers import Postgres
+from servers import S3, Postgres
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -185,3 +186,11 @@ def world_on_postgres(tmp_path: Path, postgres: Postgres) -> Iterator[World]:
     world = build(tmp_path / "pg", postgres.new_database()[1])
     yield world
     world.state.engine.dispose()
+
+
+@pytest.fixture
+def world_on_s3(tmp_path: Path, s3: S3) -> World:
+    """An empty exchange whose store is a bucket."""
+    world = build(tmp_path / "s3")
+    world.store = open_store(f"s3://{s3.new_bucket()}/exchange?connection=store", lambda _: s3.connection)
+    return world

@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossdock.errors import Transient
+from crossdock.errors import ObjectMissing, Transient
 from crossdock.identity import canonical
 from crossdock.keys import Keys
 from crossdock.ledger import verify as module
 from crossdock.ledger.book import append, sign_heads
+from crossdock.ledger.counts import count
+from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.tables import delivery, ledger_entry
 
@@ -82,6 +84,18 @@ def test_postgresql_is_verified_alike(world_on_postgres):
     assert check(world_on_postgres) == []
     execute(world_on_postgres, "UPDATE ledger_entry SET body = replace(body, '\"tax\"', '\"tex\"') WHERE seq = 4")
     assert [(b.seq, b.where) for b in check(world_on_postgres)] == [(4, "ledger_entry.root")]
+
+
+def test_a_store_on_s3_is_verified_alike(world_on_s3):
+    world = fill(world_on_s3)
+    assert check(world) == []
+    assert count(world.state, world.store, by=["day"], recount=True) == count(world.state, world.store, by=["day"])
+    assert [r.consumer for r in who(world.state, world.store, world.keys, "e")] == ["health"]
+    gone = json.loads(entries(world)[1]["body"])["events"]["key"]
+    world.store.delete(gone)
+    assert [(b.seq, b.where) for b in check(world)] == [(2, gone)]
+    with pytest.raises(ObjectMissing):
+        count(world.state, world.store, by=[], recount=True)
 
 
 def test_many_pages_make_one_chain(filled, monkeypatch):

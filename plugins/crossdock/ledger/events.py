@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
+from crossdock.errors import CrossdockError, LedgerBroken, ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
 
 Operation = Literal["insert", "update", "delete"]
@@ -149,6 +149,7 @@ def read_events(store: Store, key: str) -> Iterator[pa.RecordBatch]:
     Raises:
         ObjectMissing: there is no such file.
         LedgerBroken: the file is not what an `EventWriter` wrote.
+        Transient: the store did not give it.
     """
     yield from _open(store, key).iter_batches(batch_size=ROW_GROUP)
 
@@ -158,8 +159,8 @@ def count_events(store: Store, key: str) -> Mapping[Operation, int]:
     file = _open(store, key)
     try:
         return _tally(file.read(columns=["operation"])["operation"])
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(key) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(key, error) from error
 
 
 def find_events(store: Store, key: str, hashes: pa.Array) -> Mapping[Operation, int]:
@@ -174,8 +175,8 @@ def find_events(store: Store, key: str, hashes: pa.Array) -> Mapping[Operation, 
         found = pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem).to_table(
             columns=["operation"], filter=wanted
         )
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(key) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(key, error) from error
     return _tally(found["operation"])
 
 
@@ -192,8 +193,8 @@ def _open(store: Store, key: str) -> pq.ParquetFile:
         file = pq.ParquetFile(f"{root}/{key}", filesystem=filesystem)
     except FileNotFoundError as error:
         raise ObjectMissing("An event file that the ledger names is missing.", where=key, fix=_VERIFY) from error
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(key) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(key, error) from error
     if not file.schema_arrow.equals(SCHEMA):
         raise _unreadable(key)
     return file
@@ -202,5 +203,8 @@ def _open(store: Store, key: str) -> pq.ParquetFile:
 _VERIFY = "`crossdock ledger verify` names every broken place."
 
 
-def _unreadable(key: str) -> LedgerBroken:
+def _unreadable(key: str, error: Exception | None = None) -> CrossdockError:
+    """Tells a file that is no event file from a store that does not give it now."""
+    if isinstance(error, OSError):
+        return Transient("The store did not give an event file.", where=key, fix=f"Try again. {_VERIFY}")
     return LedgerBroken("An event file cannot be read as share events.", where=key, fix=_VERIFY)

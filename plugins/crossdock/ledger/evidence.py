@@ -55,9 +55,11 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         return
     try:
         words = pq.read_table(f"{root}/{key}", columns=["operation"], filesystem=filesystem)["operation"]
-    except (pa.ArrowException, OSError, KeyError):
+    except (pa.ArrowInvalid, KeyError):
         yield "The event file was booked, but cannot be read as share events.", key
         return
+    except OSError as error:
+        raise _silent(key) from error
     tally = {pair["values"]: pair["counts"] for pair in words.value_counts().to_pylist()}
     expected = {"insert": counts["inserted"], "update": counts["updated"], "delete": counts["deleted"]}
     if tally != {word: rows for word, rows in expected.items() if rows}:
@@ -80,8 +82,12 @@ def _sha256(filesystem: Any, path: str, key: str) -> str | None:
     except (FileNotFoundError, pa.ArrowInvalid):  # a damaged entry may name what is no path at all
         return None
     except OSError as error:
-        raise Transient("The store did not give an object.", where=key, fix="Verify again when it answers.") from error
+        raise _silent(key) from error
     return digest.hexdigest()
+
+
+def _silent(key: str) -> Transient:
+    return Transient("The store did not give an object.", where=key, fix="Verify again when it answers.")
 
 
 def manifest_objections(store: Store, public_key: Ed25519PublicKey, body: Mapping[str, Any]) -> Iterator[Objection]:
