@@ -70,7 +70,7 @@ def lint(
     as_json: Json = False,
 ) -> int:
     """Check contracts and agreements, naming file, line and fix."""
-    from crossdock.contracts.lint import lint as check
+    from crossdock.lint import lint as check
     from crossdock.exchange import find_home
 
     report = check(path or find_home() / "contracts", transforms=find_home() / "transforms")

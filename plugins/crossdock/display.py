@@ -17,7 +17,7 @@ from rich.table import Table
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
 if TYPE_CHECKING:
-    from crossdock.contracts.lint import Report
+    from crossdock.lint import Report
     from crossdock.contracts.model import Contract
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received

@@ -1,0 +1,214 @@
+"""The catalogue: every department, contract and agreement of a contracts tree, cross-checked; and what is wrong in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+
+from crossdock.contracts.documents import Steps, parsed, read_document
+from crossdock.contracts.model import Agreement, Contract, Department, Label, Rule
+from crossdock.contracts.oaas import PUBLIC, SUFFIX, read_agreement
+from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.errors import ContractInvalid, Problem, did_you_mean
+
+DEPARTMENT_FILE = "department.yaml"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What a contracts tree holds, by id. Whatever has a problem is in `problems` and not in the mappings."""
+
+    departments: Mapping[str, Department]
+    contracts: Mapping[str, Contract]
+    agreements: Mapping[str, Agreement]
+    problems: tuple[Problem, ...]
+
+
+class _Name(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    zh: Annotated[str, pydantic.Field(min_length=1)]
+    en: Annotated[str, pydantic.Field(min_length=1)]
+
+
+class _Department(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    id: str
+    name: _Name
+    contact: str = ""
+
+
+def load_catalogue(root: Path, *, transforms: Path) -> Catalogue:
+    """Reads a contracts tree; a broken file costs only itself and what depends on it.
+
+    Args:
+        root: holds one folder per department, with department.yaml and one folder per dataset.
+        transforms: the folder whose files contracts name as transforms.
+    """
+    loading = _Loading(root.absolute(), transforms)
+    loading.read()
+    return Catalogue(
+        departments=loading.departments,
+        contracts=loading.contracts,
+        agreements=loading.agreements,
+        problems=tuple(sorted(loading.problems, key=lambda p: (str(p.file), p.line or 0, p.path))),
+    )
+
+
+def read_department(path: Path) -> Department:
+    """Reads a department.yaml.
+
+    Raises:
+        ContractInvalid: the file is wrong.
+    """
+    document = read_document(path)
+    given = parsed(document, _Department, document.data)
+    folder = path.absolute().parent.name
+    if given and given.id != folder:
+        document.report(("id",), f"The id '{given.id}' is not the folder's name.", f"Write `id: {folder}`.")
+    document.raise_problems()
+    if given is None:
+        raise AssertionError  # parsed() has noted why
+    return Department(id=given.id, name=Label(zh=given.name.zh, en=given.name.en), contact=given.contact, path=path)
+
+
+class _Loading:
+    """A catalogue being put together."""
+
+    def __init__(self, root: Path, transforms: Path) -> None:
+        self.root = root
+        self.transforms = {path.stem for path in transforms.glob("*.py")}
+        self.departments: dict[str, Department] = {}
+        self.contracts: dict[str, Contract] = {}
+        self.agreements: dict[str, Agreement] = {}
+        self.problems: list[Problem] = []
+
+    def read(self) -> None:
+        """Reads departments, then contracts, then agreements: each is checked against those before it."""
+        if not self.root.is_dir():
+            self.problems.append(
+                Problem(
+                    file=self.root,
+                    path="",
+                    what="There is no contracts folder.",
+                    fix="Make it, or start in the exchange's folder.",
+                )
+            )
+            return
+        folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        for folder in folders:
+            self._department(folder)
+        paths = {
+            f"{path.parent.parent.name}/{path.parent.name}": path
+            for folder in folders
+            for path in self._contract_files(folder)
+        }
+        for path in paths.values():
+            self._contract(path)
+        for name in self._dangling_ones(paths):
+            del self.contracts[name]
+        for name, path in paths.items():
+            for agreement in sorted((path.parent / "agreements").glob(f"*{SUFFIX}")):
+                self._agreement(agreement, name)
+
+    def _department(self, folder: Path) -> None:
+        try:
+            department = read_department(folder / DEPARTMENT_FILE)
+            self.departments[department.id] = department
+        except ContractInvalid as error:
+            self.problems.extend(error.problems)
+
+    def _contract_files(self, folder: Path) -> Iterator[Path]:
+        for dataset in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            for part in (folder, dataset):
+                if not _NAME.fullmatch(part.name):
+                    self._note(
+                        part, f"'{part.name}' can't name a department or dataset.", "Use small letters, digits and _."
+                    )
+            if (dataset / CONTRACT_FILE).is_file():
+                yield dataset / CONTRACT_FILE
+            else:
+                self._note(dataset, f"The folder has no {CONTRACT_FILE}.", "Add it, or remove the folder.")
+
+    def _note(self, file: Path, what: str, fix: str) -> None:
+        problem = Problem(file=file, path="", what=what, fix=fix)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _contract(self, path: Path) -> None:
+        try:
+            contract = read_contract(path, root=self.root)
+        except ContractInvalid as error:
+            self.problems.extend(error.problems)
+            return
+        self.contracts[contract.id] = contract
+
+    def _dangling_ones(self, paths: Mapping[str, Path]) -> list[str]:
+        """Returns contracts that name a transform or dataset which does not exist, after noting where."""
+        broken = []
+        for contract in self.contracts.values():
+            notes = list(_dangling(contract, self.contracts, paths, self.transforms))
+            if notes:
+                document = read_document(contract.path)
+                for steps, what, fix in notes:
+                    document.report(steps, what, fix)
+                self.problems.extend(document.problems)
+                broken.append(contract.id)
+        return broken
+
+    def _agreement(self, path: Path, dataset: str) -> None:
+        consumer = path.name.removesuffix(SUFFIX)
+        if consumer != PUBLIC and consumer not in self.departments:
+            self._note(path, f"There is no department '{consumer}'.", did_you_mean(consumer, self.departments))
+            return
+        contract = self.contracts.get(dataset)
+        if contract is None:
+            self._note(
+                path, f"The contract of '{dataset}' is wrong, so this agreement can't be used.", "Mend the contract."
+            )
+            return
+        try:
+            agreement = read_agreement(path, contract)
+        except ContractInvalid as error:
+            self.problems.extend(error.problems)
+            return
+        self.agreements[agreement.id] = agreement
+
+
+def _dangling(
+    contract: Contract, contracts: Mapping[str, Contract], paths: Mapping[str, Path], transforms: set[str]
+) -> Iterator[tuple[Steps, str, str]]:
+    """Yields place, what and fix of each name that leads nowhere."""
+    for step in contract.transforms:
+        at = _steps(step.path)
+        if step.use not in transforms:
+            yield (*at, "use"), f"There is no transform '{step.use}'.", did_you_mean(step.use, transforms)
+        if step.reference and step.reference not in paths:
+            yield (*at, "reference"), f"There is no dataset '{step.reference}'.", did_you_mean(step.reference, paths)
+    for rule in contract.rules:
+        if rule.kind == "reference" and rule.args.get("dataset"):
+            yield from _dangling_reference(rule, contracts, paths)
+
+
+def _dangling_reference(
+    rule: Rule, contracts: Mapping[str, Contract], paths: Mapping[str, Path]
+) -> Iterator[tuple[Steps, str, str]]:
+    dataset, at = str(rule.args["dataset"]), (*_steps(rule.path), "to")
+    if dataset not in paths:
+        yield at, f"There is no dataset '{dataset}'.", did_you_mean(dataset, paths)
+    known = {column.name for column in contracts[dataset].columns} if dataset in contracts else None
+    wanted = rule.args.get("columns")
+    for name in wanted if known is not None and isinstance(wanted, tuple) else ():
+        if name not in (known or ()):
+            yield at, f"Dataset '{dataset}' has no column '{name}'.", did_you_mean(name, known or ())
+
+
+def _steps(path: str) -> Steps:
+    """Reads a spelled path back: schema[0].properties[3] or schema.0.properties.3."""
+    words = re.findall(r"[^.\[\]]+", path)
+    return tuple(int(word) if word.isdigit() else word for word in words)

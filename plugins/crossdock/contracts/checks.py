@@ -1,0 +1,74 @@
+"""Can a rule be run at all? Asked at load, so that a contract that promises the impossible never reaches its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossdock.contracts.bounds import bind_range, bind_value
+from crossdock.contracts.model import Column, Rule
+from crossdock.errors import WrongUse
+
+_TEXT_ONLY = {"length", "pattern", "checksum"}
+_AGES = {"date", "timestamp"}
+
+
+def check_rule(rule: Rule, columns: Mapping[str, Column]) -> None:
+    """Checks that a rule fits the types of its columns.
+
+    Raises:
+        WrongUse: it does not, with what would.
+    """
+    kind, args = _counted(rule) if rule.kind == "count" else (str(rule.kind), rule.args)
+    for name in rule.columns:
+        _check_column(kind, args, columns[name])
+    if kind == "ordered" and len({_family(columns[name]) for name in rule.columns}) > 1:
+        raise WrongUse(
+            f"{' and '.join(rule.columns)} have types that can't be compared.", fix="Give both the same type."
+        )
+
+
+def _counted(rule: Rule) -> tuple[str, Mapping[str, object]]:
+    of = rule.args.get("of")
+    inner = of if isinstance(of, Mapping) else {}
+    return str(inner.get("kind")), {key: value for key, value in inner.items() if key != "kind"}
+
+
+def _family(column: Column) -> str:
+    return "number" if column.type in ("integer", "number") else column.type
+
+
+def _check_column(kind: str, args: Mapping[str, object], column: Column) -> None:
+    if kind in _TEXT_ONLY and column.type != "string":
+        raise WrongUse(
+            f"A {kind} is a promise about text, but '{column.name}' is a {column.type}.",
+            fix="Declare it a string, or use minimum and maximum.",
+        )
+    if kind == "freshness" and column.type not in _AGES:
+        raise WrongUse(f"Freshness needs a date or timestamp, but '{column.name}' is a {column.type}.")
+    values = args.get("values")
+    if kind in ("in_set", "not_in_set") and isinstance(values, list | tuple):
+        for value in values:
+            bind_value(value, column, where="")
+    if kind == "between":
+        bind_range(args, column, where="")
+    if kind == "length":
+        _check_length(args)
+    if "regex" in args:
+        _check_regex(str(args["regex"]))
+
+
+def _check_length(args: Mapping[str, object]) -> None:
+    if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for key, v in args.items() if key in ("min", "max")):
+        raise WrongUse("A length is a whole number of at least 0.")
+
+
+def _check_regex(pattern: str) -> None:
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid:
+        raise WrongUse(
+            "This is no regular expression of the RE2 kind.", fix="RE2 has no look-around and no back-references."
+        ) from None

@@ -1,0 +1,165 @@
+"""The compiled index: the little that Airflow needs to build DAGs, read in milliseconds and without heavy imports.
+
+Only the standard library is imported here unless a contract changed: DAG files are parsed again and again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedDataset:
+    """A dataset as the DAGs know it. `schedule` is a cron expression or preset, None for "when asked"."""
+
+    id: str
+    title: str
+    schedule: str | None
+    refers_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedDepartment:
+    """A department with the datasets that can be pulled from it."""
+
+    id: str
+    zh: str
+    en: str
+    datasets: tuple[IndexedDataset, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedAgreement:
+    """An agreement as the DAGs know it; a publication has consumer "public"."""
+
+    id: str
+    dataset: str
+    department: str
+    consumer: str
+    channel: str
+    frequency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What DAGs are built from."""
+
+    departments: tuple[IndexedDepartment, ...]
+    agreements: tuple[IndexedAgreement, ...]
+    problems: tuple[str, ...]
+
+    def shares(self) -> dict[str, list[IndexedAgreement]]:
+        """Returns the agreements of each consumer other than the public."""
+        found: dict[str, list[IndexedAgreement]] = {}
+        for agreement in self.agreements:
+            if agreement.consumer != "public":
+                found.setdefault(agreement.consumer, []).append(agreement)
+        return found
+
+    def publications(self) -> dict[str, list[IndexedAgreement]]:
+        """Returns the publications of each department."""
+        found: dict[str, list[IndexedAgreement]] = {}
+        for agreement in self.agreements:
+            if agreement.consumer == "public":
+                found.setdefault(agreement.department, []).append(agreement)
+        return found
+
+
+def load_index(root: Path, cache: Path, *, transforms: Path) -> Index:
+    """Returns the index of a contracts tree: from the cache file while no file changed, else compiled anew."""
+    stamp = _stamp(root, transforms)
+    try:
+        kept = json.loads(cache.read_text("utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("stamp") != stamp:
+        kept = {"stamp": stamp, "index": asdict(_compiled(root, transforms))}
+        _write(cache, kept)
+    return _read(kept["index"])
+
+
+def _stamp(root: Path, transforms: Path) -> str:
+    """Returns a digest over path, time and size of every file that the index depends on."""
+    seen = hashlib.sha256(str(VERSION).encode())
+    for path, status in sorted([*_files(str(root)), *_files(str(transforms))]):
+        seen.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
+    return seen.hexdigest()
+
+
+def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        elif entry.name.endswith((".yaml", ".py")):
+            yield entry.path, entry.stat()
+
+
+def _compiled(root: Path, transforms: Path) -> Index:
+    from crossdock.contracts.catalogue import load_catalogue
+
+    catalogue = load_catalogue(root, transforms=transforms)
+    datasets: dict[str, list[IndexedDataset]] = {}
+    for contract in catalogue.contracts.values():
+        if contract.source:
+            made = IndexedDataset(
+                id=contract.id,
+                title=contract.title.zh or contract.title.en,
+                schedule=contract.schedule,
+                refers_to=tuple(sorted(contract.refers_to)),
+            )
+            datasets.setdefault(contract.department, []).append(made)
+    departments = (
+        IndexedDepartment(id=d.id, zh=d.name.zh, en=d.name.en, datasets=tuple(datasets.get(d.id, ())))
+        for d in catalogue.departments.values()
+    )
+    agreements = (
+        IndexedAgreement(
+            id=a.id,
+            dataset=a.dataset,
+            department=a.provider,
+            consumer=a.consumer,
+            channel=a.delivery.channel,
+            frequency=a.frequency,
+        )
+        for a in catalogue.agreements.values()
+    )
+    return Index(
+        departments=tuple(departments), agreements=tuple(agreements), problems=tuple(str(p) for p in catalogue.problems)
+    )
+
+
+def _write(cache: Path, kept: dict[str, Any]) -> None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    fresh = cache.with_name(f".{cache.name}.{secrets.token_hex(4)}")
+    fresh.write_text(json.dumps(kept, ensure_ascii=False), "utf-8")
+    fresh.replace(cache)
+
+
+def _read(kept: dict[str, Any]) -> Index:
+    departments = tuple(
+        IndexedDepartment(
+            id=d["id"],
+            zh=d["zh"],
+            en=d["en"],
+            datasets=tuple(IndexedDataset(**{**s, "refers_to": tuple(s["refers_to"])}) for s in d["datasets"]),
+        )
+        for d in kept["departments"]
+    )
+    return Index(
+        departments=departments,
+        agreements=tuple(IndexedAgreement(**a) for a in kept["agreements"]),
+        problems=tuple(kept["problems"]),
+    )

@@ -1,0 +1,262 @@
+"""Reads an agreement: Open Access Agreement Standard, with how crossdock enforces it in one custom property."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from crossdock.contracts.documents import Document, Steps, parsed, read_document
+from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec, Mode, Protection
+from crossdock.contracts.rows import parse as parse_rows
+from crossdock.errors import RowFilterInvalid, did_you_mean
+from crossdock.identity import content_id
+
+SUFFIX = ".oaas.yaml"
+PUBLIC = "public"
+CHANNELS = frozenset(p.stem for p in (Path(__file__).parents[1] / "delivery" / "channels").glob("*.py")) - {
+    "__init__",
+    "channel",
+}
+STATUSES = ("draft", "requested", "approved", "rejected", "suspended", "retired")
+_DURATION = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?")
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class _Party(_Strict):
+    department: str
+
+
+class _Description(_Strict):
+    purpose: str
+    usage: str | None = None
+    limitations: str | None = None
+
+
+class _Mask(_Strict):
+    first: Annotated[int, pydantic.Field(ge=0, alias="keepFirst")] = 0
+    last: Annotated[int, pydantic.Field(ge=0, alias="keepLast")] = 0
+
+
+class _Protect(_Strict):
+    mask: _Mask | None = None
+    generalise: str | int | float | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> _Protect:
+        if (self.mask is None) == (self.generalise is None):
+            raise ValueError("name exactly one of mask and generalise")  # pydantic's own protocol
+        return self
+
+
+class _Delivery(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)  # each channel checks its own options
+    channel: str
+    connection: str = ""
+    mode: Mode = "full"
+
+
+class _Terms(_Strict):
+    legal_basis: Annotated[str, pydantic.Field(alias="legalBasis", min_length=1)]
+    columns: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    rows: str = ""
+    protect: dict[str, Literal["pseudonymise", "drop"] | _Protect] = pydantic.Field(default_factory=dict)
+    delivery: _Delivery | None = None
+    frequency: str = "on_change"
+    data_life: Annotated[str, pydantic.Field(alias="dataLife")] = ""
+    licence: str = ""
+
+
+class _Property(_Strict):
+    property: str
+    value: Any
+    description: str | None = None
+
+
+class AccessAgreement(_Strict):
+    """The header of an agreement file, as OAAS v0.9 has it."""
+
+    api_version: Annotated[str, pydantic.Field(alias="apiVersion")]
+    kind: Literal["AccessAgreement"]
+    id: str
+    version: str
+    status: str
+    name: str | None = None
+    description: _Description
+    start: Annotated[datetime, pydantic.Field(alias="startTimestamp")]
+    end: Annotated[datetime, pydantic.Field(alias="endTimestamp")]
+    provider: _Party
+    consumer: _Party
+    tags: tuple[str, ...] = ()
+    custom: Annotated[tuple[_Property, ...], pydantic.Field(alias="customProperties")] = ()
+
+
+def read_agreement(path: Path, contract: Contract) -> Agreement:
+    """Reads one agreement file beside its contract and checks it against that contract.
+
+    Raises:
+        ContractInvalid: the file is wrong; it holds every problem that was found.
+    """
+    document = read_document(path)
+    header = parsed(document, AccessAgreement, document.data)
+    index = _terms_at(header)
+    if header and index is None:
+        document.report(
+            (), "The agreement has no `crossdock` custom property.", "It lists columns, legal basis and delivery."
+        )
+    at: Steps = ("customProperties", index or 0, "value")
+    terms = parsed(document, _Terms, header.custom[index].value, at) if header and index is not None else None
+    if header is None or terms is None:
+        document.raise_problems()
+        raise AssertionError  # parsed() has noted why
+    agreement = _agreement(document, header, terms, contract)
+    _check_header(document, header, agreement)
+    _check_terms(document, at, agreement, contract)
+    document.raise_problems()
+    return agreement
+
+
+def _terms_at(header: AccessAgreement | None) -> int | None:
+    entries = enumerate(header.custom if header else ())
+    return next((index for index, entry in entries if entry.property == "crossdock"), None)
+
+
+def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contract: Contract) -> Agreement:
+    delivery = terms.delivery
+    consumer = document.path.name.removesuffix(SUFFIX)
+    return Agreement(
+        id=f"{contract.id}/{consumer}",
+        dataset=contract.id,
+        provider=header.provider.department,
+        consumer=consumer,
+        version=header.version,
+        status=header.status,
+        purpose=header.description.purpose,
+        legal_basis=terms.legal_basis,
+        start=header.start,
+        end=header.end,
+        columns=terms.columns,
+        rows=terms.rows,
+        protect={name: _protection(given) for name, given in terms.protect.items()},
+        delivery=DeliverySpec(
+            channel=delivery.channel,
+            connection=delivery.connection,
+            mode=delivery.mode,
+            options=delivery.model_extra or {},
+        )
+        if delivery
+        else DeliverySpec(channel="open"),
+        frequency=terms.frequency,
+        data_life=terms.data_life,
+        licence=terms.licence,
+        digest=content_id(document.data),
+        path=document.path,
+    )
+
+
+def _protection(given: str | _Protect) -> Protection:
+    if isinstance(given, str):
+        return Protection(kind="pseudonymise" if given == "pseudonymise" else "drop")
+    if given.mask:
+        return Protection(kind="mask", keep_first=given.mask.first, keep_last=given.mask.last)
+    return Protection(kind="generalise", to=str(given.generalise))
+
+
+def _check_header(document: Document, header: AccessAgreement, agreement: Agreement) -> None:
+    if not re.fullmatch(r"v0\.9(\.\d+)?", header.api_version):
+        document.report(
+            ("apiVersion",), f"crossdock reads OAAS v0.9, not '{header.api_version}'.", "Write `apiVersion: v0.9.0`."
+        )
+    if header.status not in STATUSES:
+        document.report(("status",), f"There is no status '{header.status}'.", did_you_mean(header.status, STATUSES))
+    for name, instant in (("startTimestamp", header.start), ("endTimestamp", header.end)):
+        if instant.tzinfo is None:
+            document.report((name,), "An instant needs its time zone.", "Write for example 2026-01-01T00:00:00+08:00.")
+    if header.start.tzinfo and header.end.tzinfo and header.start >= header.end:
+        document.report(("endTimestamp",), "The agreement ends before it starts.")
+    if header.consumer.department != agreement.consumer:
+        document.report(
+            ("consumer", "department"), f"The consumer '{header.consumer.department}' is not the file's '{agreement.consumer}'.",
+            f"Name the file {header.consumer.department}{SUFFIX}, or mend the consumer.",
+        )  # fmt: skip
+    if header.provider.department != agreement.dataset.partition("/")[0]:
+        document.report(
+            ("provider", "department"), f"The provider '{header.provider.department}' is not the department whose folder this is.",
+            f"Write {agreement.dataset.partition('/')[0]}.",
+        )  # fmt: skip
+
+
+def _check_terms(document: Document, at: Steps, agreement: Agreement, contract: Contract) -> None:
+    columns = {column.name: column for column in contract.columns}
+    _check_columns(document, at, agreement, columns)
+    try:
+        parse_rows(agreement.rows, columns)
+    except RowFilterInvalid as error:
+        document.report((*at, "rows"), error.what, error.fix)
+    if agreement.data_life and not _DURATION.fullmatch(agreement.data_life):
+        document.report((*at, "dataLife"), "A data life is an ISO 8601 duration.", "Write for example P1Y or P90D.")
+    if agreement.is_publication:
+        _check_publication(document, at, agreement)
+    else:
+        _check_delivery(document, (*at, "delivery"), agreement, contract)
+
+
+def _check_columns(document: Document, at: Steps, agreement: Agreement, columns: Mapping[str, Column]) -> None:
+    for index, name in enumerate(agreement.columns):
+        if name not in columns:
+            document.report(
+                (*at, "columns", index), f"The contract has no column '{name}'.", did_you_mean(name, columns)
+            )
+        elif name in agreement.columns[:index]:
+            document.report((*at, "columns", index), f"Column '{name}' is listed twice.", "List it once.")
+    for name in agreement.protect:
+        if name not in agreement.columns:
+            document.report(
+                (*at, "protect", name),
+                f"Column '{name}' is not among the agreed columns.",
+                did_you_mean(name, agreement.columns),
+            )
+
+
+def _check_publication(document: Document, at: Steps, agreement: Agreement) -> None:
+    if not agreement.licence:
+        document.report(at, "A publication needs a licence.", "Add for example `licence: CC-BY-4.0`.")
+    if agreement.delivery.channel != "open":
+        document.report((*at, "delivery"), "A publication has no delivery: it goes to the open area.", "Remove it.")
+
+
+def _check_delivery(document: Document, at: Steps, agreement: Agreement, contract: Contract) -> None:
+    channel = agreement.delivery.channel
+    if agreement.licence:
+        document.report((*at[:-1], "licence"), "Only a publication has a licence.", "Remove it.")
+    if channel == "open":
+        document.report(at[:-1], "The agreement has no delivery.", "Add channel, connection and mode.")
+    elif channel not in CHANNELS:
+        document.report((*at, "channel"), f"There is no channel '{channel}'.", did_you_mean(channel, CHANNELS))
+    elif not agreement.delivery.connection:
+        document.report(
+            at, "The delivery names no connection.", "Add the Airflow connection id of the consumer's system."
+        )
+    if agreement.delivery.mode == "changes":
+        _check_changes(document, at, agreement, contract)
+
+
+def _check_changes(document: Document, at: Steps, agreement: Agreement, contract: Contract) -> None:
+    if not contract.primary_key:
+        document.report(
+            (*at, "mode"), "Changes need a primary key, which the contract does not declare.", "Write `mode: full`."
+        )
+    for name in contract.primary_key:
+        protection = agreement.protect.get(name)
+        if name not in agreement.columns or (protection and protection.kind != "pseudonymise"):
+            document.report(
+                (*at, "mode"), f"Changes need the key column '{name}' among the agreed columns, clear or pseudonymised.",
+                "Add it, or write `mode: full`.",
+            )  # fmt: skip

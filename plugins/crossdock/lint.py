@@ -1,0 +1,78 @@
+"""All that can be said against contracts and agreements before any data comes: every problem of every file at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crossdock.contracts.catalogue import load_catalogue
+from crossdock.contracts.model import Contract
+from crossdock.contracts.oaas import SUFFIX, read_agreement
+from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid
+from crossdock.validation.plan import plan
+from crossdock.validation.transforms import load_transform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was checked, and everything found."""
+
+    departments: int
+    contracts: int
+    agreements: int
+    problems: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        problems = [
+            {"file": str(p.file), "line": p.line, "path": p.path, "what": p.what, "fix": p.fix} for p in self.problems
+        ]
+        return {
+            "departments": self.departments,
+            "contracts": self.contracts,
+            "agreements": self.agreements,
+            "problems": problems,
+        }
+
+
+def lint(path: Path, *, transforms: Path) -> Report:
+    """Checks a contracts folder, or one contract or agreement file by itself."""
+    if path.is_file():
+        return _one_file(path, transforms)
+    catalogue = load_catalogue(path, transforms=transforms)
+    more = [problem for contract in catalogue.contracts.values() for problem in _unrunnable(contract, transforms)]
+    return Report(
+        departments=len(catalogue.departments),
+        contracts=len(catalogue.contracts),
+        agreements=len(catalogue.agreements),
+        problems=(*catalogue.problems, *more),
+    )
+
+
+def _one_file(path: Path, transforms: Path) -> Report:
+    agreement = path.name.endswith(SUFFIX)
+    empty = Report(departments=0, contracts=0, agreements=0, problems=())
+    try:
+        if agreement:
+            read_agreement(path, read_contract(path.absolute().parents[1] / CONTRACT_FILE))
+            return replace(empty, agreements=1)
+        contract = read_contract(path)
+    except ContractInvalid as error:
+        return replace(empty, problems=error.problems)
+    return replace(empty, contracts=1, problems=tuple(_unrunnable(contract, transforms)))
+
+
+def _unrunnable(contract: Contract, transforms: Path) -> list[Problem]:
+    """Returns what the engine would refuse to run: it is asked to compile every rule and load every transform."""
+    found = []
+    try:
+        plan(contract)
+    except CrossdockError as error:
+        found.append(Problem(file=contract.path, path="schema", what=error.what, fix=error.fix))
+    for step in contract.transforms:
+        try:
+            load_transform(transforms, step.use)
+        except TransformInvalid as error:
+            found.append(Problem(file=contract.path, path=step.path, what=error.what, fix=error.fix))
+    return found
