@@ -1,0 +1,227 @@
+"""The judge: an extract and its contract become a verdict, a file of accepted rows and a file of quarantined ones.
+
+landing -> transforms -> types -> kernels -> bit per row and rule -> GX judges -> accepted.parquet
+           (scan, one pass)      + DuckDB for unique, reference                    quarantine.parquet (split)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from crossdock.contracts.arrow import arrow_schema
+from crossdock.contracts.model import Contract
+from crossdock.identity import RowsDigest, instant, now
+from crossdock.storage.records import Finding
+from crossdock.validation.plan import Check, plan
+from crossdock.validation.quarantine import Failing, Reason
+from crossdock.validation.scan import Scanned, Transform, scan
+from crossdock.validation.split import split
+from crossdock.validation.verdict import Counted, Outcome, assess, reason_of
+from crossdock.validation.whole import WholeExtract, find_referred
+
+
+def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the judge needs beside contract and extract.
+
+    `references` are the snapshots of other datasets, by id. `transforms` standardises a raw batch. `drift` names
+    columns as {"missing": [...], "extra": [...]}. `on_progress` hears how many rows have been scanned. `base` is the
+    snapshot that an incremental extract adds to: row counts and freshness are promises about both together.
+    """
+
+    scratch: Path
+    references: Mapping[str, pads.Dataset] = field(default_factory=dict)
+    transforms: Transform = _as_is
+    now: datetime = field(default_factory=now)
+    drift: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    on_progress: Callable[[int], None] | None = None
+    base: pads.Dataset | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The verdict on an extract.
+
+    Digests are over the rows as they arrived (`raw = accepted + quarantined`), `snapshot_digest` over the accepted
+    rows as they are typed. `accepted_file` is None when the extract is rejected, `quarantine_file` when no row failed.
+    `result` is Great Expectations' validation result as JSON; neither it nor a finding holds a value of a row.
+    """
+
+    outcome: Outcome
+    rows: int
+    accepted: int
+    quarantined: int
+    accepted_file: Path | None
+    quarantine_file: Path | None
+    findings: tuple[Finding, ...]
+    raw_digest: RowsDigest
+    accepted_digest: RowsDigest
+    quarantined_digest: RowsDigest
+    snapshot_digest: RowsDigest
+    result: bytes
+
+
+def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Judgement:
+    """Judges every row of an extract by every rule of its contract, in bounded memory; files go to the scratch folder.
+
+    Raises:
+        WrongUse: a rule can't be judged (no kernel, a reference that is not at hand): never a silent pass.
+        TransformInvalid: a transform broke its promise.
+    """
+    checks = plan(contract)
+    referred = _find_referred(contract, checks, context)
+    typed_file = context.scratch / "typed.arrow"
+    scanned = scan(
+        contract,
+        checks,
+        extract,
+        transform=_reporting(context),
+        typed_file=typed_file,
+    )
+    with WholeExtract(typed_file, arrow_schema(contract), context.scratch) as whole:
+        _judge_whole(whole, checks, scanned, referred)
+        merged = _merged_rows(whole, contract, scanned, context.base)
+    broken = {check.rule.id: scanned.marks.count(check.rule.id) for check in checks}
+    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, context))
+    names = scanned.columns if scanned.columns is not None else frozenset(extract.schema.names)
+    missing = tuple(column.name for column in contract.columns if column.name not in names)
+    # That a column is missing says it all: not one more finding for every rule on it.
+    heeded = [check for check in checks if not set(missing) & set(check.rule.columns)]
+    reasons = {
+        check.rule.id: Reason(rule=check.rule.id, columns=check.rule.columns, reason=reason_of(check))
+        for check in heeded
+        if check.quarantines
+    }
+    counted = Counted(
+        rows=scanned.marks.rows,
+        failing=scanned.marks.count_any(reasons),
+        broken=broken,
+        unkept=unkept,
+        missing=missing,
+        extra=tuple(context.drift.get("extra", ())),
+    )
+    assessment = assess(contract, heeded, counted)
+    failing = Failing(marks=scanned.marks, reasons=reasons, of_extract=assessment.of_extract)
+    parts = split(contract, extract, typed_file, scanned, failing)
+    typed_file.unlink()
+    return Judgement(
+        outcome=assessment.outcome(counted.failing),
+        rows=counted.rows,
+        accepted=parts.accepted.rows,
+        quarantined=parts.quarantined.rows,
+        accepted_file=parts.accepted_file,
+        quarantine_file=parts.quarantine_file,
+        findings=assessment.findings,
+        raw_digest=scanned.raw_digest,
+        accepted_digest=parts.accepted,
+        quarantined_digest=parts.quarantined,
+        snapshot_digest=parts.snapshot,
+        result=result,
+    )
+
+
+def _reporting(context: Context) -> Transform:
+    """Wraps the transforms so that each batch that goes into them is reported as progress."""
+    if context.on_progress is None:
+        return context.transforms
+    report, rows = context.on_progress, 0
+
+    def transform(batch: pa.RecordBatch) -> pa.RecordBatch:
+        nonlocal rows
+        rows += batch.num_rows
+        report(rows)
+        return context.transforms(batch)
+
+    return transform
+
+
+_Referred = Mapping[str, tuple[pads.Dataset | None, tuple[str, ...]]]
+
+
+def _find_referred(contract: Contract, checks: Sequence[Check], context: Context) -> _Referred:
+    """Looks up what references point at before anything is scanned, by rule id."""
+    own = [column.name for column in contract.columns]
+    found = {}
+    for check in checks:
+        if check.scope == "reference":
+            where = f"{contract.id}, rule {check.rule.id}"
+            found[check.rule.id] = find_referred(check, context.references, own, where)
+    return found
+
+
+def _judge_whole(whole: WholeExtract, checks: Sequence[Check], scanned: Scanned, referred: _Referred) -> None:
+    for check in checks:
+        names = [column.name for column in check.columns]
+        if check.scope == "unique":
+            scanned.marks.add_rows(check.rule.id, whole.repeated(names))
+        elif check.scope == "reference":
+            dataset, columns = referred[check.rule.id]
+            scanned.marks.add_rows(check.rule.id, whole.dangling(names, dataset, columns))
+
+
+def _merged_rows(whole: WholeExtract, contract: Contract, scanned: Scanned, base: pads.Dataset | None) -> int:
+    """Counts the rows of the snapshot that an incremental extract would make: its own new keys, and the base's rows."""
+    if base is None:
+        return scanned.marks.rows
+    key = contract.primary_key
+    fresh = len(whole.dangling(key, base, key)) if key else scanned.marks.rows
+    return int(base.count_rows()) + fresh
+
+
+def _ask_great_expectations(
+    contract: Contract,
+    checks: Sequence[Check],
+    scanned: Scanned,
+    broken: Mapping[str, int],
+    asked: tuple[int, Context],
+) -> tuple[frozenset[str], bytes]:
+    """Returns which rules GX finds not kept by the extract as a whole, and GX's result."""
+    from crossdock.validation.engine import Facts, result_document, run_suite
+    from crossdock.validation.suite import compile_suite
+
+    merged, context = asked
+    facts = Facts(
+        rows=scanned.marks.rows,
+        snapshot_rows=merged,
+        columns=[column.name for column in contract.columns],
+        broken=broken,
+        considered=scanned.considered,
+        nulls=scanned.nulls,
+        ages={
+            check.columns[0].name: _age(check.columns[0].name, scanned, context)
+            for check in checks
+            if check.scope == "freshness"
+        },
+    )
+    results = run_suite(compile_suite(contract, checks), checks, facts)
+    unkept = {
+        check.rule.id
+        for check, result in zip(checks, results, strict=True)
+        if check.judges_extract and not result.success
+    }
+    return frozenset(unkept), result_document(contract, results, instant(context.now))
+
+
+def _age(column: str, scanned: Scanned, context: Context) -> float | None:
+    """Returns the seconds since the newest value; days begin at midnight UTC, and instants without a zone are UTC."""
+    values = [scanned.newest.get(column)]
+    if context.base is not None:
+        values += [pc.max(batch.column(0)).as_py() for batch in context.base.to_batches(columns=[column])]
+    instants = [_instant(value) for value in values if value is not None]
+    return (context.now - max(instants)).total_seconds() if instants else None
+
+
+def _instant(value: date | datetime) -> datetime:
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

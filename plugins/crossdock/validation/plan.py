@@ -1,0 +1,127 @@
+"""From a contract's rules to the checks that a scan runs: what is judged row by row, over the whole extract, or of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from crossdock.contracts.model import Column, Contract, Rule
+from crossdock.errors import WrongUse, did_you_mean
+from crossdock.validation.kernels import Kernel, kernel_of
+
+Scope = Literal[
+    "type",  # the typing pass found which values do not fit
+    "row",  # an Arrow kernel sees one row at a time
+    "unique",  # DuckDB: every copy of a repeated key
+    "reference",  # DuckDB: keys that the other dataset does not hold
+    "row_count",
+    "freshness",
+]
+_WHOLE: Mapping[str, Scope] = {"unique": "unique", "reference": "reference"}
+_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A rule, how it is judged, and with what.
+
+    `counts` marks a rule of kind "count": its broken rows are only counted, and the count is what is judged.
+    `args` are the args of what is judged (for a count: of the rule that is counted).
+    """
+
+    rule: Rule
+    scope: Scope
+    args: Mapping[str, object]
+    columns: tuple[Column, ...]
+    kernel: Kernel | None = None
+    counts: bool = False
+
+    @property
+    def quarantines(self) -> bool:
+        """True when a row that breaks it must not be accepted."""
+        return self.rule.severity == "error" and not self.counts and self.scope not in _EXTRACT.values()
+
+    @property
+    def judges_extract(self) -> bool:
+        """True when it holds or not for the extract as a whole, and no single row is to blame."""
+        return self.counts or self.scope in _EXTRACT.values()
+
+
+def plan(contract: Contract) -> tuple[Check, ...]:
+    """Compiles every rule of the contract, and those that go without saying: values fit their type, required is filled.
+
+    Raises:
+        WrongUse: a rule can't be judged, or two have one id.
+    """
+    rules = contract.rules + tuple(_implied(contract))
+    ids = [rule.id for rule in rules]
+    for repeated in sorted({name for name in ids if ids.count(name) > 1}):
+        raise WrongUse(f"Two rules have the id '{repeated}'.", where=contract.id, fix="Give one of them another id.")
+    return tuple(_check(rule, contract) for rule in rules)
+
+
+def _implied(contract: Contract) -> list[Rule]:
+    """A misfit is null in the typed batch, and snapshots hold no nulls in required columns: both must be quarantined."""
+    fatal = {(rule.kind, rule.columns) for rule in contract.rules if rule.severity == "error"}
+    taken = {rule.id for rule in contract.rules}
+    wanted = [("type", column.name) for column in contract.columns]
+    wanted += [("not_null", column.name) for column in contract.columns if column.required]
+    return [
+        Rule(id=_free(f"{name}.{kind}", taken), kind=kind, columns=(name,))  # type: ignore[arg-type] # both are kinds
+        for kind, name in wanted
+        if (kind, (name,)) not in fatal
+    ]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_implied"
+    return name
+
+
+def _check(rule: Rule, contract: Contract) -> Check:
+    where = f"{contract.id}, rule {rule.id}"
+    known = {column.name: column for column in contract.columns}
+    for name in rule.columns:
+        if name not in known:
+            raise WrongUse(f"There is no column '{name}'.", where=where, fix=did_you_mean(name, known))
+    columns = tuple(known[name] for name in rule.columns)
+    if rule.kind == "count":
+        kind, args = counted(rule)
+        judged = _judged(kind, args, columns, where)
+        return replace(judged, rule=rule, counts=True)
+    return replace(_judged(rule.kind, rule.args, columns, where), rule=rule)
+
+
+def counted(rule: Rule) -> tuple[str, Mapping[str, object]]:
+    """Returns kind and args of the rule whose broken rows a rule of kind "count" counts."""
+    of = rule.args.get("of")
+    if isinstance(of, Mapping):
+        return str(of.get("kind")), {key: value for key, value in of.items() if key != "kind"}
+    return str(of), {key: value for key, value in rule.args.items() if key not in {"of", "min", "max"}}
+
+
+def _judged(kind: str, args: Mapping[str, object], columns: Sequence[Column], where: str) -> Check:
+    """Returns a check whose rule is still a stand-in."""
+    if kind == "expectation":
+        kwargs = args.get("kwargs")
+        kind, args = str(args.get("type")), kwargs if isinstance(kwargs, Mapping) else {}
+    columns = tuple(columns)
+    stand_in = Rule(id="", kind="type", columns=())
+    if kind in _EXTRACT:
+        _must_have_columns(kind, columns, {0} if kind == "row_count" else {1}, where)
+        return Check(rule=stand_in, scope=_EXTRACT[kind], args=args, columns=columns)
+    if kind in _WHOLE:
+        _must_have_columns(kind, columns, None, where)
+        return Check(rule=stand_in, scope=_WHOLE[kind], args=args, columns=columns)
+    if kind == "type":
+        _must_have_columns(kind, columns, {1}, where)
+        return Check(rule=stand_in, scope="type", args=args, columns=columns)
+    kernel = kernel_of(kind, columns, args, where)
+    return Check(rule=stand_in, scope="row", args=args, columns=columns, kernel=kernel)
+
+
+def _must_have_columns(kind: str, columns: Sequence[Column], allowed: set[int] | None, where: str) -> None:
+    if not columns if allowed is None else len(columns) not in allowed:
+        raise WrongUse(f"A rule of kind '{kind}' can't have {len(columns)} column(s).", where=where)

@@ -1,0 +1,196 @@
+"""The first pass over an extract: transform, type, judge row by row, hash; all cores, a few batches in memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from crossdock.contracts.arrow import arrow_schema
+from crossdock.contracts.model import Contract
+from crossdock.identity import RowsDigest, row_hashes
+from crossdock.validation.kernels import all_present
+from crossdock.validation.marks import Marks
+from crossdock.validation.plan import Check
+from crossdock.validation.typing import cast_batch
+from crossdock.validation.whole import ARRIVAL
+
+BATCH_ROWS = 131_072
+Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True, kw_only=True)
+class Scanned:
+    """What the first pass learnt of an extract.
+
+    `considered` counts, per rule, the rows it could be judged on (no value missing); `nulls` counts per column.
+    `columns` are those of the batches after the transforms (None: there was no batch).
+    `alike` says, per batch, that the typed rows equal the raw ones, so that one hash serves for both.
+    """
+
+    marks: Marks = field(default_factory=Marks)
+    considered: dict[str, int] = field(default_factory=dict)
+    nulls: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, date | datetime] = field(default_factory=dict)
+    raw_digest: RowsDigest = field(default_factory=RowsDigest)
+    typed_digest: RowsDigest = field(default_factory=RowsDigest)
+    alike: list[bool] = field(default_factory=list)
+    columns: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """One batch, judged."""
+
+    typed: pa.RecordBatch
+    broken: Mapping[str, pa.BooleanArray]
+    considered: Mapping[str, int]
+    nulls: Mapping[str, int]
+    newest: Mapping[str, date | datetime]
+    raw_digest: RowsDigest
+    typed_digest: RowsDigest
+    alike: bool
+
+
+def raw_batches(extract: pads.Dataset) -> Iterator[pa.RecordBatch]:
+    """Yields an extract's rows in order of arrival, in the same batches every time."""
+    for batch in extract.to_batches(batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1):
+        if batch.num_rows:
+            yield batch
+
+
+def scan(
+    contract: Contract,
+    checks: Sequence[Check],
+    extract: pads.Dataset,
+    *,
+    transform: Transform,
+    typed_file: Path,
+) -> Scanned:
+    """Judges every row by the checks that need one row only, and writes the typed rows to an Arrow IPC file.
+
+    The file's columns are c0, c1, ... in contract order, and `arrival`. Transforms run one after the other in this
+    thread: they are people's own code; typing, kernels and hashing run beside it.
+    """
+    scanned = Scanned(
+        considered={check.rule.id: 0 for check in checks}, nulls={column.name: 0 for column in contract.columns}
+    )
+    hasher = Hasher()
+    schema = _scratch_schema(contract)
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+
+    def judge_pair(pair: tuple[pa.RecordBatch, pa.RecordBatch]) -> _Judged:
+        return _judge(contract, checks, pair, hasher)
+
+    def transformed() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        for raw in raw_batches(extract):
+            batch = transform(raw)
+            scanned.columns = scanned.columns or frozenset(batch.schema.names)
+            yield raw, batch
+
+    with pa.OSFile(str(typed_file), "wb") as file, pa.ipc.new_file(file, schema, options=options) as writer:
+        for judged in in_order(judge_pair, transformed()):
+            start, rows = scanned.marks.rows, judged.typed.num_rows
+            arrivals = pa.array(np.arange(start, start + rows, dtype=np.int64))
+            writer.write_batch(pa.RecordBatch.from_arrays([*judged.typed.columns, arrivals], schema=schema))
+            _add(scanned, judged)
+    return scanned
+
+
+def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time."""
+    cores = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+    waiting: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(cores, thread_name_prefix="crossdock-scan") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > cores:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class Hasher:
+    """Row hashes on any thread: DuckDB connections are not shared between threads."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def digest(self, batch: pa.RecordBatch) -> RowsDigest:
+        """Returns the digest of a batch's rows over all its columns."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = duckdb.connect(config={"threads": 1})
+        return RowsDigest.of(row_hashes(batch, connection=self._local.connection))
+
+
+def _judge(
+    contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBatch, pa.RecordBatch], hasher: Hasher
+) -> _Judged:
+    raw, transformed = pair
+    typed, misfits = cast_batch(transformed, contract)
+    broken: dict[str, pa.BooleanArray] = {}
+    considered: dict[str, int] = {}
+    for check in checks:
+        values = [typed.column(column.name) for column in check.columns]
+        if check.scope == "type":
+            broken[check.rule.id] = misfits[check.columns[0].name]
+            considered[check.rule.id] = all_present(values) + misfits[check.columns[0].name].true_count
+        elif check.kernel is not None:
+            broken[check.rule.id] = pc.fill_null(check.kernel(*values), False)
+        if values and check.scope != "type":
+            considered[check.rule.id] = all_present(values)
+    alike = typed.schema.equals(raw.schema) and typed.equals(raw)
+    raw_digest = hasher.digest(raw)
+    return _Judged(
+        typed=typed,
+        broken=broken,
+        considered=considered,
+        nulls={name: typed.num_rows - all_present([typed.column(name)]) for name in typed.schema.names},
+        newest=_newest(typed, checks),
+        raw_digest=raw_digest,
+        typed_digest=raw_digest if alike else hasher.digest(typed),
+        alike=alike,
+    )
+
+
+def _newest(typed: pa.RecordBatch, checks: Sequence[Check]) -> dict[str, date | datetime]:
+    names = {check.columns[0].name for check in checks if check.scope == "freshness"}
+    found = {name: pc.max(typed.column(name)).as_py() for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _add(scanned: Scanned, judged: _Judged) -> None:
+    scanned.marks.add_batch(judged.typed.num_rows, judged.broken)
+    for total, part in ((scanned.considered, judged.considered), (scanned.nulls, judged.nulls)):
+        for name, count in part.items():
+            total[name] += count
+    for name, value in judged.newest.items():
+        known = scanned.newest.get(name)
+        scanned.newest[name] = value if known is None else max(known, value)
+    scanned.raw_digest += judged.raw_digest
+    scanned.typed_digest += judged.typed_digest
+    scanned.alike.append(judged.alike)
+
+
+def _scratch_schema(contract: Contract) -> pa.Schema:
+    """Names that DuckDB can't confuse, and nulls allowed: failing rows are still among these."""
+    fields = [pa.field(f"c{index}", field.type) for index, field in enumerate(arrow_schema(contract))]
+    return pa.schema([*fields, pa.field(ARRIVAL, pa.int64())])

@@ -1,0 +1,192 @@
+"""The second pass: every row is written to the snapshot or to quarantine, and both together are all that arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
+from crossdock.contracts.arrow import arrow_schema
+from crossdock.contracts.model import Contract
+from crossdock.errors import LedgerBroken
+from crossdock.identity import RowsDigest
+from crossdock.validation.marks import Marks
+from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
+from crossdock.validation.scan import BATCH_ROWS, Hasher, Scanned, in_order, raw_batches
+
+_FEW = 4096  # distinct values in the first batch up to which a parquet dictionary pays
+_LANE = 1 << 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Where the rows went: digests of the rows as they arrived, and of the accepted ones as they are typed."""
+
+    accepted_file: Path | None
+    quarantine_file: Path | None
+    accepted: RowsDigest
+    quarantined: RowsDigest
+    snapshot: RowsDigest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    number: int
+    typed: pa.RecordBatch  # in the contract's schema
+    raw: pa.RecordBatch | None  # None when no row of the extract fails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parted:
+    accepted: pa.RecordBatch
+    quarantined: pa.RecordBatch | None
+    raw_digest: RowsDigest  # of the quarantined rows, as they arrived
+    typed_digest: RowsDigest  # of the same rows, typed
+
+
+def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: Scanned, failing: Failing) -> Split:
+    """Writes accepted.parquet (unless the extract is rejected) and, when rows fail, quarantine.parquet.
+
+    Args:
+        contract: gives the snapshot its schema, and the quarantined rows the contract's version.
+        extract: the raw rows; read again only when some of them fail.
+        typed_file: the typed rows, as the scan wrote them; the results are written beside it.
+        scanned: the digests of all rows.
+        failing: which rows fail, and why.
+
+    Raises:
+        LedgerBroken: the files do not hold all rows exactly once.
+    """
+    accepted_file = None if failing.of_extract else typed_file.with_name("accepted.parquet")
+    any_fails = any(failing.rows(batch).any() for batch in range(scanned.marks.batches))
+    quarantine_file = typed_file.with_name("quarantine.parquet") if any_fails else None
+    hasher = Hasher()
+    quarantined = typed_quarantined = RowsDigest()
+    with ExitStack() as stack:
+        typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.memory_map(str(typed_file)))))
+        schema = arrow_schema(contract)
+        accepting = stack.enter_context(_Sink(accepted_file, schema, _few_values(typed, schema)))
+        setting_aside = stack.enter_context(_Sink(quarantine_file, quarantine_schema(extract.schema)))
+
+        def part(batch: _Batch) -> _Parted:
+            return _part(batch, contract, (scanned, failing), hasher)
+
+        for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned.marks)):
+            accepting.add(parted.accepted)
+            if parted.quarantined is not None:
+                setting_aside.add(parted.quarantined)
+            quarantined += parted.raw_digest
+            typed_quarantined += parted.typed_digest
+    result = Split(
+        accepted_file=accepted_file,
+        quarantine_file=quarantine_file,
+        accepted=_rest(scanned.raw_digest, quarantined),
+        quarantined=quarantined,
+        snapshot=_rest(scanned.typed_digest, typed_quarantined),
+    )
+    _check_written(result, (accepting.rows, setting_aside.rows), contract)
+    return result
+
+
+def _part(batch: _Batch, contract: Contract, found: tuple[Scanned, Failing], hasher: Hasher) -> _Parted:
+    scanned, failing = found
+    fails = pa.array(failing.rows(batch.number)) if batch.raw is not None else None
+    if fails is None or batch.raw is None or not fails.true_count:
+        return _Parted(accepted=batch.typed, quarantined=None, raw_digest=RowsDigest(), typed_digest=RowsDigest())
+    quarantined = quarantined_rows(batch.raw, batch.number, failing, contract.version)
+    raw_digest = hasher.digest(batch.raw.filter(fails))
+    alike = scanned.alike[batch.number]
+    return _Parted(
+        accepted=batch.typed.filter(pc.invert(fails)),
+        quarantined=quarantined,
+        raw_digest=raw_digest,
+        typed_digest=raw_digest if alike else hasher.digest(batch.typed.filter(fails)),
+    )
+
+
+def _batches(
+    typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema, extract: pads.Dataset | None, marks: Marks
+) -> Iterator[_Batch]:
+    """Pairs typed and raw batches; both hold the same rows in the same order."""
+    loose = pa.schema([field.with_nullable(True) for field in schema])
+    raw = None if extract is None else raw_batches(extract)
+    for number in range(typed.num_record_batches):
+        columns = typed.get_batch(number).columns[: len(schema)]
+        arrived = None if raw is None else next(raw, None)
+        if raw is not None and (arrived is None or arrived.num_rows != marks.size(number)):
+            raise LedgerBroken(
+                "The extract does not hold the same rows when it is read a second time.",
+                where=f"batch {number}",
+                fix="An extract must never be written to. Pull it again.",
+            )
+        yield _Batch(number=number, typed=pa.RecordBatch.from_arrays(columns, schema=loose), raw=arrived)
+
+
+class _Sink:
+    """Writes batches to a parquet file (None: nowhere) in row groups of even size, and counts what it wrote."""
+
+    def __init__(self, path: Path | None, schema: pa.Schema, few_values: list[str] | None = None) -> None:
+        self.rows = 0
+        self._path, self._schema = path, schema
+        self._few: list[str] | bool = few_values or few_values is None
+        self._waiting: list[pa.RecordBatch] = []
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        if self._path:
+            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd", use_dictionary=self._few)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._writer is not None:
+            try:
+                if kind is None:
+                    self._flush(self._writer)
+            finally:
+                self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows."""
+        if self._writer is not None:
+            self._waiting.append(batch)
+            if sum(waiting.num_rows for waiting in self._waiting) >= BATCH_ROWS:
+                self._flush(self._writer)
+
+    def _flush(self, writer: pq.ParquetWriter) -> None:
+        table = pa.Table.from_batches(self._waiting, self._waiting[0].schema if self._waiting else self._schema)
+        # The cast is what refuses a null in a required column.
+        writer.write_table(table.cast(self._schema), row_group_size=BATCH_ROWS)
+        self.rows += table.num_rows
+        self._waiting = []
+
+
+def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[str]:
+    """Names the columns with few different values: a dictionary only slows down the others."""
+    if typed.num_record_batches == 0:
+        return []
+    first = typed.get_batch(0)
+    plain = [index for index, field in enumerate(schema) if not pa.types.is_boolean(field.type)]
+    return [schema.field(index).name for index in plain if pc.count_distinct(first.column(index)).as_py() <= _FEW]
+
+
+def _rest(whole: RowsDigest, part: RowsDigest) -> RowsDigest:
+    """Returns what is left of a multiset of rows when part of it is taken away."""
+    return RowsDigest(whole.rows - part.rows, (whole.low - part.low) % _LANE, (whole.high - part.high) % _LANE)
+
+
+def _check_written(result: Split, written: tuple[int, int], contract: Contract) -> None:
+    if written != (result.accepted.rows, result.quarantined.rows) or result.snapshot.rows != result.accepted.rows:
+        raise LedgerBroken(
+            f"{written[0]} rows were written as accepted and {written[1]} as quarantined, where "
+            f"{result.accepted.rows} and {result.quarantined.rows} were due.",
+            where=contract.id,
+            fix="This is a defect of the validation engine; nothing was recorded.",
+        )
