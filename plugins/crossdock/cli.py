@@ -70,8 +70,8 @@ def lint(
     as_json: Json = False,
 ) -> int:
     """Check contracts and agreements, naming file, line and fix."""
-    from crossdock.lint import lint as check
     from crossdock.exchange import find_home
+    from crossdock.lint import lint as check
 
     report = check(path or find_home() / "contracts", transforms=find_home() / "transforms")
     if as_json:

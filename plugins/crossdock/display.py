@@ -17,10 +17,10 @@ from rich.table import Table
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
 if TYPE_CHECKING:
-    from crossdock.lint import Report
     from crossdock.contracts.model import Contract
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
+    from crossdock.lint import Report
     from crossdock.pipeline import Audit
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass

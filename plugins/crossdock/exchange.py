@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+import pyarrow.dataset as pads
+
 from crossdock.connections import Lookup, local_lookup
 from crossdock.contracts.catalogue import Catalogue, load_catalogue
 from crossdock.contracts.model import Agreement, Contract
@@ -60,6 +62,11 @@ class Exchange:
         raise WrongUse(
             f"There is no {kind} '{name}'.", where=str(self.home / "contracts"), fix=did_you_mean(name, known)
         )
+
+    def dataset(self, key: str) -> pads.Dataset:
+        """Opens a stored parquet object for streaming, wherever the store is."""
+        filesystem, root = self.store.filesystem()
+        return pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow.dataset as pads
-
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
@@ -22,12 +20,6 @@ from crossdock.validation.transforms import TransformChain
 
 class ReferenceMissing(Transient):
     """A dataset refers to another one that has no snapshot yet."""
-
-
-def open_parquet(exchange: Exchange, key: str) -> pads.Dataset:
-    """Opens a stored parquet object for streaming, wherever the store is."""
-    filesystem, root = exchange.store.filesystem()
-    return pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem)
 
 
 def store_parquet(exchange: Exchange, area: str, dataset: str, path: Path, sha256: str | None = None) -> str:
@@ -53,7 +45,7 @@ def watermark(exchange: Exchange, contract: Contract) -> str | None:
     base = latest_snapshot(exchange.state, contract.id) if contract.source and contract.source.watermark else None
     if base is None or contract.source is None:
         return None
-    return newest(open_parquet(exchange, base.key), contract.source.watermark)
+    return newest(exchange.dataset(base.key), contract.source.watermark)
 
 
 def references(exchange: Exchange, contract: Contract) -> Mapping[str, Snapshot]:
@@ -79,7 +71,7 @@ def judge_extract(
     exchange: Exchange, contract: Contract, extract: Extract, referred: Mapping[str, Snapshot], scratch: Path
 ) -> Judgement:
     """Runs the judge over a landed extract and proves that every row pulled was either accepted or quarantined."""
-    tables = {name: open_parquet(exchange, snapshot.key) for name, snapshot in referred.items()}
+    tables = {name: exchange.dataset(snapshot.key) for name, snapshot in referred.items()}
     context = Context(
         references=tables,
         transforms=TransformChain(contract.transforms, exchange.transforms, tables).apply,
@@ -87,7 +79,7 @@ def judge_extract(
         scratch=scratch,
         drift=extract.drift,
     )
-    judgement = judge(contract, open_parquet(exchange, extract.key), context=context)
+    judgement = judge(contract, exchange.dataset(extract.key), context=context)
     if not extract.digest == judgement.raw_digest == judgement.accepted_digest + judgement.quarantined_digest:
         raise LedgerBroken(
             f"pulled = accepted + quarantined does not hold: {extract.digest} pulled, {judgement.accepted_digest} "
@@ -128,9 +120,7 @@ def store_judgement(
     path, digest = judgement.accepted_file, judgement.snapshot_digest
     base = latest_snapshot(exchange.state, contract.id) if extract.incremental else None
     if base:
-        path, digest = merge_increment(
-            open_parquet(exchange, base.key), path, contract.primary_key, arrow_schema(contract)
-        )
+        path, digest = merge_increment(exchange.dataset(base.key), path, contract.primary_key, arrow_schema(contract))
     sha256 = file_sha256(path)
     return verdict, Snapshot(
         id=content_id("snapshot", contract.id, sha256),

@@ -106,12 +106,12 @@ def push(exchange: Exchange, agreement_id: str) -> handover.Outcome:
         ConsumerRefused: the consumer's system will not take the delivery.
         LedgerBroken: the rows do not add up (`accepted = delivered + unchanged + filtered`).
     """
-    return handover.deliver(exchange, exchange.agreement(agreement_id), handover.to_consumer)
+    return handover.hand_over(exchange, exchange.agreement(agreement_id), handover.ToConsumer())
 
 
 def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
     """Releases the dataset's current snapshot as an open version under its publication, the agreement with the public."""
-    return handover.deliver(exchange, exchange.agreement(agreement_id), handover.to_public)
+    return handover.hand_over(exchange, exchange.agreement(agreement_id), handover.ToPublic())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

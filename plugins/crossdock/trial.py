@@ -17,7 +17,6 @@ from crossdock.contracts.odcs import read_contract
 from crossdock.errors import WrongUse, did_you_mean
 from crossdock.exchange import find_home, open_exchange
 from crossdock.identity import now
-from crossdock.intake import open_parquet
 from crossdock.sources.files import read_file
 from crossdock.sources.landing import land
 from crossdock.storage.records import latest_snapshot
@@ -88,7 +87,7 @@ def find_surroundings(contract: Contract, named: Sequence[str]) -> Surroundings:
     if wanted and (home / "var" / "state.db").exists():
         exchange = open_exchange(home)
         snapshots = {name: latest_snapshot(exchange.state, name) for name in wanted}
-        references |= {name: open_parquet(exchange, s.key) for name, s in snapshots.items() if s}
+        references |= {name: exchange.dataset(s.key) for name, s in snapshots.items() if s}
     return Surroundings(references=references, transforms=home / "transforms")
 
 

@@ -250,6 +250,18 @@ def last_delivered(state: State, agreement: str) -> Delivery | None:
     return Delivery(**row) if row else None
 
 
+def unfinished_deliveries(state: State, agreement: str) -> list[Delivery]:
+    """Returns an agreement's deliveries that were intended but never booked, oldest snapshot first."""
+    table = tables.delivery
+    query = (
+        table.select()
+        .where(table.c.agreement == agreement, table.c.status == "intended")
+        .order_by(table.c.snapshot_seq, table.c.id)
+    )
+    with state.connect() as connection:
+        return [Delivery(**row) for row in connection.execute(query).mappings()]
+
+
 def deliveries(state: State) -> list[Delivery]:
     """Returns all deliveries, newest first."""
     query = tables.delivery.select().order_by(tables.delivery.c.intended_at.desc(), tables.delivery.c.id)
