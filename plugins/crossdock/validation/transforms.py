@@ -110,7 +110,9 @@ class _Step:
         self._hold_to_promise(batch, changed, result, columns)
         return pa.RecordBatch.from_arrays(
             [
-                self._typed(changed.column(name), name) if name in columns else batch.column(name)
+                self._typed(changed.column(name), name, batch.schema.field(name).type)
+                if name in columns
+                else batch.column(name)
                 for name in batch.schema.names
             ],
             names=batch.schema.names,
@@ -135,11 +137,10 @@ class _Step:
                 f"made {after.num_rows} rows of {before.num_rows}.",
                 "A transform changes values, never the number of rows.",
             )
-        different = sorted(set(before.schema.names) ^ set(after.schema.names))
-        if different or len(after.schema.names) != len(before.schema.names):
-            raise self._refusal(
-                f"added, lost or renamed columns: {', '.join(different) or 'one comes twice'}.",
-                "Return the columns it was given.",
+        if sorted(after.schema.names) != sorted(before.schema.names):
+            lost = [name for name in before.schema.names if name not in after.schema.names]
+            raise self._refusal(  # what it added is not named: a pivot makes names out of values
+                f"lost the columns {', '.join(lost)}." if lost else "added columns.", "Return the columns it was given."
             )
         touched = [
             name
@@ -152,15 +153,15 @@ class _Step:
                 "Keep the rows in order, and name every column it changes in the step.",
             )
 
-    def _typed(self, values: pa.Array, name: str) -> pa.Array:
-        """Returns text as plain text and anything else in the contract's type; another type is refused."""
+    def _typed(self, values: pa.Array, name: str, before: pa.DataType) -> pa.Array:
+        """Returns text as plain text, anything else as it came or in the contract's type; another type is refused."""
         if _is_text(values.type):
             return values.cast(pa.string())
-        wanted = self.types.get(name, values.type)
-        if values.type == wanted and not pa.types.is_nested(wanted):
-            return values
         if pa.types.is_null(values.type):
-            return values.cast(wanted if name in self.types else pa.string())
+            return values.cast(pa.string())
+        wanted = self.types.get(name, before if pa.types.is_nested(values.type) else values.type)
+        if values.type in (wanted, before):
+            return values
         both_instants = pa.types.is_timestamp(values.type) and pa.types.is_timestamp(wanted)
         if both_instants and (values.type.tz is None) == (wanted.tz is None):
             try:
@@ -171,8 +172,6 @@ class _Step:
 
     def _failure(self, error: Exception) -> TransformInvalid:
         """Names the exception and the line, and leaves out its message: that may hold a value."""
-        if isinstance(error, TransformInvalid):
-            return error
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.transform.path)]
         line = f" in line {frames[-1].lineno}" if frames else ""
         return TransformInvalid(
