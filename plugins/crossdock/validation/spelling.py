@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Context, Decimal
 from functools import cache, partial
 
 import pyarrow as pa
@@ -33,6 +34,8 @@ _FIELDS = {
     "M": "[0-9]{1,2}",
     "S": "[0-9]{1,2}",
 }
+_LONGEST = 500  # characters of a number with an exponent
+_EXACT = Context(prec=2_000)  # more digits than such a number can have
 _NO_TEXT = pa.scalar(None, pa.string())
 _SINGLY = 16  # rows below which a failing piece is tried value by value
 
@@ -82,10 +85,20 @@ def _decimals(texts: pa.Array, target: pa.Decimal128Type) -> pa.Array:
     plain = _parse(texts, _decimal_pattern(target.precision, target.scale), partial(_signed, target=target))
     if plain.null_count == texts.null_count:
         return plain
-    exponent = pc.match_substring_regex(texts, _EXPONENT)
-    return (
-        pc.coalesce(plain, _parse(texts, _EXPONENT, partial(_signed, target=target))) if exponent.true_count else plain
-    )
+    powers = pc.match_substring_regex(texts, _EXPONENT)
+    if not powers.true_count:
+        return plain
+    # Arrow takes 1.5e-308 for zero: Python's decimals are exact.
+    found = (_exact(text, target) for text in texts.filter(powers).to_pylist())
+    return pc.replace_with_mask(plain, pc.fill_null(powers, False), pa.array(found, target))
+
+
+def _exact(text: str, target: pa.Decimal128Type) -> Decimal | None:
+    if len(text) > _LONGEST:
+        return None
+    units = _EXACT.scaleb(Decimal(text), target.scale)
+    fits = units.adjusted() < target.precision and units == units.to_integral_value(context=_EXACT)
+    return _EXACT.scaleb(units, -target.scale) if fits else None
 
 
 @cache
