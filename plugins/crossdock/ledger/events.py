@@ -9,7 +9,6 @@ from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from crossdock.errors import CrossdockError, LedgerBroken, ObjectMissing, Transient, WrongUse
@@ -151,16 +150,24 @@ def read_events(store: Store, key: str) -> Iterator[pa.RecordBatch]:
         LedgerBroken: the file is not what an `EventWriter` wrote.
         Transient: the store did not give it.
     """
-    yield from _open(store, key).iter_batches(batch_size=ROW_GROUP)
+    with _open(store, key) as file:
+        batches = file.iter_batches(batch_size=ROW_GROUP)
+        while True:
+            try:
+                yield next(batches)
+            except StopIteration:
+                return
+            except (pa.ArrowInvalid, OSError) as error:
+                raise _unreadable(key, error) from error
 
 
 def count_events(store: Store, key: str) -> Mapping[Operation, int]:
     """Returns how many records one delivery inserted, updated and deleted, counted in its event file; raises as above."""
-    file = _open(store, key)
-    try:
-        return _tally(file.read(columns=["operation"])["operation"])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _unreadable(key, error) from error
+    with _open(store, key) as file:
+        try:
+            return _tally(file.read(columns=["operation"])["operation"])
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(key, error) from error
 
 
 def find_events(store: Store, key: str, hashes: pa.Array) -> Mapping[Operation, int]:
@@ -168,16 +175,14 @@ def find_events(store: Store, key: str, hashes: pa.Array) -> Mapping[Operation, 
 
     Raises as `read_events` does.
     """
-    wanted = (pc.field("record").isin(hashes)) | (pc.field("subject").isin(hashes))
-    _open(store, key).close()
-    filesystem, root = store.filesystem()
-    try:
-        found = pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem).to_table(
-            columns=["operation"], filter=wanted
-        )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _unreadable(key, error) from error
-    return _tally(found["operation"])
+    found = [pa.array([], pa.string())]
+    for batch in read_events(store, key):
+        wanted = pc.is_in(batch["record"], value_set=hashes)
+        if batch["subject"].null_count < batch.num_rows:
+            wanted = pc.or_(wanted, pc.is_in(batch["subject"], value_set=hashes))
+        if wanted.true_count:
+            found.append(batch["operation"].filter(wanted).dictionary_decode())
+    return _tally(pa.chunked_array(found))
 
 
 def _tally(words: pa.ChunkedArray) -> Mapping[Operation, int]:
