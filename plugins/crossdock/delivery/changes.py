@@ -130,7 +130,7 @@ def _database(now: Path, before: Received | None, terms: Terms, scratch: Path) -
     empty = pads.dataset(holdings_schema(terms).empty_table())
     settings: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(scratch / "duckdb"),
-        "memory_limit": "1GB",
+        "memory_limit": "700MB",
         "threads": 2,
     }
     with duckdb.connect(config=settings) as database:

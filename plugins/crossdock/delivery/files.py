@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +23,21 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from crossdock.identity import file_sha256
+
 ROW_GROUP = 131_072
 _FORMULA = "^([=+\\-@＝＋－＠'\t\r\n])"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """One file as the manifest lists it; `name` is what the consumer sees."""
+
+    name: str
+    path: Path
+    rows: int
+    sha256: str
+    bytes: int
 
 
 class ParquetSink:
@@ -72,6 +86,13 @@ def encode(parquet: Path, format_name: str) -> Path:
     with pq.ParquetFile(parquet) as source:
         _TEXT[format_name](source, path)
     return path
+
+
+def delivered_file(parquet: Path, format_name: str) -> DeliveredFile:
+    """Encodes a parquet file for delivery and measures what came out."""
+    path = encode(parquet, format_name)
+    rows = pq.read_metadata(parquet).num_rows
+    return DeliveredFile(name=path.name, path=path, rows=rows, sha256=file_sha256(path), bytes=path.stat().st_size)
 
 
 def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

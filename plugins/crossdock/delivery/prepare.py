@@ -29,10 +29,10 @@ import pyarrow.parquet as pq
 
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Change, Changes, Received, compare, holdings, holdings_schema
-from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, encode
+from crossdock.delivery.files import ROW_GROUP, DeliveredFile, ParquetSink, batches, delivered_file
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
-from crossdock.identity import RowsDigest, file_sha256, row_hashes
+from crossdock.identity import RowsDigest, row_hashes
 from crossdock.keys import Keys
 
 _OPERATIONS = pa.array(["insert", "update"])
@@ -85,17 +85,6 @@ class Digests:
     def to_dict(self) -> dict[str, str]:
         """Returns the JSON form, as state, manifest and ledger hold it."""
         return {name: str(getattr(self, name)) for name in ("accepted", "delivered", "unchanged", "filtered")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveredFile:
-    """One file as the manifest lists it; `name` is what the consumer sees."""
-
-    name: str
-    path: Path
-    rows: int
-    sha256: str
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +194,7 @@ class _Work:
         names = self.snapshot.schema.names
         mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
         columns = {name: pc.field(name) for name in names} | {mark: self.terms.keep}
-        scanner = self.snapshot.scanner(columns=columns, batch_size=ROW_GROUP, batch_readahead=2, fragment_readahead=1)
-        for marked in scanner.to_batches():
+        for marked in _in_pieces(self.snapshot, columns):
             batch = marked.select(names)
             keep = marked.column(mark).fill_null(False)
             hashes = row_hashes(batch, connection=self.hasher)
@@ -265,7 +253,7 @@ class _Work:
             digests=digests,
             schema=self.terms.schema,
             key_columns=self.terms.key_columns,
-            files=tuple(_file(part, form) for part in parts),
+            files=tuple(delivered_file(part, form) for part in parts),
         )
 
 
@@ -278,6 +266,14 @@ class _Base:
     delivery: str | None
 
 
+def _in_pieces(snapshot: pads.Dataset, columns: dict[str, pc.Expression]) -> Iterator[pa.RecordBatch]:
+    """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
+    for fragment in snapshot.get_fragments():
+        groups = fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
+        for group in groups:
+            yield from group.scanner(schema=snapshot.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+
+
 def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:
     return Counts(
         accepted=digests.accepted.rows,
@@ -287,9 +283,3 @@ def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:
         unchanged=digests.unchanged.rows,
         filtered=digests.filtered.rows,
     )
-
-
-def _file(parquet: Path, form: str) -> DeliveredFile:
-    path = encode(parquet, form)
-    rows = pq.read_metadata(parquet).num_rows
-    return DeliveredFile(name=path.name, path=path, rows=rows, sha256=file_sha256(path), bytes=path.stat().st_size)
