@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def postgres() -> Iterator[Postgres]:
         yield made
     finally:
         engine.dispose()
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for clients that a test left connected
         server.wait(PATIENCE)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -116,11 +116,11 @@ def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What an audit found: broken places in the ledger, and the two ways of counting shares, which must agree."""
+    """What an audit found: broken places in the ledger, or the two ways of counting shares, which must agree."""
 
     breaks: tuple[Break, ...]
-    counted: int
-    recounted: int
+    counted: int = 0
+    recounted: int = 0
 
     @property
     def sound(self) -> bool:
@@ -129,12 +129,14 @@ class Audit:
 
 
 def check(exchange: Exchange) -> Audit:
-    """Verifies the whole ledger from its files and recounts every share; writes nothing."""
+    """Verifies the whole ledger from its files and recounts every share unless it is broken; writes nothing."""
     breaks = verify(exchange.state, exchange.store, exchange.keys.public())
+    if breaks:
+        return Audit(breaks=tuple(breaks))
     counted, recounted = (
         count(exchange.state, exchange.store, by=(), recount=recount).shares for recount in (False, True)
     )
-    return Audit(breaks=tuple(breaks), counted=counted, recounted=recounted)
+    return Audit(breaks=(), counted=counted, recounted=recounted)
 
 
 def audit(exchange: Exchange) -> Audit:

@@ -150,6 +150,14 @@ def extract_by_id(state: State, extract_id: str) -> Extract:
     return Extract(**{**row, "digest": RowsDigest.parse(row["digest"])})
 
 
+def last_pulled(state: State, dataset: str) -> str | None:
+    """Returns the instant of a dataset's newest pull, or None when it was never pulled."""
+    query = sa.select(sa.func.max(tables.extract.c.pulled_at)).where(tables.extract.c.dataset == dataset)
+    with state.connect() as connection:
+        found: str | None = connection.execute(query).scalar_one()
+    return found
+
+
 def record_verdict(state: State, verdict: Verdict, snapshot: Snapshot | None) -> None:
     """Records a verdict and puts its snapshot into force, in one transaction; nothing changes when it is known."""
     with state.begin() as connection:

@@ -1,0 +1,171 @@
+"""Builds the DAGs from the compiled index: one per department that serves, consumer that receives, department that publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, AssetAny, get_parsing_context, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.timetables.assets import AssetOrTimeSchedule
+from airflow.timetables.trigger import CronTriggerTimetable
+
+from crossdock.airflow.assets import department_asset
+from crossdock.airflow.operators import PublishOperator, PullOperator, PushOperator, ValidateOperator
+from crossdock.airflow.schedules import due, finest
+from crossdock.airflow.work import exchange_at_work, home_folder
+from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
+
+START = pendulum.datetime(2026, 1, 1, tz="UTC")
+ON_CHANGE = "on_change"
+
+
+def index(home: Path | None = None) -> Index:
+    """Returns the index of the exchange's contracts, compiled only when one changed."""
+    home = home or home_folder()
+    return load_index(home / "contracts", home / "var" / "index.json", transforms=home / "transforms")
+
+
+def receive_dags(found: Index) -> Iterator[DAG]:
+    """Yields a `receive__<department>` DAG per department with datasets: pull and validate what is due, then tell."""
+    for department in found.departments:
+        name = f"receive__{department.id}"
+        if department.datasets and _wanted(name):
+            yield _receive(name, department)
+
+
+def share_dags(found: Index) -> Iterator[DAG]:
+    """Yields a `share__<consumer>` DAG per consumer: one push task per agreement."""
+    for consumer, agreements in sorted(found.shares().items()):
+        name = f"share__{consumer}"
+        if _wanted(name):
+            yield _hand_over(name, PushOperator, agreements, f"What {consumer} receives under its agreements.")
+
+
+def publish_dags(found: Index) -> Iterator[DAG]:
+    """Yields a `publish__<department>` DAG per department with publications: one publish task per dataset."""
+    for department, agreements in sorted(found.publications().items()):
+        name = f"publish__{department}"
+        if _wanted(name):
+            yield _hand_over(name, PublishOperator, agreements, f"What {department} publishes as open data.")
+
+
+def audit_dag() -> DAG:
+    """Returns the nightly `audit` DAG: the ledger is verified, recounted and signed."""
+    with DAG("audit", schedule="@daily", start_date=START, catchup=False, max_active_runs=1, tags=["crossdock"]) as dag:
+
+        @task(doc_md="Recomputes the ledger from its files; fails when a place is broken or the counts differ.")
+        def audit() -> dict[str, Any]:
+            from crossdock import pipeline
+            from crossdock.errors import LedgerBroken
+
+            with exchange_at_work() as exchange:
+                found = pipeline.audit(exchange)
+                if not found.sound:
+                    first = found.breaks[0].what if found.breaks else "The two counts of shares differ."
+                    raise LedgerBroken(first, where="ledger", fix="Run `crossdock ledger verify`.")
+            return {"shares": found.counted}
+
+        audit()
+    return dag
+
+
+def _wanted(dag_id: str) -> bool:
+    """A task's own process needs its own DAG only: the others are not built there."""
+    asked = get_parsing_context().dag_id
+    return asked is None or asked == dag_id
+
+
+def _receive(name: str, department: IndexedDepartment) -> DAG:
+    datasets = _in_order(department.datasets)
+    with DAG(
+        name,
+        schedule=finest(dataset.schedule for dataset in datasets),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=["crossdock", "receive", department.id],
+        dag_display_name=f"receive {department.zh}",
+        doc_md=_receive_doc(department),
+    ) as dag:
+
+        @task(doc_md="Lists the datasets whose own frequency says that they are due; a run by hand takes all.")
+        def due_datasets(**context: Any) -> list[str]:
+            return _due(datasets, by_hand=_by_hand(context), now=context["dag_run"].run_after)
+
+        @task_group
+        def dataset(dataset: str) -> None:
+            pulled = PullOperator(task_id="pull", dataset=dataset, doc_md="Freezes what the source holds as an extract.")
+            ValidateOperator(task_id="validate", extract=pulled.output, doc_md="Judges the extract by its contract.")
+
+        @task(
+            trigger_rule="all_done",
+            outlets=[department_asset(department.id)],
+            doc_md="Tells the DAGs that deliver this department's data; skipped when nothing was accepted.",
+        )
+        def announce(**context: Any) -> list[str]:
+            verdicts = context["ti"].xcom_pull(task_ids="dataset.validate") or []
+            accepted = [verdict["dataset"] for verdict in verdicts if verdict]
+            if not accepted:
+                raise AirflowSkipException("No dataset was accepted.")
+            return accepted
+
+        dataset.expand(dataset=due_datasets()) >> announce()
+    return dag
+
+
+def _receive_doc(department: IndexedDepartment) -> str:
+    rows = "\n".join(f"| {d.title} | `{d.id}` | {d.schedule or 'when asked'} |" for d in department.datasets)
+    return f"Pulls and validates the datasets of **{department.zh} / {department.en}**.\n\n| | dataset | frequency |\n|---|---|---|\n{rows}\n"
+
+
+def _in_order(datasets: tuple[IndexedDataset, ...]) -> list[IndexedDataset]:
+    """Puts a dataset after those of the same department that it refers to."""
+    placed: dict[str, IndexedDataset] = {}
+    waiting = {dataset.id: dataset for dataset in sorted(datasets, key=lambda d: d.id)}
+    while waiting:
+        free = [d for d in waiting.values() if not (set(d.refers_to) & waiting.keys()) - {d.id}] or list(waiting.values())
+        for dataset in free:
+            placed[dataset.id] = waiting.pop(dataset.id)
+    return list(placed.values())
+
+
+def _by_hand(context: Any) -> bool:
+    return str(context["dag_run"].run_type).rpartition(".")[2].lower() == "manual"
+
+
+def _due(datasets: list[IndexedDataset], *, by_hand: bool, now: datetime) -> list[str]:
+    if by_hand:
+        return [dataset.id for dataset in datasets]
+    from crossdock.storage.records import last_pulled
+
+    with exchange_at_work() as exchange:
+        pulled = {dataset.id: last_pulled(exchange.state, dataset.id) for dataset in datasets}
+    return [d.id for d in datasets if due(d.schedule, pulled[d.id], now)]
+
+
+def _hand_over(name: str, operator: type[Any], agreements: list[IndexedAgreement], doc: str) -> DAG:
+    departments = AssetAny(*(department_asset(d) for d in sorted({a.department for a in agreements})))
+    cron = finest(a.frequency for a in agreements if a.frequency != ON_CHANGE)
+    timed = AssetOrTimeSchedule(timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=departments) if cron else None
+    with DAG(
+        name,
+        schedule=timed or departments,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=["crossdock", name.partition("__")[0]],
+        doc_md=doc,
+    ) as dag:
+        for agreement in agreements:
+            operator(
+                task_id=agreement.dataset.replace("/", "__"),
+                agreement=agreement.id,
+                map_index_template=None,
+                execution_timeout=timedelta(hours=2),
+                doc_md=f"Agreement `{agreement.id}`, by {agreement.channel}, {agreement.frequency}.",
+            )
+    return dag

@@ -1,0 +1,139 @@
+"""The four verbs as operators, for crossdock's own DAGs and for those that data engineers write.
+
+Each is a few lines around a function of `crossdock.pipeline`. What travels between tasks are ids and counts, never data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from crossdock.airflow.links import DeliveryLink, VerdictLink
+from crossdock.airflow.work import exchange_at_work
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from crossdock.handover import Outcome
+
+RETRIES = {"retries": 3, "retry_delay": 10.0, "retry_exponential_backoff": 2.0}  # seconds; 10, 20, 40
+
+
+class PullOperator(BaseOperator):
+    """Freezes what a dataset's source holds as an extract, and returns the extract's id.
+
+    Args:
+        dataset: "<department>/<dataset>"; templated.
+    """
+
+    template_fields: Sequence[str] = ("dataset",)
+    ui_color = "#dbeafe"
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.dataset }}")
+        super().__init__(**RETRIES | kwargs)
+        self.dataset = dataset
+
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
+        """Pulls."""
+        from crossdock import pipeline
+
+        with exchange_at_work() as exchange:
+            extract = pipeline.pull(exchange, self.dataset)
+        self.log.info("Pulled %s rows of %s as extract %s.", f"{extract.rows:,}", extract.dataset, extract.id)
+        return extract.id
+
+
+class ValidateOperator(BaseOperator):
+    """Judges an extract by its contract, and returns the verdict in numbers; a rejected extract fails the task.
+
+    Args:
+        extract: the id that `PullOperator` returned; templated.
+    """
+
+    template_fields: Sequence[str] = ("extract",)
+    operator_extra_links = (VerdictLink(),)
+    ui_color = "#dcfce7"
+
+    def __init__(self, *, extract: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("map_index_template", "{{ dataset }}")
+        super().__init__(**RETRIES | kwargs)
+        self.extract = extract
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Validates."""
+        from crossdock import pipeline
+        from crossdock.errors import Permanent
+
+        with exchange_at_work() as exchange:
+            verdict = pipeline.validate(exchange, self.extract)
+            context["dataset"] = verdict.dataset  # type: ignore[typeddict-unknown-key] # for map_index_template
+            self.log.info(
+                "%s: %s, %s of %s rows accepted.", verdict.dataset, verdict.outcome, f"{verdict.accepted:,}", f"{verdict.rows:,}"
+            )
+            for finding in verdict.findings:
+                self.log.info("%s rows: %s (%s) %s", f"{finding.rows:,}", finding.rule, finding.severity, finding.reason)
+            if verdict.outcome == "rejected":
+                raise Permanent(
+                    f"The extract of {verdict.dataset} was rejected; the last snapshot stays in force.",
+                    where=f"verdict {verdict.id}",
+                    fix=f"See why: crossdock quarantine show {verdict.id}",
+                )
+        return {
+            "verdict": verdict.id,
+            "dataset": verdict.dataset,
+            "outcome": verdict.outcome,
+            "rows": verdict.rows,
+            "accepted": verdict.accepted,
+            "quarantined": verdict.quarantined,
+        }
+
+
+class _HandOverOperator(BaseOperator):
+    """What push and publish share: one agreement in, its outcome out."""
+
+    template_fields: Sequence[str] = ("agreement",)
+    operator_extra_links = (DeliveryLink(),)
+    verb: ClassVar[str]
+
+    def __init__(self, *, agreement: str, **kwargs: Any) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.agreement }}")
+        super().__init__(**RETRIES | kwargs)
+        self.agreement = agreement
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Hands the current snapshot over, or skips with the reason why it does not leave."""
+        from crossdock import pipeline
+
+        with exchange_at_work() as exchange:
+            outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
+        self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
+        if outcome.status in ("refused", "waiting"):
+            raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
+        counts = dict(outcome.counts) if outcome.counts else {}
+        return {"agreement": outcome.agreement, "status": outcome.status, "delivery": outcome.delivery, "counts": counts}
+
+
+class PushOperator(_HandOverOperator):
+    """Delivers the dataset's current snapshot to an agreement's consumer; a refusal is recorded and skips the task.
+
+    Args:
+        agreement: "<department>/<dataset>/<consumer>"; templated.
+    """
+
+    verb = "push"
+    ui_color = "#fef3c7"
+
+
+class PublishOperator(_HandOverOperator):
+    """Releases the dataset's current snapshot as an open version under its publication.
+
+    Args:
+        agreement: "<department>/<dataset>/public"; templated.
+    """
+
+    verb = "publish"
+    ui_color = "#fce7f3"
