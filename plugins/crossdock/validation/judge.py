@@ -123,7 +123,7 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         accepted_file=parts.accepted_file,
         quarantine_file=parts.quarantine_file,
         findings=assessment.findings,
-        raw_digest=scanned.raw_digest,
+        raw_digest=parts.accepted + parts.quarantined,
         accepted_digest=parts.accepted,
         quarantined_digest=parts.quarantined,
         snapshot_digest=parts.snapshot,

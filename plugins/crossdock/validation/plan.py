@@ -97,9 +97,8 @@ def _check(rule: Rule, contract: Contract) -> Check:
 def counted(rule: Rule) -> tuple[str, Mapping[str, object]]:
     """Returns kind and args of the rule whose broken rows a rule of kind "count" counts."""
     of = rule.args.get("of")
-    if isinstance(of, Mapping):
-        return str(of.get("kind")), {key: value for key, value in of.items() if key != "kind"}
-    return str(of), {key: value for key, value in rule.args.items() if key not in {"of", "min", "max"}}
+    inner = of if isinstance(of, Mapping) else {}
+    return str(inner.get("kind")), {key: value for key, value in inner.items() if key != "kind"}
 
 
 def _judged(kind: str, args: Mapping[str, object], columns: Sequence[Column], where: str) -> Check:

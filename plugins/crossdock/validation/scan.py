@@ -1,4 +1,4 @@
-"""The first pass over an extract: transform, type, judge row by row, hash; all cores, a few batches in memory."""
+"""The first pass over an extract: transform, type and judge row by row; all cores, a few batches in memory."""
 
 from __future__ import annotations
 
@@ -39,16 +39,15 @@ class Scanned:
 
     `considered` counts, per rule, the rows it could be judged on (no value missing); `nulls` counts per column.
     `columns` are those of the batches after the transforms (None: there was no batch).
-    `alike` says, per batch, that the typed rows equal the raw ones, so that one hash serves for both.
+    `raw_digests` holds one digest per batch of raw rows; None where typed and raw rows are alike, so that hashing them
+    once, in the second pass, serves for both.
     """
 
     marks: Marks = field(default_factory=Marks)
     considered: dict[str, int] = field(default_factory=dict)
     nulls: dict[str, int] = field(default_factory=dict)
     newest: dict[str, date | datetime] = field(default_factory=dict)
-    raw_digest: RowsDigest = field(default_factory=RowsDigest)
-    typed_digest: RowsDigest = field(default_factory=RowsDigest)
-    alike: list[bool] = field(default_factory=list)
+    raw_digests: list[RowsDigest | None] = field(default_factory=list)
     columns: frozenset[str] | None = None
 
 
@@ -61,9 +60,7 @@ class _Judged:
     considered: Mapping[str, int]
     nulls: Mapping[str, int]
     newest: Mapping[str, date | datetime]
-    raw_digest: RowsDigest
-    typed_digest: RowsDigest
-    alike: bool
+    raw_digest: RowsDigest | None
 
 
 def raw_batches(extract: pads.Dataset) -> Iterator[pa.RecordBatch]:
@@ -136,9 +133,13 @@ class Hasher:
 
     def digest(self, batch: pa.RecordBatch) -> RowsDigest:
         """Returns the digest of a batch's rows over all its columns."""
+        return RowsDigest.of(self.hashes(batch))
+
+    def hashes(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Returns one hash per row of a batch, over all its columns."""
         if not hasattr(self._local, "connection"):
             self._local.connection = duckdb.connect(config={"threads": 1})
-        return RowsDigest.of(row_hashes(batch, connection=self._local.connection))
+        return row_hashes(batch, connection=self._local.connection)
 
 
 def _judge(
@@ -157,18 +158,27 @@ def _judge(
             broken[check.rule.id] = pc.fill_null(check.kernel(*values), False)
         if values and check.scope != "type":
             considered[check.rule.id] = all_present(values)
-    alike = typed.schema.equals(raw.schema) and typed.equals(raw)
-    raw_digest = hasher.digest(raw)
     return _Judged(
         typed=typed,
         broken=broken,
         considered=considered,
         nulls={name: typed.num_rows - all_present([typed.column(name)]) for name in typed.schema.names},
         newest=_newest(typed, checks),
-        raw_digest=raw_digest,
-        typed_digest=raw_digest if alike else hasher.digest(typed),
-        alike=alike,
+        raw_digest=None if _alike(raw, typed) else hasher.digest(raw),
     )
+
+
+def _alike(raw: pa.RecordBatch, typed: pa.RecordBatch) -> bool:
+    """True when both hold the same values in the same columns; a narrower whole number is the same number."""
+    if raw.schema.names != typed.schema.names:
+        return False
+    for before, after in zip(raw.columns, typed.columns, strict=True):
+        widened = pa.types.is_signed_integer(before.type) and pa.types.is_int64(after.type)
+        if before.type != after.type and not widened:
+            return False
+        if not (before.cast(pa.int64()) if widened else before).equals(after):
+            return False
+    return True
 
 
 def _newest(typed: pa.RecordBatch, checks: Sequence[Check]) -> dict[str, date | datetime]:
@@ -185,9 +195,7 @@ def _add(scanned: Scanned, judged: _Judged) -> None:
     for name, value in judged.newest.items():
         known = scanned.newest.get(name)
         scanned.newest[name] = value if known is None else max(known, value)
-    scanned.raw_digest += judged.raw_digest
-    scanned.typed_digest += judged.typed_digest
-    scanned.alike.append(judged.alike)
+    scanned.raw_digests.append(judged.raw_digest)
 
 
 def _scratch_schema(contract: Contract) -> pa.Schema:

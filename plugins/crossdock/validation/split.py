@@ -18,7 +18,6 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
-from crossdock.validation.marks import Marks
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
 from crossdock.validation.scan import BATCH_ROWS, Hasher, Scanned, in_order, raw_batches
 
@@ -48,8 +47,9 @@ class _Batch:
 class _Parted:
     accepted: pa.RecordBatch
     quarantined: pa.RecordBatch | None
-    raw_digest: RowsDigest  # of the quarantined rows, as they arrived
-    typed_digest: RowsDigest  # of the same rows, typed
+    accepted_digest: RowsDigest  # as they arrived
+    quarantined_digest: RowsDigest  # as they arrived
+    snapshot_digest: RowsDigest  # the accepted ones, typed
 
 
 def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: Scanned, failing: Failing) -> Split:
@@ -57,9 +57,9 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
 
     Args:
         contract: gives the snapshot its schema, and the quarantined rows the contract's version.
-        extract: the raw rows; read again only when some of them fail.
+        extract: the raw rows; read again only when some of them fail and typing changed them.
         typed_file: the typed rows, as the scan wrote them; the results are written beside it.
-        scanned: the digests of all rows.
+        scanned: what the first pass learnt.
         failing: which rows fail, and why.
 
     Raises:
@@ -68,66 +68,80 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
     accepted_file = None if failing.of_extract else typed_file.with_name("accepted.parquet")
     any_fails = any(failing.rows(batch).any() for batch in range(scanned.marks.batches))
     quarantine_file = typed_file.with_name("quarantine.parquet") if any_fails else None
+    schema = arrow_schema(contract)
     hasher = Hasher()
-    quarantined = typed_quarantined = RowsDigest()
+    accepted = quarantined = snapshot = RowsDigest()
+
+    def part(batch: _Batch) -> _Parted:
+        return _part(batch, contract.version, failing, scanned.raw_digests[batch.number], hasher=hasher)
+
     with ExitStack() as stack:
         typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.memory_map(str(typed_file)))))
-        schema = arrow_schema(contract)
         accepting = stack.enter_context(_Sink(accepted_file, schema, _few_values(typed, schema)))
         setting_aside = stack.enter_context(_Sink(quarantine_file, quarantine_schema(extract.schema)))
-
-        def part(batch: _Batch) -> _Parted:
-            return _part(batch, contract, (scanned, failing), hasher)
-
-        for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned.marks)):
+        for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned)):
             accepting.add(parted.accepted)
             if parted.quarantined is not None:
                 setting_aside.add(parted.quarantined)
-            quarantined += parted.raw_digest
-            typed_quarantined += parted.typed_digest
+            accepted += parted.accepted_digest
+            quarantined += parted.quarantined_digest
+            snapshot += parted.snapshot_digest
     result = Split(
         accepted_file=accepted_file,
         quarantine_file=quarantine_file,
-        accepted=_rest(scanned.raw_digest, quarantined),
+        accepted=accepted,
         quarantined=quarantined,
-        snapshot=_rest(scanned.typed_digest, typed_quarantined),
+        snapshot=snapshot,
     )
     _check_written(result, (accepting.rows, setting_aside.rows), contract)
     return result
 
 
-def _part(batch: _Batch, contract: Contract, found: tuple[Scanned, Failing], hasher: Hasher) -> _Parted:
-    scanned, failing = found
-    fails = pa.array(failing.rows(batch.number)) if batch.raw is not None else None
-    if fails is None or batch.raw is None or not fails.true_count:
-        return _Parted(accepted=batch.typed, quarantined=None, raw_digest=RowsDigest(), typed_digest=RowsDigest())
-    quarantined = quarantined_rows(batch.raw, batch.number, failing, contract.version)
-    raw_digest = hasher.digest(batch.raw.filter(fails))
-    alike = scanned.alike[batch.number]
+def _part(batch: _Batch, version: str, failing: Failing, raw_digest: RowsDigest | None, *, hasher: Hasher) -> _Parted:
+    fails = failing.rows(batch.number)
+    accepted, quarantined = batch.typed, None
+    if batch.raw is not None and fails.any():
+        accepted = batch.typed.filter(pa.array(~fails))
+        quarantined = quarantined_rows(batch.raw, batch.number, failing, version)
+    if raw_digest is None:  # typed and raw rows are alike
+        hashes = hasher.hashes(batch.typed)
+        kept = RowsDigest.of(hashes[~fails])
+        digests = (kept, RowsDigest.of(hashes[fails]), kept)
+    else:
+        set_aside = (
+            hasher.digest(batch.raw.filter(pa.array(fails)))
+            if quarantined is not None and batch.raw is not None
+            else RowsDigest()
+        )
+        digests = (_rest(raw_digest, set_aside), set_aside, hasher.digest(accepted))
     return _Parted(
-        accepted=batch.typed.filter(pc.invert(fails)),
+        accepted=accepted,
         quarantined=quarantined,
-        raw_digest=raw_digest,
-        typed_digest=raw_digest if alike else hasher.digest(batch.typed.filter(fails)),
+        accepted_digest=digests[0],
+        quarantined_digest=digests[1],
+        snapshot_digest=digests[2],
     )
 
 
 def _batches(
-    typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema, extract: pads.Dataset | None, marks: Marks
+    typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema, extract: pads.Dataset | None, scanned: Scanned
 ) -> Iterator[_Batch]:
-    """Pairs typed and raw batches; both hold the same rows in the same order."""
+    """Pairs typed batches with the raw ones of the same rows (None without an extract)."""
     loose = pa.schema([field.with_nullable(True) for field in schema])
-    raw = None if extract is None else raw_batches(extract)
+    reread = extract is not None and any(digest is not None for digest in scanned.raw_digests)
+    raw_ones = raw_batches(extract) if extract is not None and reread else iter(())
     for number in range(typed.num_record_batches):
-        columns = typed.get_batch(number).columns[: len(schema)]
-        arrived = None if raw is None else next(raw, None)
-        if raw is not None and (arrived is None or arrived.num_rows != marks.size(number)):
+        batch = pa.RecordBatch.from_arrays(typed.get_batch(number).columns[: len(schema)], schema=loose)
+        raw = next(raw_ones, None)
+        if reread and (raw is None or raw.num_rows != scanned.marks.size(number)):
             raise LedgerBroken(
                 "The extract does not hold the same rows when it is read a second time.",
                 where=f"batch {number}",
                 fix="An extract must never be written to. Pull it again.",
             )
-        yield _Batch(number=number, typed=pa.RecordBatch.from_arrays(columns, schema=loose), raw=arrived)
+        if extract is not None and not reread:
+            raw = batch.cast(extract.schema)  # narrower numbers become narrow again
+        yield _Batch(number=number, typed=batch, raw=raw)
 
 
 class _Sink:
@@ -183,10 +197,12 @@ def _rest(whole: RowsDigest, part: RowsDigest) -> RowsDigest:
 
 
 def _check_written(result: Split, written: tuple[int, int], contract: Contract) -> None:
-    if written != (result.accepted.rows, result.quarantined.rows) or result.snapshot.rows != result.accepted.rows:
+    due = (result.accepted.rows, result.quarantined.rows)
+    nothing_left = result.accepted.rows or result.accepted == result.snapshot == RowsDigest()
+    if written != due or result.snapshot.rows != result.accepted.rows or not nothing_left:
         raise LedgerBroken(
             f"{written[0]} rows were written as accepted and {written[1]} as quarantined, where "
-            f"{result.accepted.rows} and {result.quarantined.rows} were due.",
+            f"{due[0]} and {due[1]} were due, or their digests differ.",
             where=contract.id,
             fix="This is a defect of the validation engine; nothing was recorded.",
         )
