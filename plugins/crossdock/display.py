@@ -39,6 +39,9 @@ COLOURS = {
 }
 
 
+Advance = Callable[[str], None]
+
+
 def coloured(word: str) -> str:
     """Returns an outcome or status with its colour."""
     return f"[{COLOURS.get(word, 'default')}]{word}[/]"
@@ -55,7 +58,7 @@ def table(title: str, *columns: str) -> Table:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[str], None]]:
+def progress(total: int) -> Iterator[Advance]:
     """Shows a progress bar on stderr and gives a function that says what was just done."""
     columns = (
         SpinnerColumn(),

@@ -25,9 +25,16 @@ class CrossdockError(Exception):
         self.what, self.where, self.fix = what, where, fix
         super().__init__(what, where, fix)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (type(self), self.what, self.where, self.fix)  # exceptions cross process borders
+
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         return f"{place}{self.what}" + (f" {self.fix}" if self.fix else "")
+
+
+def _rebuilt(kind: type[CrossdockError], what: str, where: str, fix: str) -> CrossdockError:
+    return kind(what, where=where, fix=fix)
 
 
 class Permanent(CrossdockError):

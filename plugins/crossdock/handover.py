@@ -85,13 +85,13 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
         return _refuse(exchange, agreement, snapshot, decision.reason)
     if snapshot is None:
         return Outcome(agreement=agreement.id, status="waiting", reason="The dataset has no accepted snapshot yet.")
-    name = delivery_id(agreement, snapshot=snapshot.id, sequence=snapshot.seq or 0, keys=exchange.keys)
-    _finish_others(exchange, agreement, route, name)
+    _finish_arrived(exchange, agreement, route)
     last = last_delivered(exchange.state, agreement.id)
     if last and (last.snapshot, last.agreement_digest) == (snapshot.id, agreement.digest):
         return Outcome(
             agreement=agreement.id, status="unchanged", reason="The consumer holds this snapshot.", delivery=last.id
         )
+    name = _name(exchange, agreement, contract, snapshot, last)
     intent = intend_delivery(exchange.state, _intent(exchange, agreement, snapshot, name))
     reached("handover.intended")
     with exchange.scratch() as scratch:
@@ -120,6 +120,14 @@ def _refuse(exchange: Exchange, agreement: Agreement, snapshot: Snapshot | None,
     )
     record_refusal(exchange.state, refusal)
     return Outcome(agreement=agreement.id, status="refused", reason=reason)
+
+
+def _name(
+    exchange: Exchange, agreement: Agreement, contract: Contract, snapshot: Snapshot, last: Delivery | None
+) -> str:
+    """Returns the delivery's id: all that its bytes depend on, so that whoever repeats it makes the same bytes."""
+    base = delivery_id(agreement, snapshot=snapshot.id, sequence=snapshot.seq or 0, keys=exchange.keys)
+    return content_id(base, contract.digest, last.id if last else None)
 
 
 def _intent(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, name: str) -> Delivery:
@@ -239,13 +247,11 @@ def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None
     reached("handover.booked")
 
 
-def _finish_others(exchange: Exchange, agreement: Agreement, route: Route, name: str) -> None:
+def _finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> None:
     """Books deliveries of this agreement that arrived before their process was killed: the consumer holds them."""
     for delivery in unfinished_deliveries(exchange.state, agreement.id):
         key = f"{_outbox(delivery)}/entry.json"
-        if delivery.id == name or not exchange.store.exists(key):
-            continue
-        sent = route.arrived(exchange, agreement, delivery)
+        sent = route.arrived(exchange, agreement, delivery) if exchange.store.exists(key) else None
         if sent:
             _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
 

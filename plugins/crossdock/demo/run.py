@@ -1,0 +1,94 @@
+"""The demo: a province's data through the real Airflow DAGs, in order, in this process; then what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from crossdock import display
+from crossdock.demo.provision import provision
+from crossdock.demo.report import report
+from crossdock.demo.server import serve
+from crossdock.exchange import open_exchange
+from crossdock.sweep import in_order
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+
+def run(home: Path, *, people: int, enterprises: int) -> int:
+    """Lays the province out if need be, runs receive__*, share__* and publish__* DAGs, and prints what came of it.
+
+    Returns:
+        0 when every DAG run succeeded, 1 when one failed.
+    """
+    with display.progress(1) as told:
+        provision(home, people=people, enterprises=enterprises, progress=lambda step: told(step))
+    log = home / "var" / "logs" / "demo.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with serve(home), _quiet(log):
+        dags = _dags(home)
+        with display.progress(len(dags)) as advance:
+            failed = [dag.dag_id for dag in dags if not _succeeds(dag, advance)]
+    for name in failed:
+        display.err.print(f"[red]failed[/] {escape(name)}; see {escape(str(log))}")
+    report(open_exchange(home))
+    return 1 if failed else 0
+
+
+def _dags(home: Path) -> list[DAG]:
+    """Returns the DAGs in the order in which data flows, recorded in Airflow's database."""
+    os.environ["AIRFLOW_HOME"] = str(home)
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.utils.db import initdb
+
+    initdb()
+    bag = DagBag(str(home / "dags"))
+    if bag.import_errors:
+        raise SystemExit("\n".join(bag.import_errors.values()))
+    sync_bag_to_db(bag, "dags-folder", None)
+    return [bag.dags[name] for name in _order(home, set(bag.dags))]
+
+
+def _order(home: Path, names: set[str]) -> list[str]:
+    """Sorts DAG ids: departments after those they refer to, then who receives, then who publishes, then the audit."""
+    contracts = in_order(c for c in open_exchange(home).catalogue.contracts.values() if c.source)
+    last = {contract.department: place for place, contract in enumerate(contracts)}
+    first = {f"receive__{name}": place for name, place in last.items()}
+    verbs = ["receive", "share", "publish", "audit"]
+    wanted = [name for name in names if name.partition("__")[0] in verbs]
+    return sorted(wanted, key=lambda name: (verbs.index(name.partition("__")[0]), first.get(name, 0), name))
+
+
+def _succeeds(dag: DAG, advance: display.Advance) -> bool:
+    state = dag.test().state
+    advance(dag.dag_id)
+    return str(state) == "success"
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[None]:
+    """Sends what Airflow and its tasks write to stdout and stderr to a file; our own progress keeps the terminal."""
+    sys.stdout.flush()
+    kept = os.dup(1), os.dup(2)
+    terminal = os.fdopen(os.dup(2), "w")
+    display.err.file = terminal
+    with log.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)
+            terminal.flush()
+            display.err.file = sys.stderr
