@@ -20,6 +20,8 @@ from crossdock.identity import now
 LAYOUT = 1  # raise it when the demo's data changes, so that what is there is made anew
 FRESH = timedelta(days=14)  # the population contract promises rows not older than 30 days
 
+_PARTS = ("departments", "faults")
+
 Progress = Callable[[str], None]
 
 
@@ -90,9 +92,15 @@ def provision(  # noqa: PLR0913 - all but the first are settings with a default
 
 
 def _made(folder: Path) -> dict[str, Any] | None:
-    """Returns what the demo there was made from; None when it was not made, or not to the end."""
+    """Returns what the demo there was made from; None when it was not made to the end, or has lost a part since."""
     stamp = folder / "made.json"
-    return json.loads(stamp.read_text("utf-8")) if stamp.exists() else None
+    made: dict[str, Any] = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    return made if made and made["files"] == _sizes(folder) else None
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (file for part in _PARTS for file in (folder / part).rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.stat().st_size for file in sorted(files)}
 
 
 def _day(made: Mapping[str, Any] | None) -> date:
@@ -112,12 +120,12 @@ def _make(folder: Path, settings: Mapping[str, object], told: Progress) -> dict[
     rows = _real_data(departments, told) | _registers(fresh, settings, told)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "made.json").unlink(missing_ok=True)
-    for part in ("departments", "faults"):
+    for part in _PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)
         (fresh / part).rename(folder / part)
     fresh.rmdir()
     stamp = folder / ".made.json"
-    stamp.write_text(json.dumps({**settings, "rows": rows}, indent=2), "utf-8")
+    stamp.write_text(json.dumps({**settings, "rows": rows, "files": _sizes(folder)}, indent=2), "utf-8")
     stamp.replace(folder / "made.json")
     return rows
 
