@@ -1,0 +1,104 @@
+"""Records of JSON as columns of text: numbers keep the digits they were written with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from crossdock.contracts.model import Contract
+from crossdock.errors import SourceInvalid
+from crossdock.sources.formats.file import text_schema
+from crossdock.sources.source import BATCH_ROWS, Pulled
+
+Record = dict[str, Any]
+
+
+class Number(str):
+    """A number as its JSON text: no float and no rounding in between."""
+
+    __slots__ = ()
+
+
+class RepeatedKey(ValueError):
+    """An object names a key twice; JSON parsers silently keep the last."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Record:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise RepeatedKey
+    return record
+
+
+DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=_object)
+
+
+def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -> Pulled:
+    """Returns records as batches of every contract column; a key that a record lacks is null in it.
+
+    A column that no record names is reported as missing at the end (unless there was no record at all).
+    """
+    pulled = Pulled(batches=iter(()), schema=text_schema(tuple(c.name for c in contract.columns)))
+    pulled.batches = _batches(records, contract, pulled, where)
+    return pulled
+
+
+def _batches(records: Iterable[Record], contract: Contract, pulled: Pulled, where: str) -> Iterator[pa.RecordBatch]:
+    keys = _keys(contract)
+    seen: set[str] = set()
+    remaining = iter(records)
+    while rows := list(islice(remaining, BATCH_ROWS)):
+        for row in rows:
+            seen.update(row)
+        columns = [_column(rows, names, where) for names in keys.values()]
+        yield pa.RecordBatch.from_arrays(columns, schema=pulled.schema)
+    known = {name for names in keys.values() for name in names}
+    pulled.extra = tuple(sorted(seen - known))
+    pulled.missing = tuple(c for c, names in keys.items() if seen and seen.isdisjoint(names))
+    if seen and len(pulled.missing) == len(keys):
+        raise SourceInvalid(
+            "No record has a key that is one of the contract's columns.",
+            where=where,
+            fix="Check the contract's physicalName entries, and where in the JSON the records are.",
+        )
+
+
+def _keys(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Returns the keys a column may have in a record: its name at the source, else its contract name."""
+    at_source = {c.source_name for c in contract.columns}
+    return {c.name: (c.source_name, *(() if c.name in at_source else (c.name,))) for c in contract.columns}
+
+
+def _column(rows: Sequence[Record], keys: tuple[str, ...], where: str) -> pa.Array:
+    first = keys[0]
+    values = [row.get(first) for row in rows]
+    for other in keys[1:]:
+        values = [row.get(other) if first not in row else value for row, value in zip(rows, values, strict=True)]
+    try:
+        try:
+            return pa.array(values, pa.string())
+        except pa.ArrowException:
+            return pa.array([_text(value) for value in values], pa.string())
+    except UnicodeEncodeError:
+        raise SourceInvalid(
+            f"A value of '{first}' holds half a character (a lone surrogate).",
+            where=where,
+            fix="Mend it at the source.",
+        ) from None
+
+
+def _text(value: Any) -> str | None:
+    """Returns a value as text: a string as it is, anything else as its JSON."""
+    return value if value is None or isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
