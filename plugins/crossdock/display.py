@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from crossdock.sweep import Pass
     from crossdock.validation.judge import Judgement
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_WIDTH = None if sys.stdout.isatty() else 150  # files and pipes have no width of their own
+out = Console(highlight=False, width=_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
 COLOURS = {
     "accepted": "green",
     "partial": "yellow",
@@ -45,6 +47,11 @@ Advance = Callable[[str], None]
 def coloured(word: str) -> str:
     """Returns an outcome or status with its colour."""
     return f"[{COLOURS.get(word, 'default')}]{word}[/]"
+
+
+def moment(instant: str | None) -> str:
+    """Returns an instant as people read it: to the second, in UTC."""
+    return (instant or "")[:19].replace("T", " ")
 
 
 def table(title: str, *columns: str) -> Table:
@@ -195,13 +202,13 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
         sent, counted = _sent(each.counts), each.counts or {}
         shown.add_row(
             each.id, each.agreement, each.channel, f"{sent:,}", f"{counted.get('unchanged', 0):,}",
-            f"{counted.get('deleted', 0):,}", coloured(each.status), each.delivered_at or each.intended_at,
+            f"{counted.get('deleted', 0):,}", coloured(each.status), moment(each.delivered_at or each.intended_at),
         )  # fmt: skip
     out.print(shown)
     if refused:
         no = table("Refused", "agreement", "reason", "at")
         for refusal in refused:
-            no.add_row(refusal.agreement, escape(refusal.reason), refusal.refused_at)
+            no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
         out.print(no)
 
 
@@ -230,7 +237,7 @@ def received(items: Sequence[Received]) -> None:
     shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
     for item in items:
         shown.add_row(
-            item.delivered_at, item.consumer, item.dataset, item.operation, escape(item.purpose),
+            moment(item.delivered_at), item.consumer, item.dataset, item.operation, escape(item.purpose),
             escape(item.legal_basis), ", ".join(item.columns),
         )  # fmt: skip
     out.print(shown if items else "Nobody received a record of this subject.")

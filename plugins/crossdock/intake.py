@@ -74,7 +74,7 @@ def judge_extract(
     tables = {name: exchange.dataset(snapshot.key) for name, snapshot in referred.items()}
     context = Context(
         references=tables,
-        transforms=TransformChain(contract.transforms, exchange.transforms, tables).apply,
+        transforms=TransformChain(contract.transforms, exchange.transforms, tables, contract=contract).apply,
         now=exchange.clock(),
         scratch=scratch,
         drift=extract.drift,

@@ -54,7 +54,9 @@ def validate_file(
         landed = land(pulled, scratch / "extract.parquet")
         context = Context(
             references=surroundings.references,
-            transforms=TransformChain(contract.transforms, surroundings.transforms, surroundings.references).apply,
+            transforms=TransformChain(
+                contract.transforms, surroundings.transforms, surroundings.references, contract=contract
+            ).apply,
             now=now(),
             scratch=scratch,
             drift={"missing": list(pulled.missing), "extra": list(pulled.extra)},

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, AssetAny, get_parsing_context, task, task_group
+from airflow.sdk import (
+    DAG,
+    AssetAny,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    get_parsing_context,
+    task,
+    task_group,
+)
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.timetables.assets import AssetOrTimeSchedule
-from airflow.timetables.trigger import CronTriggerTimetable
 
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import PublishOperator, PullOperator, PushOperator, ValidateOperator
@@ -98,7 +104,9 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
 
         @task_group
         def dataset(dataset: str) -> None:
-            pulled = PullOperator(task_id="pull", dataset=dataset, doc_md="Freezes what the source holds as an extract.")
+            pulled = PullOperator(
+                task_id="pull", dataset=dataset, doc_md="Freezes what the source holds as an extract."
+            )
             ValidateOperator(task_id="validate", extract=pulled.output, doc_md="Judges the extract by its contract.")
 
         @task(
@@ -107,8 +115,9 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
             doc_md="Tells the DAGs that deliver this department's data; skipped when nothing was accepted.",
         )
         def announce(**context: Any) -> list[str]:
-            verdicts = context["ti"].xcom_pull(task_ids="dataset.validate") or []
-            accepted = [verdict["dataset"] for verdict in verdicts if verdict]
+            pulled = context["ti"].xcom_pull(task_ids="due_datasets") or []
+            verdicts = context["ti"].xcom_pull(task_ids="dataset.validate", map_indexes=list(range(len(pulled))))
+            accepted = [verdict["dataset"] for verdict in verdicts or [] if verdict]
             if not accepted:
                 raise AirflowSkipException("No dataset was accepted.")
             return accepted
@@ -127,7 +136,9 @@ def _in_order(datasets: tuple[IndexedDataset, ...]) -> list[IndexedDataset]:
     placed: dict[str, IndexedDataset] = {}
     waiting = {dataset.id: dataset for dataset in sorted(datasets, key=lambda d: d.id)}
     while waiting:
-        free = [d for d in waiting.values() if not (set(d.refers_to) & waiting.keys()) - {d.id}] or list(waiting.values())
+        free = [d for d in waiting.values() if not (set(d.refers_to) & waiting.keys()) - {d.id}] or list(
+            waiting.values()
+        )
         for dataset in free:
             placed[dataset.id] = waiting.pop(dataset.id)
     return list(placed.values())
@@ -150,7 +161,9 @@ def _due(datasets: list[IndexedDataset], *, by_hand: bool, now: datetime) -> lis
 def _hand_over(name: str, operator: type[Any], agreements: list[IndexedAgreement], doc: str) -> DAG:
     departments = AssetAny(*(department_asset(d) for d in sorted({a.department for a in agreements})))
     cron = finest(a.frequency for a in agreements if a.frequency != ON_CHANGE)
-    timed = AssetOrTimeSchedule(timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=departments) if cron else None
+    timed = (
+        AssetOrTimeSchedule(timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=departments) if cron else None
+    )
     with DAG(
         name,
         schedule=timed or departments,

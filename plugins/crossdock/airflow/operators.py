@@ -72,10 +72,16 @@ class ValidateOperator(BaseOperator):
             verdict = pipeline.validate(exchange, self.extract)
             context["dataset"] = verdict.dataset  # type: ignore[typeddict-unknown-key] # for map_index_template
             self.log.info(
-                "%s: %s, %s of %s rows accepted.", verdict.dataset, verdict.outcome, f"{verdict.accepted:,}", f"{verdict.rows:,}"
+                "%s: %s, %s of %s rows accepted.",
+                verdict.dataset,
+                verdict.outcome,
+                f"{verdict.accepted:,}",
+                f"{verdict.rows:,}",
             )
             for finding in verdict.findings:
-                self.log.info("%s rows: %s (%s) %s", f"{finding.rows:,}", finding.rule, finding.severity, finding.reason)
+                self.log.info(
+                    "%s rows: %s (%s) %s", f"{finding.rows:,}", finding.rule, finding.severity, finding.reason
+                )
             if verdict.outcome == "rejected":
                 raise Permanent(
                     f"The extract of {verdict.dataset} was rejected; the last snapshot stays in force.",
@@ -104,17 +110,24 @@ class _HandOverOperator(BaseOperator):
         super().__init__(**RETRIES | kwargs)
         self.agreement = agreement
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> dict[str, Any]:
         """Hands the current snapshot over, or skips with the reason why it does not leave."""
         from crossdock import pipeline
 
         with exchange_at_work() as exchange:
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
-        if outcome.status in ("refused", "waiting"):
-            raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
         counts = dict(outcome.counts) if outcome.counts else {}
-        return {"agreement": outcome.agreement, "status": outcome.status, "delivery": outcome.delivery, "counts": counts}
+        result = {
+            "agreement": outcome.agreement,
+            "status": outcome.status,
+            "delivery": outcome.delivery,
+            "counts": counts,
+        }
+        if outcome.status in ("refused", "waiting"):
+            context["ti"].xcom_push("return_value", result)
+            raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
+        return result
 
 
 class PushOperator(_HandOverOperator):

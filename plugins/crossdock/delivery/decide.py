@@ -33,7 +33,7 @@ def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decisi
     if objection:
         return Decision(allowed=False, reason=objection)
     return Decision(
-        allowed=True, reason=f"Agreement version {agreement.version} is approved until {instant(agreement.end)}."
+        allowed=True, reason=f"Agreement version {agreement.version} is approved until {instant(agreement.end)[:10]}."
     )
 
 

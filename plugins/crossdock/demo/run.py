@@ -45,6 +45,7 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
 def _dags(home: Path) -> list[DAG]:
     """Returns the DAGs in the order in which data flows, recorded in Airflow's database."""
     os.environ["AIRFLOW_HOME"] = str(home)
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.utils.db import initdb
 
@@ -52,6 +53,7 @@ def _dags(home: Path) -> list[DAG]:
     bag = DagBag(str(home / "dags"))
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
+    DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(bag, "dags-folder", None)
     return [bag.dags[name] for name in _order(home, set(bag.dags))]
 
