@@ -43,6 +43,11 @@ class Check:
         return self.rule.severity == "error" and not self.counts and self.scope not in _EXTRACT.values()
 
     @property
+    def judges_presence(self) -> bool:
+        """True when it asks whether a value is there at all."""
+        return (counted(self.rule)[0] if self.counts else self.rule.kind) == "not_null"
+
+    @property
     def judges_extract(self) -> bool:
         """True when it holds or not for the extract as a whole, and no single row is to blame."""
         return self.counts or self.scope in _EXTRACT.values()

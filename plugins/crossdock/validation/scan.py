@@ -150,22 +150,40 @@ def _judge(
     broken: dict[str, pa.BooleanArray] = {}
     considered: dict[str, int] = {}
     for check in checks:
-        values = [typed.column(column.name) for column in check.columns]
-        if check.scope == "type":
-            broken[check.rule.id] = misfits[check.columns[0].name]
-            considered[check.rule.id] = all_present(values) + misfits[check.columns[0].name].true_count
-        elif check.kernel is not None:
-            broken[check.rule.id] = pc.fill_null(check.kernel(*values), False)
-        if values and check.scope != "type":
-            considered[check.rule.id] = all_present(values)
+        if check.columns:
+            mask, considered[check.rule.id] = _run(check, typed, misfits)
+            if mask is not None:
+                broken[check.rule.id] = mask
     return _Judged(
         typed=typed,
         broken=broken,
         considered=considered,
-        nulls={name: typed.num_rows - all_present([typed.column(name)]) for name in typed.schema.names},
+        nulls={
+            name: typed.num_rows - all_present([typed.column(name)]) - misfits[name].true_count
+            for name in typed.schema.names
+        },
         newest=_newest(typed, checks),
         raw_digest=None if _alike(raw, typed) else hasher.digest(raw),
     )
+
+
+def _run(
+    check: Check, typed: pa.RecordBatch, misfits: Mapping[str, pa.BooleanArray]
+) -> tuple[pa.BooleanArray | None, int]:
+    """Returns which rows break the check (None: not to be said row by row), and on how many rows it could be judged.
+
+    A value that does not fit its type is not missing: it breaks the type, and no other rule can be judged on it.
+    """
+    values = [typed.column(column.name) for column in check.columns]
+    misfit, present = misfits[check.columns[0].name], all_present(values)
+    if check.scope == "type":
+        return misfit, present + misfit.true_count
+    if check.kernel is None:
+        return None, present
+    broken = pc.fill_null(check.kernel(*values), False)
+    if check.judges_presence and misfit.true_count:
+        broken = pc.and_not(broken, misfit)
+    return broken, present
 
 
 def _alike(raw: pa.RecordBatch, typed: pa.RecordBatch) -> bool:
