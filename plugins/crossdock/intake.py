@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from crossdock.contracts.arrow import arrow_schema
@@ -12,7 +12,7 @@ from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
 from crossdock.identity import content_id, file_sha256, instant
-from crossdock.storage.records import Extract, Snapshot, Verdict, latest_snapshot
+from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot
 from crossdock.validation.increment import merge_increment, newest
 from crossdock.validation.judge import Context, Judgement, judge
 from crossdock.validation.transforms import TransformChain
@@ -48,8 +48,37 @@ def watermark(exchange: Exchange, contract: Contract) -> str | None:
     return newest(exchange.dataset(base.key), contract.source.watermark)
 
 
-def references(exchange: Exchange, contract: Contract) -> Mapping[str, Snapshot]:
-    """Returns the current snapshots of every other dataset that the contract's rules and transforms refer to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An extract before its judge, with all that the verdict depends on, and the name which that gives the verdict."""
+
+    contract: Contract
+    extract: Extract
+    references: Mapping[str, Snapshot]  # current snapshots of the datasets that rules and transforms refer to
+    base: Snapshot | None  # the snapshot that an incremental extract joins; a full one is the whole dataset itself
+    verdict_id: str
+
+
+def open_case(exchange: Exchange, extract_id: str) -> Case:
+    """Gathers what an extract is judged by; the day counts only for contracts that promise freshness.
+
+    Raises:
+        ReferenceMissing: a dataset that this one refers to has no snapshot yet.
+    """
+    extract = extract_by_id(exchange.state, extract_id)
+    contract = exchange.contract(extract.dataset)
+    referred = _references(exchange, contract)
+    day = instant(exchange.clock())[:10] if any(rule.kind == "freshness" for rule in contract.rules) else ""
+    return Case(
+        contract=contract,
+        extract=extract,
+        references=referred,
+        base=latest_snapshot(exchange.state, contract.id) if extract.incremental else None,
+        verdict_id=content_id("verdict", extract.id, contract.digest, {k: s.id for k, s in referred.items()}, day),
+    )
+
+
+def _references(exchange: Exchange, contract: Contract) -> Mapping[str, Snapshot]:
     found = {name: latest_snapshot(exchange.state, name) for name in sorted(contract.refers_to)}
     for name, snapshot in found.items():
         if snapshot is None:
@@ -61,23 +90,17 @@ def references(exchange: Exchange, contract: Contract) -> Mapping[str, Snapshot]
     return {name: snapshot for name, snapshot in found.items() if snapshot}
 
 
-def verdict_id(contract: Contract, extract: Extract, referred: Mapping[str, Snapshot], now: datetime) -> str:
-    """Names a judgement by all that it depends on; the day counts only for contracts that promise freshness."""
-    day = instant(now)[:10] if any(rule.kind == "freshness" for rule in contract.rules) else ""
-    return content_id("verdict", extract.id, contract.digest, {k: s.id for k, s in referred.items()}, day)
-
-
-def judge_extract(
-    exchange: Exchange, contract: Contract, extract: Extract, referred: Mapping[str, Snapshot], scratch: Path
-) -> Judgement:
-    """Runs the judge over a landed extract and proves that every row pulled was either accepted or quarantined."""
-    tables = {name: exchange.dataset(snapshot.key) for name, snapshot in referred.items()}
+def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
+    """Runs the judge over the landed extract and proves that every row pulled was either accepted or quarantined."""
+    contract, extract = case.contract, case.extract
+    tables = {name: exchange.dataset(snapshot.key) for name, snapshot in case.references.items()}
     context = Context(
         references=tables,
         transforms=TransformChain(contract.transforms, exchange.transforms, tables, contract=contract).apply,
         now=exchange.clock(),
         scratch=scratch,
         drift=extract.drift,
+        base=exchange.dataset(case.base.key) if case.base else None,
     )
     judgement = judge(contract, exchange.dataset(extract.key), context=context)
     if not extract.digest == judgement.raw_digest == judgement.accepted_digest + judgement.quarantined_digest:
@@ -90,20 +113,18 @@ def judge_extract(
     return judgement
 
 
-def store_judgement(
-    exchange: Exchange, contract: Contract, extract: Extract, judgement: Judgement, name: str
-) -> tuple[Verdict, Snapshot | None]:
-    """Stores quarantine, accepted rows and the GX result, and returns the rows of state that will make them count."""
-    at = instant(exchange.clock())
-    quarantine = judgement.quarantine_file
-    result_key = f"results/{contract.id}/{name}-{content_id(judgement.result.decode())}.json"
+def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tuple[Verdict, Snapshot | None]:
+    """Stores quarantine, GX result and accepted rows, and returns the rows of state that will make them count."""
+    dataset, quarantine = case.contract.id, judgement.quarantine_file
+    # GX's document tells when it was made, so a repeated judgement has another: its name holds its content.
+    result_key = f"results/{dataset}/{case.verdict_id}-{content_id(judgement.result.decode())}.json"
     exchange.store.put_new(result_key, judgement.result)
     verdict = Verdict(
-        id=name,
-        extract=extract.id,
-        dataset=contract.id,
-        contract_version=contract.version,
-        contract_digest=contract.digest,
+        id=case.verdict_id,
+        extract=case.extract.id,
+        dataset=dataset,
+        contract_version=case.contract.version,
+        contract_digest=case.contract.digest,
         outcome=judgement.outcome,
         rows=judgement.rows,
         accepted=judgement.accepted,
@@ -111,24 +132,28 @@ def store_judgement(
         accepted_digest=judgement.accepted_digest,
         quarantined_digest=judgement.quarantined_digest,
         findings=judgement.findings,
-        quarantine_key=store_parquet(exchange, "quarantine", contract.id, quarantine) if quarantine else None,
+        quarantine_key=store_parquet(exchange, "quarantine", dataset, quarantine) if quarantine else None,
         result_key=result_key,
-        validated_at=at,
+        validated_at=instant(exchange.clock()),
     )
-    if judgement.accepted_file is None:
-        return verdict, None
+    return verdict, _store_snapshot(exchange, case, judgement, verdict) if judgement.accepted_file else None
+
+
+def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdict: Verdict) -> Snapshot | None:
     path, digest = judgement.accepted_file, judgement.snapshot_digest
-    base = latest_snapshot(exchange.state, contract.id) if extract.incremental else None
-    if base:
-        path, digest = merge_increment(exchange.dataset(base.key), path, contract.primary_key, arrow_schema(contract))
+    if path is None:
+        return None
+    if case.base:
+        base = exchange.dataset(case.base.key)
+        path, digest = merge_increment(base, path, case.contract.primary_key, arrow_schema(case.contract))
     sha256 = file_sha256(path)
-    return verdict, Snapshot(
-        id=content_id("snapshot", contract.id, sha256),
-        dataset=contract.id,
-        verdict=name,
-        key=store_parquet(exchange, "accepted", contract.id, path, sha256),
+    return Snapshot(
+        id=content_id("snapshot", verdict.dataset, sha256),
+        dataset=verdict.dataset,
+        verdict=verdict.id,
+        key=store_parquet(exchange, "accepted", verdict.dataset, path, sha256),
         rows=digest.rows,
         sha256=sha256,
         digest=digest,
-        accepted_at=at,
+        accepted_at=verdict.validated_at,
     )

@@ -26,7 +26,6 @@ from crossdock.sources.source import read
 from crossdock.storage.records import (
     Extract,
     Verdict,
-    extract_by_id,
     reaccept,
     record_extract,
     record_verdict,
@@ -79,17 +78,14 @@ def validate(exchange: Exchange, extract_id: str) -> Verdict:
         ReferenceMissing: a dataset that this one refers to has no snapshot yet; try again after it has.
         LedgerBroken: the rows do not add up (`pulled = accepted + quarantined`).
     """
-    extract = extract_by_id(exchange.state, extract_id)
-    contract = exchange.contract(extract.dataset)
-    references = intake.references(exchange, contract)
-    verdict_id = intake.verdict_id(contract, extract, references, exchange.clock())
-    known = verdict_by_id(exchange.state, verdict_id)
+    case = intake.open_case(exchange, extract_id)
+    known = verdict_by_id(exchange.state, case.verdict_id)
     if known:
         reaccept(exchange.state, known)
         return known
     with exchange.scratch() as scratch:
-        judgement = intake.judge_extract(exchange, contract, extract, references, scratch)
-        verdict, snapshot = intake.store_judgement(exchange, contract, extract, judgement, verdict_id)
+        judgement = intake.judge_case(exchange, case, scratch)
+        verdict, snapshot = intake.store_judgement(exchange, case, judgement)
     reached("validate.stored")
     record_verdict(exchange.state, verdict, snapshot)
     reached("validate.recorded")

@@ -29,7 +29,7 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
         0 when every DAG run succeeded, 1 when one failed.
     """
     with display.progress(1) as told:
-        provision(home, people=people, enterprises=enterprises, progress=lambda step: told(step))
+        provision(home, people=people, enterprises=enterprises, progress=told)
     log = home / "var" / "logs" / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with serve(home), _quiet(log):
