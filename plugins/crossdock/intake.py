@@ -136,12 +136,13 @@ def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tup
         result_key=result_key,
         validated_at=instant(exchange.clock()),
     )
-    return verdict, _store_snapshot(exchange, case, judgement, verdict) if judgement.accepted_file else None
+    return verdict, _store_snapshot(exchange, case, judgement, verdict)
 
 
 def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdict: Verdict) -> Snapshot | None:
+    """Returns the snapshot that comes into force; None when the extract was rejected, or is an increment of nothing."""
     path, digest = judgement.accepted_file, judgement.snapshot_digest
-    if path is None:
+    if path is None or (case.base and not judgement.accepted):
         return None
     if case.base:
         base = exchange.dataset(case.base.key)

@@ -20,13 +20,14 @@ def report(exchange: Exchange) -> None:
 
 
 def _datasets(exchange: Exchange) -> None:
-    shown = display.table("Pulled and validated", "dataset", "", ">pulled", ">accepted", ">quarantined", "top reasons")
+    columns = ("dataset", "", ">pulled", ">accepted", ">quarantined", "top reasons", ">in force")
+    shown = display.table("Pulled and validated", *columns)
     for dataset, contract in sorted(exchange.catalogue.contracts.items()):
         snapshot = latest_snapshot(exchange.state, dataset)
         verdict = verdict_by_id(exchange.state, snapshot.verdict) if snapshot else None
-        if verdict:
+        if snapshot and verdict:
             numbers = (f"{n:,}" for n in (verdict.rows, verdict.accepted, verdict.quarantined))
-            shown.add_row(dataset, escape(contract.title.zh), *numbers, escape(_reasons(verdict)))
+            shown.add_row(dataset, escape(contract.title.zh), *numbers, escape(_reasons(verdict)), f"{snapshot.rows:,}")
     display.out.print(shown)
 
 
