@@ -17,7 +17,11 @@ def test_a_pair_expectation_is_an_ordered_rule_from_the_smaller_column_to_the_gr
 @pytest.mark.parametrize(
     ("name", "kwargs", "expected"),
     [
-        ("expect_table_row_count_to_be_between", {"minValue": 1, "maxValue": 9}, ("row_count", (), {"min": 1, "max": 9})),
+        (
+            "expect_table_row_count_to_be_between",
+            {"minValue": 1, "maxValue": 9},
+            ("row_count", (), {"min": 1, "max": 9}),
+        ),
         ("expect_table_row_count_to_equal", {"value": 7}, ("row_count", (), {"min": 7, "max": 7})),
         (
             "expect_column_values_to_be_between",

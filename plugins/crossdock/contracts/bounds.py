@@ -43,11 +43,7 @@ def bind_value(value: object, column: Column, *, where: str) -> Value:
     except (ValueError, InvalidOperation, OverflowError):
         bound = None
     if bound is None:
-        raise WrongUse(
-            f"'{value}' is no value of column '{column.name}', which is a {column.type}.",
-            where=where,
-            fix="Dates, timestamps and times are written in ISO 8601.",
-        )
+        raise _no_value(value, column, where)
     return bound
 
 
@@ -106,11 +102,26 @@ def _of_units(units: int, scale: int) -> int | Decimal:
 
 
 def _fraction(value: object, column: Column, where: str) -> Fraction:
-    number = None if isinstance(value, bool) else _exact(value)
+    """Returns a bound exactly; one that no value of the column's type equals is a bound all the same."""
+    number = _number_or_none(value)
     if number is None:
-        bind_value(None, column, where=where)  # raises
-        raise AssertionError
+        raise _no_value(value, column, where)
     return Fraction(number)
+
+
+def _no_value(value: object, column: Column, where: str) -> WrongUse:
+    return WrongUse(
+        f"'{value}' is no value of column '{column.name}', which is a {column.type}.",
+        where=where,
+        fix="Dates, timestamps and times are written in ISO 8601.",
+    )
+
+
+def _number_or_none(value: object) -> Decimal | None:
+    try:
+        return _exact(value)
+    except InvalidOperation:
+        return None
 
 
 def _day(value: object, column: Column, where: str, *, up: bool, strict: bool) -> date | None:
