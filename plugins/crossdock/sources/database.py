@@ -1,0 +1,44 @@
+"""Tables and views of a department's database.
+
+The contract names the table, the connection its address. With a watermark only rows beyond the newest value held are
+asked for, where the column's type orders them as we do; elsewhere all rows come, which costs time but loses nothing.
+A row whose watermark is null or can't be read is seen by full pulls only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+
+from crossdock.connections import Lookup
+from crossdock.contracts.model import Contract
+from crossdock.errors import SourceInvalid
+from crossdock.sources.databases.query import Query, Table
+from crossdock.sources.source import Pulled, match_columns, option, spec_of
+
+_READERS = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
+
+
+def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
+    """Opens the table of a contract's source; see `sources.source.read`."""
+    spec = spec_of(contract)
+    table = Table.parse(option(contract, "table"), where=str(contract.path))
+    connection = lookup(spec.connection)
+    reader = import_module(f"crossdock.sources.databases.{_READERS.get(connection.type, 'dialect')}")
+    where = f"{connection.id}:{option(contract, 'table')}"
+    names = reader.column_names(connection, table)
+    match = match_columns(contract, names, where=where)
+    columns = tuple((names[position], name) for position, name in zip(match.positions, match.names, strict=True))
+    query = Query(table=table, columns=columns)
+    if spec.watermark and since is not None:
+        column = contract.column(spec.watermark)
+        at_source = {name: source for source, name in columns}
+        if column.name not in at_source:
+            raise SourceInvalid(
+                f"The table lacks the watermark column '{column.source_name}'.", where=where, fix="Mend the contract."
+            )
+        query = Query(
+            table=table, columns=columns, watermark=replace(column, source_name=at_source[column.name]), since=since
+        )
+    schema, batches = reader.stream(connection, query)
+    return Pulled(batches=batches, schema=schema, missing=match.missing, extra=match.extra)
