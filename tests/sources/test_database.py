@@ -144,7 +144,7 @@ def test_sqlite_that_is_missing_wrong_or_locked_is_told(tmp_path):
         rows(pulled(of("v", table="bad"), connection))
     with pytest.raises(SourceInvalid, match="lacks the watermark column 'w'"):
         pulled(of("v", "w", table="persons", watermark="w"), connection, since="1")
-    with pytest.raises(WrongUse, match="names no table"):
+    with pytest.raises(WrongUse, match="needs the option 'table'"):
         pulled(of("v", table=""), connection)
     with pytest.raises(SourceInvalid, match="no such database file"):
         pulled(of("v"), Connection(id="dept", type="sqlite", host=str(tmp_path / "none.db")))

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossdock.connections import Connection
-from crossdock.errors import SourceInvalid, SourceUnavailable, WrongUse
+from crossdock.errors import SourceInvalid, SourceUnavailable
 from crossdock.sources.files import pull, read_file
 from crossdock.sources.source import read
 from sources.made import column, contract, folder, rows, table
@@ -361,8 +361,6 @@ def test_missing_files_formats_and_settings_are_named(tmp_path):
         content(tmp_path, "x.cvs", "a,b\n", contract("a", format="cvs"))
     with pytest.raises(SourceInvalid, match="tells no format"):
         content(tmp_path, "x", "a,b\n")
-    with pytest.raises(WrongUse, match="needs a connection and a path"):
-        pull(contract("a", connection="", path="x"), lambda _: folder(tmp_path), since=None)
     with pytest.raises(SourceInvalid, match="type 'sftp' yet"):
         pull(contract("a", path="x.csv"), lambda _: Connection(id="dept", type="sftp", host="h"), since=None)
 

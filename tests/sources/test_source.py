@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossdock.connections import Connection
 from crossdock.errors import SourceInvalid, WrongUse
-from crossdock.sources.source import match_columns, option, read
+from crossdock.sources.source import match_columns, option, read, wrong_options
 from sources.made import column, contract, folder, rows
 
 
@@ -29,6 +29,18 @@ def test_a_contract_names_the_module_that_reads_it(tmp_path):
 def test_a_contract_without_a_source_can_not_be_pulled():
     with pytest.raises(WrongUse, match="names no source"):
         read(replace(contract("a"), source=None), lambda _: folder(None), since=None)
+
+
+def test_options_are_those_of_the_kind():
+    made = contract("a", kind="files", pth="x", encoding="utf-8")
+    unknown, missing = wrong_options(made)
+    assert (unknown.path, unknown.fix) == ("source.pth", "Did you mean 'path'?")
+    assert (missing.path, missing.file) == ("source.path", made.path)
+    with pytest.raises(WrongUse, match="no option 'pth'"):
+        read(made, lambda _: folder(None), since=None)
+    assert wrong_options(contract("a", kind="http", path="/x", page={"param": "p"})) == []
+    assert wrong_options(contract("a", kind="database", table="t")) == []
+    assert wrong_options(replace(made, source=None)) == []
 
 
 def test_options_are_text_with_a_default():

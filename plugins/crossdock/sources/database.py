@@ -14,8 +14,9 @@ from crossdock.connections import Lookup
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.databases.query import Query, Table
-from crossdock.sources.source import Pulled, match_columns, option, spec_of
+from crossdock.sources.source import REQUIRED, Pulled, match_columns, option, spec_of
 
+OPTIONS = {"table": REQUIRED}
 _READERS = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
 
 

@@ -17,10 +17,11 @@ import pyarrow.fs as pafs
 
 from crossdock.connections import Connection, Lookup
 from crossdock.contracts.model import Contract
-from crossdock.errors import SourceInvalid, SourceUnavailable, WrongUse, did_you_mean
+from crossdock.errors import SourceInvalid, SourceUnavailable, did_you_mean
 from crossdock.sources.formats.file import DataFile
-from crossdock.sources.source import Pulled, option, spec_of
+from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
+OPTIONS = {"path": REQUIRED, **dict.fromkeys(("format", "encoding", "delimiter", "sheet"), OPTIONAL)}
 _FORMATS = {
     **dict.fromkeys(("csv", "tsv", "txt"), "delimited"),
     **dict.fromkeys(("jsonl", "ndjson", "json"), "jsonlines"),
@@ -33,14 +34,9 @@ _WILD = re.compile(r"[*?]")
 def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:  # noqa: ARG001 - files are read whole
     """Opens the files of a contract's source; see `sources.source.read`."""
     spec = spec_of(contract)
-    path = option(contract, "path")
-    if not spec.connection or not path:
-        raise WrongUse(
-            "A source of files needs a connection and a path.", where=str(contract.path), fix="Name both in `source`."
-        )
     connection = lookup(spec.connection)
     filesystem, base = _place(connection)
-    found = _find(filesystem, base, _safe(path, connection), connection)
+    found = _find(filesystem, base, _safe(option(contract, "path"), connection), connection)
     files = [
         DataFile(name=f"{connection.id}:{p.removeprefix(base).lstrip('/')}", path=p, filesystem=filesystem)
         for p in found

@@ -24,8 +24,9 @@ from crossdock.connections import Connection, Lookup
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid, SourceUnavailable
 from crossdock.sources.formats.records import DECODER, Record, pull_records
-from crossdock.sources.source import Pulled, option, spec_of
+from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
+OPTIONS = {"path": REQUIRED, **dict.fromkeys(("records", "page", "incremental_param"), OPTIONAL)}
 _ATTEMPTS = 5
 _LONGEST_WAIT = 60.0  # seconds; a server that asks for more is tried again by the next run
 _MAX_BYTES = 256 << 20  # of one page, unpacked

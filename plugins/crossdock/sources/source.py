@@ -1,12 +1,13 @@
 """What every kind of source gives: a stream of raw batches under the contract's column names.
 
-Adding a kind of source is one module here with a function `pull(contract, lookup, *, since)`; contracts name it.
+Adding a kind of source is one module here with a function `pull(contract, lookup, *, since)` and a mapping
+`OPTIONS` from the names of its options to whether each is REQUIRED; contracts name the module.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -14,9 +15,10 @@ import pyarrow as pa
 
 from crossdock.connections import Lookup
 from crossdock.contracts.model import Contract, SourceSpec
-from crossdock.errors import SourceInvalid, WrongUse
+from crossdock.errors import Problem, SourceInvalid, WrongUse, did_you_mean
 
 BATCH_ROWS = 65_536
+REQUIRED, OPTIONAL = True, False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,12 +56,37 @@ def read(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
         since: the newest watermark value held already, as text; a source that can, gives only rows beyond it.
 
     Raises:
+        WrongUse: the contract names no source, or options that its kind does not have.
         SourceInvalid: the source has no such content, or holds it in another form (also raised while reading).
         SourceUnavailable: the source does not answer now (also raised while reading).
     """
-    spec = spec_of(contract)
-    pulled: Pulled = import_module(f"crossdock.sources.{spec.kind}").pull(contract, lookup, since=since)
+    kind = import_module(f"crossdock.sources.{spec_of(contract).kind}")
+    for problem in wrong_options(contract):
+        raise WrongUse(problem.what, where=f"{problem.file}: {problem.path}", fix=problem.fix)
+    pulled: Pulled = kind.pull(contract, lookup, since=since)
     return pulled
+
+
+def wrong_options(contract: Contract) -> list[Problem]:
+    """Returns what is wrong with the options of a contract's source: unknown ones, and required ones that are missing."""
+    spec = contract.source
+    if spec is None:
+        return []
+    known: Mapping[str, bool] = import_module(f"crossdock.sources.{spec.kind}").OPTIONS
+    unknown = [
+        (name, f"A source of kind '{spec.kind}' has no option '{name}'.", did_you_mean(name, known))
+        for name in spec.options
+        if name not in known
+    ]
+    missing = [
+        (name, f"A source of kind '{spec.kind}' needs the option '{name}'.", f"Write {name}: ...")
+        for name, required in known.items()
+        if required and not spec.options.get(name)
+    ]
+    return [
+        Problem(file=contract.path, path=f"{spec.path or 'source'}.{name}", what=what, fix=fix)
+        for name, what, fix in unknown + missing
+    ]
 
 
 def spec_of(contract: Contract) -> SourceSpec:

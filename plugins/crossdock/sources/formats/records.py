@@ -12,9 +12,11 @@ import pyarrow as pa
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.formats.file import text_schema
-from crossdock.sources.source import BATCH_ROWS, Pulled
+from crossdock.sources.source import Pulled
 
 Record = dict[str, Any]
+
+_ROWS = 16_384  # records in memory at a time, each of them a dictionary
 
 
 class Number(str):
@@ -51,7 +53,7 @@ def _batches(records: Iterable[Record], contract: Contract, pulled: Pulled, wher
     keys = _keys(contract)
     seen: set[str] = set()
     remaining = iter(records)
-    while rows := list(islice(remaining, BATCH_ROWS)):
+    while rows := list(islice(remaining, _ROWS)):
         for row in rows:
             seen.update(row)
         columns = [_column(rows, names, where) for names in keys.values()]
