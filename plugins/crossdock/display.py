@@ -66,7 +66,10 @@ def table(title: str, *columns: str) -> Table:
 
 @contextmanager
 def progress(total: int) -> Iterator[Advance]:
-    """Shows a progress bar on stderr and gives a function that says what was just done."""
+    """Shows a progress bar on stderr (lines, where there is no terminal) and gives a function that says what was done."""
+    if not err.is_terminal:
+        yield lambda done: err.print(escape(done), style="dim")
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -224,7 +227,7 @@ def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
 
 def counts(counted: Counts, groups: Sequence[str]) -> None:
     """Prints share counts by group, then the totals."""
-    shown = table("Shares (records received, one per record and consumer)", *groups, ">shares", ">deliveries")
+    shown = table("Shares", *groups, ">shares", ">deliveries")
     for group in counted.groups:
         shown.add_row(*(escape(str(group[g])) for g in groups), f"{group['shares']:,}", f"{group['deliveries']:,}")
     if groups:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
     DAG,
     AssetAny,
@@ -122,7 +123,9 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
                 raise AirflowSkipException("No dataset was accepted.")
             return accepted
 
-        dataset.expand(dataset=due_datasets()) >> announce()
+        # `announce` always ends well; this leaf makes the run fail when a dataset did.
+        all_went_well = EmptyOperator(task_id="all_went_well")
+        dataset.expand(dataset=due_datasets()) >> [announce(), all_went_well]
     return dag
 
 
