@@ -51,9 +51,9 @@ class Keys:
         `public_key.pem` beside them is for everybody: consumers and auditors check signatures with it.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ledger = _secret(folder / "ledger_key", lambda: secrets.token_hex(KEY_BYTES).encode())
-        protection = _secret(folder / "protection_key", lambda: secrets.token_hex(KEY_BYTES).encode())
-        pem = _secret(
+        ledger = secret_file(folder / "ledger_key", lambda: secrets.token_hex(KEY_BYTES).encode())
+        protection = secret_file(folder / "protection_key", lambda: secrets.token_hex(KEY_BYTES).encode())
+        pem = secret_file(
             folder / "signing_key.pem",
             lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
@@ -68,7 +68,7 @@ class Keys:
         )
 
 
-def _secret(path: Path, make: Callable[[], bytes]) -> bytes:
+def secret_file(path: Path, make: Callable[[], bytes]) -> bytes:
     """Returns the file's content; creates it whole or not at all when missing, so that two processes agree on one."""
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
