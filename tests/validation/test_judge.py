@@ -317,8 +317,8 @@ def test_an_extract_that_changes_under_our_hands_is_noticed(tmp_path):
         schema = rows.schema
         reads = iter((rows, rows.slice(0, 1)))
 
-        def to_batches(self, **_):
-            return next(self.reads).to_batches()
+        def get_fragments(self):
+            return pads.dataset(next(self.reads)).get_fragments()
 
     tmp_path.mkdir(exist_ok=True)
     with pytest.raises(LedgerBroken, match="second time"):

@@ -76,7 +76,7 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
         return _part(batch, contract.version, failing, scanned.raw_digests[batch.number], hasher=hasher)
 
     with ExitStack() as stack:
-        typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.memory_map(str(typed_file)))))
+        typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.OSFile(str(typed_file)))))
         accepting = stack.enter_context(_Sink(accepted_file, schema, _few_values(typed, schema)))
         setting_aside = stack.enter_context(_Sink(quarantine_file, quarantine_schema(extract.schema)))
         for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned)):
