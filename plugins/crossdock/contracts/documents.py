@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -173,39 +174,50 @@ def unknown_keys(model: type[pydantic.BaseModel], data: object, at: Steps) -> It
             if model.model_config.get("extra") != "allow":
                 yield (*at, str(key)), frozenset(fields)
             continue
-        inner = fields[key]
-        if inner and key not in _FREE:
-            for steps, part in _parts(value, (*at, str(key)), named=inner.named):
-                yield from unknown_keys(inner.model, part, steps)
-
-
-def _parts(value: object, at: Steps, *, named: bool) -> Iterator[tuple[Steps, object]]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield (*at, index), item
-    elif named and isinstance(value, dict):
-        for name, item in value.items():
-            yield (*at, str(name)), item
-    else:
-        yield at, value
+        if key not in _FREE:
+            for inner, part, steps in _parts(fields[key], value, (*at, str(key))):
+                yield from unknown_keys(inner, part, steps)
 
 
 @dataclass(frozen=True, slots=True)
 class _Inner:
-    """What the values of a key are: a model, or a mapping of free names to models."""
+    """The models that a key's value may hold: as itself, as items of a list, as values under free names."""
 
-    model: type[pydantic.BaseModel]
-    named: bool
+    itself: type[pydantic.BaseModel] | None = None
+    items: type[pydantic.BaseModel] | None = None
+    named: type[pydantic.BaseModel] | None = None
+
+
+def _parts(inner: _Inner, value: object, at: Steps) -> Iterator[tuple[type[pydantic.BaseModel], object, Steps]]:
+    if isinstance(value, list) and inner.items:
+        for index, item in enumerate(value):
+            yield inner.items, item, (*at, index)
+    elif isinstance(value, dict) and inner.itself:
+        yield inner.itself, value, at
+    elif isinstance(value, dict) and inner.named:
+        for name, item in value.items():
+            yield inner.named, item, (*at, str(name))
 
 
 @cache
-def _fields(model: type[pydantic.BaseModel]) -> dict[str, _Inner | None]:
-    """Returns a model's keys as the file spells them, each with the model of its values (None for plain values)."""
-    found: dict[str, _Inner | None] = {}
-    for name, info in model.model_fields.items():
-        models = list(_models(info.annotation))
-        named = typing.get_origin(info.annotation) is dict
-        found[info.alias or name] = _Inner(models[0], named) if models else None
+def _fields(model: type[pydantic.BaseModel]) -> dict[str, _Inner]:
+    """Returns a model's keys as the file spells them, each with the models of its values."""
+    return {info.alias or name: _inner(info.annotation) for name, info in model.model_fields.items()}
+
+
+def _inner(annotation: Any) -> _Inner:
+    """Reads an annotation such as `Team | list[TeamMember] | None`."""
+    found = _Inner()
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    for form in typing.get_args(annotation) if union else (annotation,):
+        origin = typing.get_origin(form)
+        inside = next(_models(form), None)
+        if isinstance(form, type) and origin is None and issubclass(form, pydantic.BaseModel):
+            found = replace(found, itself=form)
+        elif origin in (list, tuple) and inside:
+            found = replace(found, items=inside)
+        elif origin is dict and inside:
+            found = replace(found, named=inside)
     return found
 
 
