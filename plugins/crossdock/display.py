@@ -104,7 +104,8 @@ def lint(report: Report) -> None:
     """Prints every problem, then what was checked."""
     for problem in report.problems:
         _problem(problem)
-    word = f"[red]{len(report.problems)} problems[/]" if report.problems else "[green]no problems[/]"
+    number = len(report.problems)
+    word = f"[red]{number} problem{'' if number == 1 else 's'}[/]" if number else "[green]no problems[/]"
     out.print(
         f"{report.departments} departments, {report.contracts} contracts, {report.agreements} agreements: {word}."
     )

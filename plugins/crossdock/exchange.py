@@ -98,6 +98,7 @@ def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> 
     """
     home = (home or find_home()).absolute()
     var = home / "var"
+    var.mkdir(mode=0o700, exist_ok=True)
     lookup = lookup or local_lookup(var / "connections.json")
     transforms = home / "transforms"
     return Exchange(
