@@ -10,26 +10,21 @@ book              receipt and ledger entry in one transaction: whoever comes sec
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
-from crossdock.delivery.channels.channel import Shipment, arrived, deliver
 from crossdock.delivery.decide import decide, delivery_id
-from crossdock.delivery.manifest import Consignment, manifest
+from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared, prepare
-from crossdock.errors import ConsumerRefused
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
 from crossdock.ledger.book import Body, append
 from crossdock.ledger.events import EventWriter
-from crossdock.publishing.versions import Release, release
+from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.records import (
     Delivery,
     Refusal,
@@ -56,24 +51,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """Proof that a delivery is where it should be: receipt and signed manifest."""
+class _Deal:
+    """One delivery under way: what goes, under what, by which intent."""
 
-    receipt: Mapping[str, Any]
-    manifest_key: str
-    manifest_sha256: str
-
-
-class Route(Protocol):
-    """Where deliveries go. Sending twice changes nothing and gives the same proof."""
-
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
-        """Hands over."""
-        ...
-
-    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """Returns the proof of a delivery that is there already, None when it is not."""
-        ...
+    agreement: Agreement
+    contract: Contract
+    snapshot: Snapshot
+    intent: Delivery
 
 
 def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome:
@@ -94,9 +78,10 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     name = _name(exchange, agreement, contract, snapshot, last)
     intent = intend_delivery(exchange.state, _intent(exchange, agreement, snapshot, name))
     reached("handover.intended")
+    deal = _Deal(agreement=agreement, contract=contract, snapshot=snapshot, intent=intent)
     with exchange.scratch() as scratch:
-        prepared, entry = _prepare(exchange, agreement, contract, intent, scratch)
-        sent = route.send(exchange, _consignment(agreement, contract, intent, prepared))
+        prepared, entry = _prepare(exchange, deal, scratch)
+        sent = route.send(exchange, _consignment(deal, prepared))
     reached("handover.sent")
     _book(exchange, intent, entry, sent)
     return Outcome(
@@ -147,32 +132,28 @@ def _intent(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, name: 
     )
 
 
-def _prepare(
-    exchange: Exchange, agreement: Agreement, contract: Contract, intent: Delivery, scratch: Path
-) -> tuple[Prepared, Body]:
+def _prepare(exchange: Exchange, deal: _Deal, scratch: Path) -> tuple[Prepared, Body]:
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
-    snapshot = latest_snapshot(exchange.state, agreement.dataset)
-    if snapshot is None or snapshot.id != intent.snapshot:
-        raise ConsumerRefused("Another snapshot came into force meanwhile.", where=agreement.id, fix="Push again.")
+    intent = deal.intent
     (scratch / "files").mkdir()
     with EventWriter(scratch / "events.parquet") as events:
         prepared = prepare(
-            agreement,
-            contract,
-            exchange.dataset(snapshot.key),
+            deal.agreement,
+            deal.contract,
+            exchange.dataset(deal.snapshot.key),
             keys=exchange.keys,
-            previous=_held(exchange, agreement),
+            previous=_held(exchange, deal.agreement),
             scratch=scratch / "files",
             events=events,
         )
-    outbox = _outbox(intent)
+    kept = outbox(intent)
     sha256 = file_sha256(events.path)
     event_file = Ref(key=f"ledger/events/{intent.id}-{sha256[:16]}.parquet", rows=events.rows, sha256=sha256)
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
-        exchange.store.put_file(f"{outbox}/received.parquet", prepared.received)
-    entry = _entry(agreement, contract, intent, prepared, event_file)
-    exchange.store.put_new(f"{outbox}/entry.json", entry.to_json().encode())
+        exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
+    entry = _entry(deal, prepared, event_file)
+    exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
     reached("handover.prepared")
     return prepared, entry
 
@@ -185,11 +166,9 @@ def _held(exchange: Exchange, agreement: Agreement) -> Received | None:
     return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
 
 
-def _outbox(delivery: Delivery) -> str:
-    return f"outbox/{delivery.consumer}/{delivery.id}"
-
-
-def _entry(agreement: Agreement, contract: Contract, intent: Delivery, prepared: Prepared, events: Ref) -> Body:
+def _entry(deal: _Deal, prepared: Prepared, events: Ref) -> Body:
+    """Returns the ledger entry to come; manifest and instant are known once the delivery has arrived."""
+    agreement, contract, intent = deal.agreement, deal.contract, deal.intent
     return Body(
         delivery=intent.id,
         dataset=contract.id,
@@ -214,14 +193,14 @@ def _entry(agreement: Agreement, contract: Contract, intent: Delivery, prepared:
     )
 
 
-def _consignment(agreement: Agreement, contract: Contract, intent: Delivery, prepared: Prepared) -> Consignment:
+def _consignment(deal: _Deal, prepared: Prepared) -> Consignment:
     return Consignment(
-        delivery_id=intent.id,
-        agreement=agreement,
-        contract=contract,
-        snapshot=intent.snapshot,
-        sequence=intent.snapshot_seq,
-        intended_at=intent.intended_at,
+        delivery_id=deal.intent.id,
+        agreement=deal.agreement,
+        contract=deal.contract,
+        snapshot=deal.intent.snapshot,
+        sequence=deal.intent.snapshot_seq,
+        intended_at=deal.intent.intended_at,
         prepared=prepared,
     )
 
@@ -229,7 +208,7 @@ def _consignment(agreement: Agreement, contract: Contract, intent: Delivery, pre
 def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None:
     """Completes the delivery and appends its ledger entry in one transaction, once."""
     at = instant(exchange.clock())
-    received = f"{_outbox(intent)}/received.parquet"
+    received = f"{outbox(intent)}/received.parquet"
     done = replace(
         intent,
         delivered_at=at,
@@ -250,72 +229,7 @@ def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None
 def _finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> None:
     """Books deliveries of this agreement that arrived before their process was killed: the consumer holds them."""
     for delivery in unfinished_deliveries(exchange.state, agreement.id):
-        key = f"{_outbox(delivery)}/entry.json"
+        key = f"{outbox(delivery)}/entry.json"
         sent = route.arrived(exchange, agreement, delivery) if exchange.store.exists(key) else None
         if sent:
             _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
-
-
-class ToConsumer:
-    """The route to a department: through the agreement's channel, with a signed manifest kept in our outbox."""
-
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
-        """See `Route.send`."""
-        signed = manifest(consignment, exchange.keys)
-        agreement = consignment.agreement
-        key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
-        exchange.store.put_new(key, signed)
-        connection = exchange.lookup(agreement.delivery.connection)
-        receipt = deliver(Shipment(consignment=consignment, manifest=signed), connection)
-        return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
-
-    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """See `Route.arrived`."""
-        receipt = arrived(agreement, delivery.id, exchange.lookup(agreement.delivery.connection))
-        if receipt is None:
-            return None
-        return Sent(
-            receipt=receipt.to_dict(), manifest_key=f"{_outbox(delivery)}/manifest.json", manifest_sha256=receipt.digest
-        )
-
-
-class ToPublic:
-    """The route to everybody: an immutable version in the open area, and the pointer that shows it."""
-
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
-        """See `Route.send`."""
-        released = Release(
-            publication=consignment.agreement,
-            contract=consignment.contract,
-            publisher=exchange.catalogue.departments[consignment.agreement.provider],
-            data=consignment.prepared.rows,
-            snapshot=consignment.snapshot,
-            snapshot_seq=consignment.sequence,
-            released_at=consignment.intended_at,
-        )
-        version = release(exchange.store, released, sign=exchange.keys.sign)
-        receipt = {
-            "delivery_id": consignment.delivery_id,
-            "location": exchange.store.url(version.folder),
-            "version": version.id,
-        }
-        return Sent(receipt=receipt, manifest_key=version.manifest_key, manifest_sha256=version.manifest_sha256)
-
-    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """See `Route.arrived`: a version is public once the pointer shows it."""
-        found = exchange.store.read_versioned(f"open/{agreement.dataset}/latest.json")
-        pointer = json.loads(found[0]) if found else {}
-        if (pointer.get("snapshot"), pointer.get("snapshot_seq")) != (delivery.snapshot, delivery.snapshot_seq):
-            return None
-        folder = f"open/{agreement.dataset}"
-        signed = exchange.store.read(f"{folder}/{pointer['manifest']}")
-        receipt = {
-            "delivery_id": delivery.id,
-            "location": exchange.store.url(f"{folder}/versions/{pointer['version']}"),
-            "version": pointer["version"],
-        }
-        return Sent(
-            receipt=receipt,
-            manifest_key=f"{folder}/{pointer['manifest']}",
-            manifest_sha256=hashlib.sha256(signed).hexdigest(),
-        )

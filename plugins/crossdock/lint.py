@@ -11,7 +11,7 @@ from crossdock.contracts.oaas import SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid
 from crossdock.validation.plan import plan
-from crossdock.validation.transforms import load_transform
+from crossdock.validation.transform import load_transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossdock import handover, intake
+from crossdock import handover, intake, routes
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
@@ -102,12 +102,12 @@ def push(exchange: Exchange, agreement_id: str) -> handover.Outcome:
         ConsumerRefused: the consumer's system will not take the delivery.
         LedgerBroken: the rows do not add up (`accepted = delivered + unchanged + filtered`).
     """
-    return handover.hand_over(exchange, exchange.agreement(agreement_id), handover.ToConsumer())
+    return handover.hand_over(exchange, exchange.agreement(agreement_id), routes.ToConsumer())
 
 
 def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
     """Releases the dataset's current snapshot as an open version under its publication, the agreement with the public."""
-    return handover.hand_over(exchange, exchange.agreement(agreement_id), handover.ToPublic())
+    return handover.hand_over(exchange, exchange.agreement(agreement_id), routes.ToPublic())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

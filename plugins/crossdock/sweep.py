@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from crossdock import pipeline
 from crossdock.contracts.model import Agreement, Contract
@@ -106,19 +107,17 @@ def _agreements(exchange: Exchange, contracts: list[Contract]) -> Iterator[Agree
 
 def _steps(exchange: Exchange, contracts: list[Contract]) -> Iterator[Step]:
     for contract in contracts:
-        pulled = _attempt("pull", contract.id, lambda name: pipeline.pull(exchange, name))
+        pulled = _attempt("pull", contract.id, partial(pipeline.pull, exchange, contract.id))
         yield pulled
         if isinstance(pulled.result, Extract):
-            extract = pulled.result.id
-            yield _attempt("validate", contract.id, lambda _, e=extract: pipeline.validate(exchange, e))
+            yield _attempt("validate", contract.id, partial(pipeline.validate, exchange, pulled.result.id))
     for agreement in _agreements(exchange, contracts):
-        verb = "publish" if agreement.is_publication else "push"
-        act = pipeline.publish if agreement.is_publication else pipeline.push
-        yield _attempt(verb, agreement.id, lambda name, act=act: act(exchange, name))
+        verb, act = ("publish", pipeline.publish) if agreement.is_publication else ("push", pipeline.push)
+        yield _attempt(verb, agreement.id, partial(act, exchange, agreement.id))
 
 
-def _attempt(verb: str, subject: str, act: Callable[[str], Extract | Verdict | Outcome]) -> Step:
+def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outcome]) -> Step:
     try:
-        return Step(verb=verb, subject=subject, result=act(subject))
+        return Step(verb=verb, subject=subject, result=act())
     except CrossdockError as error:
         return Step(verb=verb, subject=subject, error=error)

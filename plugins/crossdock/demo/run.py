@@ -53,7 +53,7 @@ def _dags(home: Path) -> list[DAG]:
     bag = DagBag(str(home / "dags"))
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
-    DagBundlesManager().sync_bundles_to_db()
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call] # Airflow leaves it untyped
     sync_bag_to_db(bag, "dags-folder", None)
     return [bag.dags[name] for name in _order(home, set(bag.dags))]
 

@@ -1,0 +1,107 @@
+"""Where deliveries go: to a department, through its agreement's channel, or to everybody, into the open area."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from crossdock.contracts.model import Agreement
+from crossdock.delivery.channels.channel import Shipment, arrived, deliver
+from crossdock.delivery.manifest import Consignment, manifest
+from crossdock.exchange import Exchange
+from crossdock.publishing.versions import Release, release
+from crossdock.storage.records import Delivery
+
+
+def outbox(delivery: Delivery) -> str:
+    """Returns the key prefix under which we keep what belongs to a delivery."""
+    return f"outbox/{delivery.consumer}/{delivery.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Proof that a delivery is where it should be: receipt and signed manifest."""
+
+    receipt: Mapping[str, Any]
+    manifest_key: str
+    manifest_sha256: str
+
+
+class Route(Protocol):
+    """Where deliveries go. Sending twice changes nothing and gives the same proof."""
+
+    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
+        """Hands over."""
+        ...
+
+    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
+        """Returns the proof of a delivery that is there already, None when it is not."""
+        ...
+
+
+class ToConsumer:
+    """The route to a department: through the agreement's channel, with a signed manifest kept in our outbox."""
+
+    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
+        """See `Route.send`."""
+        signed = manifest(consignment, exchange.keys)
+        agreement = consignment.agreement
+        key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
+        exchange.store.put_new(key, signed)
+        connection = exchange.lookup(agreement.delivery.connection)
+        receipt = deliver(Shipment(consignment=consignment, manifest=signed), connection)
+        return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
+
+    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
+        """See `Route.arrived`."""
+        receipt = arrived(agreement, delivery.id, exchange.lookup(agreement.delivery.connection))
+        if receipt is None:
+            return None
+        return Sent(
+            receipt=receipt.to_dict(), manifest_key=f"{outbox(delivery)}/manifest.json", manifest_sha256=receipt.digest
+        )
+
+
+class ToPublic:
+    """The route to everybody: an immutable version in the open area, and the pointer that shows it."""
+
+    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
+        """See `Route.send`."""
+        released = Release(
+            publication=consignment.agreement,
+            contract=consignment.contract,
+            publisher=exchange.catalogue.departments[consignment.agreement.provider],
+            data=consignment.prepared.rows,
+            snapshot=consignment.snapshot,
+            snapshot_seq=consignment.sequence,
+            released_at=consignment.intended_at,
+        )
+        version = release(exchange.store, released, sign=exchange.keys.sign)
+        receipt = {
+            "delivery_id": consignment.delivery_id,
+            "location": exchange.store.url(version.folder),
+            "version": version.id,
+        }
+        return Sent(receipt=receipt, manifest_key=version.manifest_key, manifest_sha256=version.manifest_sha256)
+
+    def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
+        """See `Route.arrived`: a version is public once the pointer shows it."""
+        found = exchange.store.read_versioned(f"open/{agreement.dataset}/latest.json")
+        pointer = json.loads(found[0]) if found else {}
+        if (pointer.get("snapshot"), pointer.get("snapshot_seq")) != (delivery.snapshot, delivery.snapshot_seq):
+            return None
+        folder = f"open/{agreement.dataset}"
+        signed = exchange.store.read(f"{folder}/{pointer['manifest']}")
+        receipt = {
+            "delivery_id": delivery.id,
+            "location": exchange.store.url(f"{folder}/versions/{pointer['version']}"),
+            "version": pointer["version"],
+        }
+        return Sent(
+            receipt=receipt,
+            manifest_key=f"{folder}/{pointer['manifest']}",
+            manifest_sha256=hashlib.sha256(signed).hexdigest(),
+        )
