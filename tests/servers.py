@@ -166,7 +166,7 @@ def s3() -> Iterator[S3]:
     server = subprocess.Popen(
         [
             weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-webdav=false", "-admin.ui=false",
-            "-s3.port.iceberg=0", "-s3.allowDeleteBucketNotEmpty=false", "-master.telemetry=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false", "-master.telemetry=false",
         ],
         env={**os.environ, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret},
         stdout=subprocess.DEVNULL,
