@@ -1,3 +1,3 @@
 """Fixtures every test may use."""
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "provinces"]

@@ -88,7 +88,15 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def demo_copy(demo_home: Path, tmp_path: Path) -> Path:
-    """A copy of that home to change, without its sources' and consumers' big files."""
+    """A copy of that home to change."""
     home = tmp_path / "home"
-    shutil.copytree(demo_home, home, symlinks=True, ignore=shutil.ignore_patterns("logs", "airflow.db", "scratch"))
+    shutil.copytree(demo_home, home, symlinks=True, ignore=shutil.ignore_patterns("logs", "airflow.db"))
+    connections = home / "var" / "connections.json"
+    connections.write_text(connections.read_text("utf-8").replace(str(demo_home), str(home)), "utf-8")
     return home
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    """Returns every file below a folder by path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
