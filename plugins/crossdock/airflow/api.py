@@ -51,6 +51,15 @@ class AirflowApi:
         params = {"end_date_lte": instant, "state": ENDED, "limit": 1}
         return bool(self._ask("GET", f"/dags/{dag_id}/dagRuns", params=params)["total_entries"])
 
+    def ran_by_itself(self, dag_id: str) -> bool:
+        """Returns whether a DAG was ever started by its schedule or its assets."""
+        params = {"run_type": ["scheduled", "asset_triggered"], "limit": 1}
+        return bool(self._ask("GET", f"/dags/{dag_id}/dagRuns", params=params)["total_entries"])
+
+    def unpause(self, dag_id: str) -> None:
+        """Lets a DAG's schedule and assets start it."""
+        self._ask("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
     def trigger(self, dag_id: str) -> None:
         """Starts a run by hand."""
         self._ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})

@@ -157,16 +157,21 @@ def _until_read(home: Path, api: AirflowApi, children: Children) -> None:
 
 
 def _begin(api: AirflowApi, began: str) -> list[str]:
-    """Starts the receive DAGs that ran before we began: the schedule starts the others, and would find these not yet due.
+    """Lets DAGs run that are new, and starts those that receive and ran before: their schedule finds nothing due yet.
 
     Returns:
         The DAGs that somebody has paused, which stay so.
     """
-    dags = api.dags()
-    for dag in dags:
-        if dag["dag_id"].startswith("receive__") and not dag["is_paused"] and api.ran_before(dag["dag_id"], began):
-            api.trigger(dag["dag_id"])
-    return [dag["dag_id"] for dag in dags if dag["is_paused"]]
+    paused = []
+    for name, is_paused in sorted((dag["dag_id"], dag["is_paused"]) for dag in api.dags()):
+        if is_paused and api.ran_by_itself(name):
+            paused.append(name)
+            continue
+        if is_paused:
+            api.unpause(name)  # Airflow pauses every DAG that is new to it.
+        if name.startswith("receive__") and api.ran_before(name, began):
+            api.trigger(name)
+    return paused
 
 
 def _say(address: Address, paused: list[str]) -> None:
