@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from crossdock.errors import ContractInvalid, WrongUse, did_you_mean
 from crossdock.identity import now
 from crossdock.keys import Keys
 from crossdock.storage.open import open_store
+from crossdock.storage.scratch import scratch
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -68,13 +68,9 @@ class Exchange:
         filesystem, root = self.store.filesystem()
         return pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem)
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """Gives a folder for one piece of work, on the disk of the local state, and removes it afterwards."""
-        base = self.home / "var" / "scratch"
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=base) as folder:
-            yield Path(folder)
+        return scratch(self.home / "var" / "scratch")
 
 
 def find_home() -> Path:

@@ -1,0 +1,158 @@
+"""Killed at any step and run again, the exchange ends where an undisturbed run ends: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from crossdock import pipeline
+from crossdock.ledger.counts import count
+from crossdock.storage.records import deliveries, refusals
+from hamlet import Hamlet, agreement, entries, found, open_rows, permits, school_files, tax_rows, write_yaml
+from killing import KILLED, code, start, steps
+from provinces import run
+
+STEPS = steps()
+ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith("delivery.bucket.")}  # see the test that has a bucket
+FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
+
+
+def outcome(hamlet: Hamlet):
+    """All that must be the same, whatever happened on the way."""
+    exchange = hamlet.open()
+    audit = pipeline.check(exchange)
+    assert audit.sound, audit
+    assert {d.status for d in deliveries(exchange.state)} == {"delivered"}
+    return {
+        "residents at tax": tax_rows(hamlet, "residents"),
+        "permits at tax": tax_rows(hamlet, "permits"),
+        "marks at tax": sorted((row[0], row[1], row[6], row[7]) for row in tax_rows(hamlet, "crossdock_delivery")),
+        "files at school": school_files(hamlet),
+        "open streets": open_rows(exchange, "town_hall/streets"),
+        "open objects": sorted(exchange.store.list("open/")),
+        "counts": count(exchange.state, exchange.store, by=("dataset", "consumer"), recount=True).groups,
+        "ledger": sorted(entries(exchange), key=lambda entry: entry["agreement"]),
+        "refusals": [r.agreement for r in refusals(exchange.state)],
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A hamlet after one pass; the others share its keys, so that the same deliveries have the same names."""
+    hamlet = found(tmp_path_factory.mktemp("undisturbed"))
+    assert not hamlet.sweep().failures
+    return hamlet
+
+
+@pytest.fixture(scope="module")
+def expected(undisturbed):
+    return outcome(undisturbed)
+
+
+@pytest.fixture
+def hamlet(undisturbed, tmp_path):
+    made = found(tmp_path)
+    shutil.copytree(undisturbed.home / "var" / "keys", tmp_path / "var" / "keys")
+    return made
+
+
+def assert_nothing_left_behind(hamlet):
+    assert not list((hamlet.home / "var" / "scratch").iterdir())
+    assert not [f for f in hamlet.school.rglob("*") if f.parent.name == ".incoming" and f.name != "lock"]
+
+
+@pytest.mark.parametrize("step", sorted(STEPS.keys() - ON_OTHER_CHANNELS))
+def test_killed_and_run_again(hamlet, expected, step):
+    assert code(start(hamlet.home, fault=step)) == KILLED
+    assert not hamlet.sweep().failures
+    assert outcome(hamlet) == expected
+    assert_nothing_left_behind(hamlet)
+
+
+def test_killed_at_one_step_after_another(hamlet, expected):
+    for step in sorted(STEPS.keys() - ON_OTHER_CHANNELS):
+        assert code(start(hamlet.home, fault=step)) in (KILLED, FINDINGS)  # a step may be behind us for good
+    assert not hamlet.sweep().failures
+    assert outcome(hamlet) == expected
+
+
+def test_the_command_itself_dies_and_recovers(hamlet, expected):
+    killed = run(hamlet.home, "-m", "crossdock", "run", CROSSDOCK_FAULT="handover.sent")
+    assert (killed.code, killed.stdout) == (KILLED, "")
+    again = run(hamlet.home, "-m", "crossdock", "run", "--json")
+    assert again.code == FINDINGS
+    assert json.loads(again.stdout)["failures"] == []
+    assert outcome(hamlet) == expected
+
+
+@pytest.mark.parametrize("step", sorted(ON_OTHER_CHANNELS))
+def test_killed_while_filling_a_bucket(hamlet, s3, step):
+    bucket = s3.new_bucket()
+    hamlet.add_connection(
+        "school_bucket",
+        {
+            "conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "schema": bucket,
+            "extra": {"endpoint_url": f"http://{s3.endpoint}", "region_name": "us-east-1"},
+        },
+    )  # fmt: skip
+    for file in hamlet.home.glob("contracts/town_hall/*/agreements/*"):
+        file.unlink()
+    delivery = {"channel": "bucket", "connection": "school_bucket", "mode": "full", "path": "permits"}
+    write_yaml(
+        hamlet.agreement("permits", "school"), agreement("permits", "school", ["permit_no"], delivery=delivery)
+    )
+    assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
+    assert not hamlet.sweep().failures
+    exchange = hamlet.open()
+    assert pipeline.check(exchange).sound
+    (delivered,) = deliveries(exchange.state)
+    assert (delivered.status, delivered.counts["inserted"]) == ("delivered", 88)
+
+
+SENT = ["handover.sent", "delivery.database.committed", "delivery.folder.shown"]
+
+
+@pytest.mark.parametrize("step", SENT)
+def test_a_delivery_that_arrived_is_booked_though_the_source_changed_before_the_rerun(hamlet, step):
+    assert code(start(hamlet.home, fault=step)) == KILLED
+    hamlet.write_permits([*permits(P0010=[], P0020=["P0020", "R0020", "99.99", ""]), ["P9999", "R0001", "1.00", ""]])
+    hamlet.sql("UPDATE residents SET phone = '99999999', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0020'")
+    assert not hamlet.sweep().failures
+    exchange = hamlet.open()
+    assert pipeline.check(exchange).sound
+    permits_now = {row[0]: row for row in tax_rows(hamlet, "permits")}
+    assert permits_now.keys() == {f"P{n:04}" for n in range(90)} - {"P0003", "P0004", "P0010"} | {"P9999"}
+    assert permits_now["P0020"][2] == "99.99"
+    assert [row[2] for row in tax_rows(hamlet, "residents") if row[0] == "R0020"] == ["99****99"]
+    agreed = {d.agreement: [] for d in deliveries(exchange.state)}
+    for delivery in deliveries(exchange.state):
+        agreed[delivery.agreement].append(delivery.status)
+    assert all(status == "delivered" for statuses in agreed.values() for status in statuses)
+    arrived = json.loads(json.dumps(entries(exchange)))[0]
+    assert len(agreed[arrived["agreement"]]) == 2  # what arrived first, and what changed since
+    with sqlite3.connect(hamlet.tax) as database:
+        marked = {row[0] for row in database.execute("SELECT delivery_id FROM crossdock_delivery")}
+    database.close()
+    assert marked == {d.id for d in deliveries(exchange.state) if d.consumer == "tax"}
+
+
+def test_a_publication_is_not_booked_by_the_version_of_an_older_agreement(hamlet):
+    assert not hamlet.sweep().failures
+    file = hamlet.agreement("streets", "public")
+    narrowed = agreement("streets", "public", ["code"], licence="CC0-1.0") | {"version": "2.0.0"}
+    write_yaml(file, narrowed)
+    assert code(start(hamlet.home, fault="publish.data")) == KILLED
+    hamlet.sweep()
+    assert {tuple(row) for row in open_rows(hamlet.open(), "town_hall/streets")} == {("code",)}
+
+
+def test_scratch_of_the_living_is_left_alone(hamlet):
+    exchange = hamlet.open()
+    with exchange.scratch() as mine:
+        (mine / "file").touch()
+        with hamlet.open().scratch() as other:
+            assert other != mine
+        assert (mine / "file").exists()
