@@ -12,6 +12,7 @@ from crossdock.contracts.model import Agreement
 from crossdock.delivery.channels.channel import Shipment, arrived, deliver
 from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.exchange import Exchange
+from crossdock.publishing.catalogue import index
 from crossdock.publishing.versions import Release, release
 from crossdock.storage.records import Delivery
 
@@ -88,13 +89,16 @@ class ToPublic:
         return Sent(receipt=receipt, manifest_key=version.manifest_key, manifest_sha256=version.manifest_sha256)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """See `Route.arrived`: a version is public once the pointer shows it."""
+        """See `Route.arrived`: a version is public once the pointer shows it, if it was made under this agreement."""
         found = exchange.store.read_versioned(f"open/{agreement.dataset}/latest.json")
         pointer = json.loads(found[0]) if found else {}
         if (pointer.get("snapshot"), pointer.get("snapshot_seq")) != (delivery.snapshot, delivery.snapshot_seq):
             return None
         folder = f"open/{agreement.dataset}"
         signed = exchange.store.read(f"{folder}/{pointer['manifest']}")
+        if json.loads(signed)["agreement"]["digest"] != delivery.agreement_digest:
+            return None
+        index(exchange.store, agreement.dataset)  # it comes after the pointer, so a killed release may lack it
         receipt = {
             "delivery_id": delivery.id,
             "location": exchange.store.url(f"{folder}/versions/{pointer['version']}"),
