@@ -9,6 +9,7 @@ import ast
 import multiprocessing as mp
 import os
 import sys
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -53,3 +54,25 @@ def _command(home: str, fault: str, arguments: tuple[str, ...]) -> None:
     from crossdock.cli import main
 
     main()
+
+
+def push(home: Path, agreement: str, barrier: Barrier) -> mp.context.ForkServerProcess:
+    """Starts a process that pushes one agreement as soon as all that share the barrier are ready."""
+    process = _server.Process(target=_push, args=(str(home), agreement, barrier), daemon=True)
+    process.start()
+    return process
+
+
+def barrier(parties: int) -> Barrier:
+    """Returns what lets that many processes begin at once."""
+    return _server.Barrier(parties)
+
+
+def _push(home: str, agreement: str, barrier: Barrier) -> None:
+    from crossdock import pipeline
+    from crossdock.exchange import open_exchange
+
+    exchange = open_exchange(Path(home))
+    barrier.wait(PATIENCE)
+    outcome = pipeline.push(exchange, agreement)
+    assert outcome.status in ("delivered", "unchanged"), outcome

@@ -101,9 +101,7 @@ def test_killed_while_filling_a_bucket(hamlet, s3, step):
     for file in hamlet.home.glob("contracts/town_hall/*/agreements/*"):
         file.unlink()
     delivery = {"channel": "bucket", "connection": "school_bucket", "mode": "full", "path": "permits"}
-    write_yaml(
-        hamlet.agreement("permits", "school"), agreement("permits", "school", ["permit_no"], delivery=delivery)
-    )
+    write_yaml(hamlet.agreement("permits", "school"), agreement("permits", "school", ["permit_no"], delivery=delivery))
     assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
     assert not hamlet.sweep().failures
     exchange = hamlet.open()
@@ -119,7 +117,9 @@ SENT = ["handover.sent", "delivery.database.committed", "delivery.folder.shown"]
 def test_a_delivery_that_arrived_is_booked_though_the_source_changed_before_the_rerun(hamlet, step):
     assert code(start(hamlet.home, fault=step)) == KILLED
     hamlet.write_permits([*permits(P0010=[], P0020=["P0020", "R0020", "99.99", ""]), ["P9999", "R0001", "1.00", ""]])
-    hamlet.sql("UPDATE residents SET phone = '99999999', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0020'")
+    hamlet.sql(
+        "UPDATE residents SET phone = '99999999', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0020'"
+    )
     assert not hamlet.sweep().failures
     exchange = hamlet.open()
     assert pipeline.check(exchange).sound
