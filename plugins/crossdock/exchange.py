@@ -94,7 +94,8 @@ def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> 
     """
     home = (home or find_home()).absolute()
     var = home / "var"
-    var.mkdir(mode=0o700, exist_ok=True)
+    var.mkdir(mode=0o700, parents=True, exist_ok=True)
+    var.chmod(0o700)  # set-up may have made it with wider rights
     lookup = lookup or local_lookup(var / "connections.json")
     transforms = home / "transforms"
     return Exchange(
