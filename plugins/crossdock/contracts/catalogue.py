@@ -10,10 +10,11 @@ from typing import Annotated
 
 import pydantic
 
-from crossdock.contracts.documents import Steps, parsed, read_document
+from crossdock.contracts.documents import parsed, read_document
 from crossdock.contracts.model import Agreement, Contract, Department, Label, Rule
 from crossdock.contracts.oaas import PUBLIC, SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import ContractInvalid, Problem, did_you_mean
 
 DEPARTMENT_FILE = "department.yaml"

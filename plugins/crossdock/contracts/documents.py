@@ -1,38 +1,22 @@
-"""YAML files as people write them: read safely, with the line of every part, and checked against a model."""
+"""Files as people write them: read with the line of every part, checked against a model, every problem noted."""
 
 from __future__ import annotations
 
-import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
-import yaml
 
+from crossdock.contracts.yaml_tree import Steps, YamlInvalid, read_tree
 from crossdock.errors import ContractInvalid, Problem, did_you_mean
 
 MAX_BYTES = 5_000_000
-MAX_NODES = 500_000
-MAX_DEPTH = 60
-Step = str | int
-Steps = tuple[Step, ...]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
-
-
-class _Loader(yaml.CSafeLoader):
-    """Reads scalars as YAML 1.2 does: only true and false are booleans, and dates stay the text they are."""
-
-
-_BOOLEAN = ("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"))
-_Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if not pair[0].endswith((":timestamp", ":bool"))] + [_BOOLEAN] * (first in "tTfF")
-    for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def spelled(steps: Steps) -> str:
@@ -57,37 +41,30 @@ class Document:
         if problem not in self.problems:
             self.problems.append(problem)
 
+    def invalid(self) -> ContractInvalid:
+        """Returns everything noted as one error, in the order of the file."""
+        return ContractInvalid(sorted(self.problems, key=lambda p: (p.line or 0, p.path)))
+
     def raise_problems(self) -> None:
         """Raises ContractInvalid with everything noted, if anything was."""
         if self.problems:
-            raise ContractInvalid(sorted(self.problems, key=lambda p: (p.line or 0, p.path)))
+            raise self.invalid()
 
 
 def read_document(path: Path) -> Document:
     """Reads a YAML file whose top is a mapping.
 
     Raises:
-        ContractInvalid: the file is missing, too large, not UTF-8, not YAML, nested too deep, or repeats a key.
+        ContractInvalid: the file is missing, too large, not UTF-8, not YAML, or nested too deep.
     """
-    text = _text(path)
-    lines: dict[Steps, int] = {}
-    repeated: list[tuple[Steps, int]] = []
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        data = _built(loader, node, _Walk(lines, repeated)) if node else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "it can't be parsed"
-        raise _invalid(path, f"This is no valid YAML: {what}.", line=mark.line + 1 if mark else None) from None
-    except _TooLarge as error:
-        raise _invalid(path, str(error)) from None
-    finally:
-        loader.dispose()
-    if not isinstance(data, dict):
-        raise _invalid(path, "The file must hold a YAML mapping at its top.", line=1)
-    document = Document(path, data, lines)
-    for steps, line in repeated:
+        tree = read_tree(_text(path))
+    except YamlInvalid as error:
+        raise _invalid(path, error.what, error.line) from None
+    if not isinstance(tree.data, dict):
+        raise _invalid(path, "The file must hold a YAML mapping at its top.", 1)
+    document = Document(path, tree.data, tree.lines)
+    for steps, line in tree.repeated:
         document.problems.append(
             Problem(file=path, path=spelled(steps), what="This key stands twice.", fix="Keep one of them.", line=line)
         )
@@ -96,51 +73,21 @@ def read_document(path: Path) -> Document:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _invalid(path, f"The file is larger than {MAX_BYTES:,} bytes.")
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _invalid(path, f"The file can't be read ({error.strerror}).") from None
+    if len(content) > MAX_BYTES:
+        raise _invalid(path, f"The file is larger than {MAX_BYTES:,} bytes.")
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _invalid(path, f"The file is not UTF-8 (byte {error.start}).") from None
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _invalid(path, f"The file is not UTF-8 (byte {error.start}).", line) from None
 
 
 def _invalid(path: Path, what: str, line: int | None = None) -> ContractInvalid:
     return ContractInvalid([Problem(file=path, path="", what=what, line=line)])
-
-
-class _TooLarge(Exception):
-    """The document grows beyond what a person would write (nested aliases)."""
-
-
-@dataclass(slots=True)
-class _Walk:
-    lines: dict[Steps, int]
-    repeated: list[tuple[Steps, int]]
-    nodes: int = 0
-
-
-def _built(loader: _Loader, node: yaml.Node, walk: _Walk, steps: Steps = ()) -> Any:
-    """Builds data from nodes, noting lines; counts nodes as they are used, so that aliases can't blow it up."""
-    walk.nodes += 1
-    if walk.nodes > MAX_NODES or len(steps) > MAX_DEPTH:
-        raise _TooLarge(f"The file nests deeper than {MAX_DEPTH} levels or holds more than {MAX_NODES:,} parts.")
-    walk.lines.setdefault(steps, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        return [_built(loader, item, walk, (*steps, index)) for index, item in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
-    built: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str | int | float | bool):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
-        place = (*steps, str(key))
-        if key in built:
-            walk.repeated.append((place, key_node.start_mark.line + 1))
-        walk.lines[place] = key_node.start_mark.line + 1
-        built[key] = _built(loader, value_node, walk, place)
-    return built
 
 
 def parsed(document: Document, model: type[Model], data: object, at: Steps = ()) -> Model | None:
@@ -150,18 +97,50 @@ def parsed(document: Document, model: type[Model], data: object, at: Steps = ())
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
-        for each in error.errors(include_url=False, include_input=False):
-            if each["type"] != "extra_forbidden":
-                document.report((*at, *_real(each["loc"])), f"{each['msg']}.")
+        for steps, what in _misfits(error, data).items():
+            text = " or ".join(dict.fromkeys(what))
+            document.report((*at, *steps), f"{text}.", "Put it in quotes." if text.endswith("a valid string") else "")
+        if not document.problems:
+            document.report(at, "This does not fit.")
         return None
 
 
-def _real(steps: tuple[Step, ...]) -> Steps:
-    """Returns the steps without the names of union members that pydantic puts between them."""
-    return tuple(step for step in steps if isinstance(step, int) or re.fullmatch(r"[a-z][A-Za-z0-9_]*", step))
+def demanded(document: Document, model: type[Model], data: object, at: Steps = ()) -> Model:
+    """Returns data as a pydantic model.
+
+    Raises:
+        ContractInvalid: it does not fit; everything noted so far is in it.
+    """
+    value = parsed(document, model, data, at)
+    if value is None:
+        raise document.invalid()
+    return value
 
 
-_FREE = {"customProperties", "servers", "arguments", "implementation", "logicalTypeOptions", "context", "value"}
+def _misfits(error: pydantic.ValidationError, data: object) -> dict[Steps, list[str]]:
+    """Returns what pydantic says of each place; unknown keys are left out, they have been noted already."""
+    found: dict[Steps, list[str]] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        if each["type"] != "extra_forbidden":
+            missing = each["type"] == "missing"
+            found.setdefault(_place(each["loc"], data, missing=missing), []).append(each["msg"])
+    return found
+
+
+def _place(steps: tuple[str | int, ...], data: object, *, missing: bool) -> Steps:
+    """Returns the steps that lead through the data: pydantic puts names of union members between them."""
+    place: Steps = ()
+    for index, step in enumerate(steps):
+        index_of_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if index_of_list or (isinstance(data, dict) and step in data):
+            place, data = (*place, step), data[step]  # type: ignore[index] # data has the step, as just seen
+        elif missing and index == len(steps) - 1:
+            place = (*place, step)
+    return place
+
+
+# The package's model of a server lists the keys of some kinds of servers only; a custom property may hold anything.
+_FREE = {"customProperties", "servers"}
 
 
 def unknown_keys(model: type[pydantic.BaseModel], data: object, at: Steps) -> Iterator[tuple[Steps, frozenset[str]]]:
@@ -170,33 +149,31 @@ def unknown_keys(model: type[pydantic.BaseModel], data: object, at: Steps) -> It
         return
     fields = _fields(model)
     for key, value in data.items():
-        if key not in fields:
-            if model.model_config.get("extra") != "allow":
-                yield (*at, str(key)), frozenset(fields)
-            continue
-        if key not in _FREE:
-            for inner, part, steps in _parts(fields[key], value, (*at, str(key))):
+        if key in fields:
+            for inner, part, steps in _parts(fields[key], value, (*at, key)) if key not in _FREE else ():
                 yield from unknown_keys(inner, part, steps)
+        elif model.model_config.get("extra") != "allow":
+            yield (*at, key), frozenset(fields)
 
 
 @dataclass(frozen=True, slots=True)
 class _Inner:
-    """The models that a key's value may hold: as itself, as items of a list, as values under free names."""
+    """Which models the values of a key are of: a value by itself, one in a list, one behind a free name."""
 
-    itself: type[pydantic.BaseModel] | None = None
-    items: type[pydantic.BaseModel] | None = None
+    alone: type[pydantic.BaseModel] | None = None
+    listed: type[pydantic.BaseModel] | None = None
     named: type[pydantic.BaseModel] | None = None
 
 
 def _parts(inner: _Inner, value: object, at: Steps) -> Iterator[tuple[type[pydantic.BaseModel], object, Steps]]:
-    if isinstance(value, list) and inner.items:
+    if isinstance(value, list) and inner.listed:
         for index, item in enumerate(value):
-            yield inner.items, item, (*at, index)
-    elif isinstance(value, dict) and inner.itself:
-        yield inner.itself, value, at
+            yield inner.listed, item, (*at, index)
     elif isinstance(value, dict) and inner.named:
         for name, item in value.items():
-            yield inner.named, item, (*at, str(name))
+            yield inner.named, item, (*at, name)
+    elif inner.alone:
+        yield inner.alone, value, at
 
 
 @cache
@@ -206,23 +183,24 @@ def _fields(model: type[pydantic.BaseModel]) -> dict[str, _Inner]:
 
 
 def _inner(annotation: Any) -> _Inner:
-    """Reads an annotation such as `Team | list[TeamMember] | None`."""
-    found = _Inner()
-    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
-    for form in typing.get_args(annotation) if union else (annotation,):
-        origin = typing.get_origin(form)
-        inside = next(_models(form), None)
-        if isinstance(form, type) and origin is None and issubclass(form, pydantic.BaseModel):
-            found = replace(found, itself=form)
-        elif origin in (list, tuple) and inside:
-            found = replace(found, items=inside)
-        elif origin is dict and inside:
-            found = replace(found, named=inside)
-    return found
+    found: dict[str, type[pydantic.BaseModel]] = {}
+    for choice in _choices(annotation):
+        origin, arguments = typing.get_origin(choice), typing.get_args(choice)
+        if _is_model(choice):
+            found["alone"] = choice
+        elif origin in (list, tuple) and _is_model(arguments[0]):
+            found["listed"] = arguments[0]
+        elif origin is dict:
+            found.update(("named", each) for each in _choices(arguments[1]) if _is_model(each))
+    return _Inner(**found)
 
 
-def _models(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _models(argument)
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """Returns the members of a union, or the annotation itself."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(member for choice in typing.get_args(annotation) for member in _choices(choice))
+    return (annotation,)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)

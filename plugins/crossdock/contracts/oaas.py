@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from crossdock.contracts.documents import Document, Steps, parsed, read_document
+from crossdock.contracts.documents import Document, demanded, read_document
 from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec, Mode, Protection
 from crossdock.contracts.rows import parse as parse_rows
+from crossdock.contracts.services import check_frequency
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import RowFilterInvalid, did_you_mean
 from crossdock.identity import content_id
 
@@ -105,27 +107,22 @@ def read_agreement(path: Path, contract: Contract) -> Agreement:
         ContractInvalid: the file is wrong; it holds every problem that was found.
     """
     document = read_document(path)
-    header = parsed(document, AccessAgreement, document.data)
-    index = _terms_at(header)
-    if header and index is None:
+    header = demanded(document, AccessAgreement, document.data)
+    places = [index for index, entry in enumerate(header.custom) if entry.property == "crossdock"]
+    if len(places) != 1:
         document.report(
-            (), "The agreement has no `crossdock` custom property.", "It lists columns, legal basis and delivery."
+            ("customProperties",),
+            f"The agreement has {len(places)} `crossdock` properties, not one.",
+            "One lists columns, legal basis and delivery.",
         )
-    at: Steps = ("customProperties", index or 0, "value")
-    terms = parsed(document, _Terms, header.custom[index].value, at) if header and index is not None else None
-    if header is None or terms is None:
-        document.raise_problems()
-        raise AssertionError  # parsed() has noted why
+        raise document.invalid()
+    at: Steps = ("customProperties", places[0], "value")
+    terms = demanded(document, _Terms, header.custom[places[0]].value, at)
     agreement = _agreement(document, header, terms, contract)
     _check_header(document, header, agreement)
     _check_terms(document, at, agreement, contract)
     document.raise_problems()
     return agreement
-
-
-def _terms_at(header: AccessAgreement | None) -> int | None:
-    entries = enumerate(header.custom if header else ())
-    return next((index for index, entry in entries if entry.property == "crossdock"), None)
 
 
 def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contract: Contract) -> Agreement:
@@ -202,6 +199,7 @@ def _check_terms(document: Document, at: Steps, agreement: Agreement, contract: 
         document.report((*at, "rows"), error.what, error.fix)
     if agreement.data_life and not _DURATION.fullmatch(agreement.data_life):
         document.report((*at, "dataLife"), "A data life is an ISO 8601 duration.", "Write for example P1Y or P90D.")
+    check_frequency(document, (*at, "frequency"), agreement.frequency)
     if agreement.is_publication:
         _check_publication(document, at, agreement)
     else:

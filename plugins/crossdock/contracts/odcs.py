@@ -3,79 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args, get_type_hints
 
-import pydantic
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
-from crossdock.contracts.documents import Document, Steps, parsed, read_document
-from crossdock.contracts.model import Column, Contract, Label, Sharing, SourceSpec, Subject, Tolerance, TransformStep
+from crossdock.contracts.documents import Document, demanded, parsed, read_document
+from crossdock.contracts.extension import PROPERTY, Extension
+from crossdock.contracts.model import Column, Contract, Label, Rule, SourceSpec, Subject, Tolerance, TransformStep
+from crossdock.contracts.names import Here
+from crossdock.contracts.options import key_rules, property_rules
+from crossdock.contracts.quality import quality_rules
 from crossdock.contracts.relationships import relationship_rules
-from crossdock.contracts.rules import Rules, object_rules, property_rules, schedule, service_rules
-from crossdock.contracts.types import read_column
+from crossdock.contracts.rules import Rules
+from crossdock.contracts.services import schedule_of, service_rules
+from crossdock.contracts.table import read_columns
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 from crossdock.identity import content_id
 
 CONTRACT_FILE = "contract.odcs.yaml"
-TECHNICAL = frozenset({"_arrival", "_failures", "_contract_version"})  # columns of quarantine files
 _STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
-
-
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class _Label(_Strict):
-    zh: str
-    en: str
-
-
-class _Sharing(_Strict):
-    kind: Annotated[Sharing, pydantic.Field(alias="class")]
-    basis: str = ""
-
-
-class _Subject(_Strict):
-    kind: Literal["person", "enterprise"]
-    column: str
-
-
-class _Tolerance(_Strict):
-    rows: Annotated[int, pydantic.Field(ge=0)] | None = None
-    percent: Annotated[float, pydantic.Field(ge=0, le=100)] | None = None
-
-    def value(self) -> Tolerance:
-        return Tolerance(rows=self.rows, percent=self.percent)
-
-
-class _Transform(_Strict):
-    use: str
-    columns: tuple[str, ...]
-    reference: str | None = None
-    options: dict[str, Any] = pydantic.Field(default_factory=dict)
-
-
-class _Source(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        extra="allow", frozen=True
-    )  # what a kind of source takes beside, it checks itself
-    kind: str
-    connection: str = ""
-    watermark: str = ""
-
-
-class _Crossdock(_Strict):
-    title: _Label | None = None
-    sharing: _Sharing = _Sharing.model_validate({"class": "none"})
-    subject: _Subject | None = None
-    source: _Source | None = None
-    transforms: tuple[_Transform, ...] = ()
-    tolerance: _Tolerance = _Tolerance()
-    tolerances: dict[str, _Tolerance] = pydantic.Field(default_factory=dict)
-    null_tokens: Annotated[tuple[str, ...], pydantic.Field(alias="nullTokens")] = ()
+_KINDS = get_args(get_type_hints(SourceSpec)["kind"])
 
 
 def read_contract(path: Path, *, root: Path | None = None, schema: str | None = None) -> Contract:
@@ -85,204 +37,209 @@ def read_contract(path: Path, *, root: Path | None = None, schema: str | None = 
         path: the file; in a contracts tree ("<root>/<department>/<dataset>/contract.odcs.yaml") the folders name the
             dataset, elsewhere the contract itself does.
         root: the contracts tree, when the file is known to stand in one.
-        schema: which schema object to read, needed only when the contract has several.
+        schema: which schema object to read, by name, physical name or id; needed only when the contract has several.
 
     Raises:
         ContractInvalid: the file is wrong; it holds every problem that was found.
     """
     document = read_document(path)
-    contract = parsed(document, OpenDataContractStandard, document.data)
-    if contract is None:
-        document.raise_problems()
-        raise AssertionError  # parsed() has noted why
-    _check_header(document, contract)
-    found = _Reader(document, contract, _schema(document, contract, schema)).contract(*_names(contract, path, root))
+    _modernise(document.data)
+    given = demanded(document, OpenDataContractStandard, document.data)
+    in_tree = root is not None or _stands_in_a_tree(path)
+    _check_header(document, given, in_tree=in_tree)
+    index, table = _table(document, given, schema)
+    names = (path.absolute().parent.parent.name, path.absolute().parent.name) if in_tree else _own_names(given, path)
+    contract = _Reader(document, given, index, table).contract(*names)
     document.raise_problems()
-    return found
+    return contract
 
 
-def _check_header(document: Document, contract: OpenDataContractStandard) -> None:
-    if contract.kind != "DataContract":
-        document.report(("kind",), f"This is a '{contract.kind}', not a DataContract.", "Write `kind: DataContract`.")
-    if not re.fullmatch(r"v3\.\d+\.\d+", contract.apiVersion or ""):
-        document.report(
-            ("apiVersion",), f"crossdock reads ODCS 3.x, not '{contract.apiVersion}'.", "Write `apiVersion: v3.2.0`."
-        )
-    for name in ("id", "version"):
-        if not getattr(contract, name):
-            document.report((), f"The contract has no {name}.", f"Add `{name}: ...`.")
-    if (contract.status or "active") not in _STATUSES:
-        document.report(
-            ("status",), f"There is no status '{contract.status}'.", did_you_mean(str(contract.status), _STATUSES)
-        )
+def _modernise(data: Any) -> None:
+    """Moves `validValues`, which ODCS 3.0 wrote beside `rule`, to where ODCS 3.1 has it: among the arguments."""
+    for entry in _quality_entries(data):
+        if "rule" in entry and "metric" not in entry and "validValues" in entry and "arguments" not in entry:
+            entry["arguments"] = {"validValues": entry.pop("validValues")}
 
 
-def _schema(document: Document, contract: OpenDataContractStandard, name: str | None) -> tuple[int, SchemaObject]:
-    objects = contract.schema_ or []
-    chosen = [(i, o) for i, o in enumerate(objects) if name in (None, o.name, o.id)]
-    if len(chosen) != 1:
-        names = ", ".join(str(o.name) for o in objects)
-        what = (
-            f"The contract describes {len(objects)} objects ({names}), not one."
-            if objects
-            else "The contract describes no object."
-        )
-        document.report(
-            ("schema",), what, "A dataset is one table: split the contract." if objects else "Add `schema`."
-        )
-        document.raise_problems()
-    return chosen[0]
+def _quality_entries(data: Any) -> Iterator[dict[str, Any]]:
+    for table in _mappings(data, "schema"):
+        for part in (table, *_mappings(table, "properties")):
+            yield from _mappings(part, "quality")
 
 
-def _names(contract: OpenDataContractStandard, path: Path, root: Path | None) -> tuple[str, str]:
-    """Returns department and dataset."""
-    if root is not None or path.name == CONTRACT_FILE:
-        folder = path.absolute().parent
-        return folder.parent.name, folder.name
-    return _word(contract.tenant or contract.domain or "local"), _word(contract.name or contract.id or path.stem)
+def _mappings(data: Any, key: str) -> list[dict[str, Any]]:
+    items = data.get(key) if isinstance(data, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _stands_in_a_tree(path: Path) -> bool:
+    folder = path.absolute().parent
+    return path.name == CONTRACT_FILE and (
+        (folder.parent / "department.yaml").exists() or (folder / "agreements").is_dir()
+    )
+
+
+def _own_names(given: OpenDataContractStandard, path: Path) -> tuple[str, str]:
+    """Returns department and dataset as the contract itself names them."""
+    return _word(given.tenant or given.domain or "local"), _word(given.name or given.id or path.stem)
 
 
 def _word(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_").lower() or "unnamed"
 
 
+def _check_header(document: Document, given: OpenDataContractStandard, *, in_tree: bool) -> None:
+    if given.kind != "DataContract":
+        document.report(("kind",), f"This is a '{given.kind}', not a DataContract.", "Write `kind: DataContract`.")
+    if not re.fullmatch(r"v3\.\d+\.\d+", given.apiVersion or ""):
+        document.report(
+            ("apiVersion",), f"crossdock reads ODCS 3.x, not '{given.apiVersion}'.", "Write `apiVersion: v3.2.0`."
+        )
+    for name in ("id", "version"):
+        if not getattr(given, name):
+            document.report((), f"The contract has no {name}.", f"Add `{name}: ...`.")
+    # ODCS leaves the words for a status open; whether we may share hangs on ours.
+    if in_tree and (given.status or "active") not in _STATUSES:
+        fix = did_you_mean(str(given.status), _STATUSES)
+        document.report(("status",), f"There is no status '{given.status}'.", fix)
+
+
+def _table(document: Document, given: OpenDataContractStandard, name: str | None) -> tuple[int, SchemaObject]:
+    """Returns the one schema object that is meant, and its place."""
+    tables = list(enumerate(given.schema_ or []))
+    names = [str(table.name or table.physicalName or table.id) for _, table in tables]
+    chosen = [(i, t) for i, t in tables if name is None or name in (t.name, t.physicalName, t.id)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not tables:
+        document.report(("schema",), "The contract describes no table.", "Add `schema`.")
+    elif name is None:
+        what = f"The contract describes {len(tables)} tables, and a dataset is one: {', '.join(names)}."
+        document.report(("schema",), what, "Say which one is meant, or give each a contract of its own.")
+    else:
+        what = f"The contract describes {'several tables' if chosen else 'no table'} '{name}'."
+        document.report(("schema",), what, did_you_mean(name, names))
+    raise document.invalid()
+
+
 class _Reader:
-    """One contract being put together."""
+    """One contract being put together; what is wrong is noted in the document."""
 
-    def __init__(self, document: Document, given: OpenDataContractStandard, schema: tuple[int, SchemaObject]) -> None:
-        self.document, self.given = document, given
-        self.object = schema[1]
-        self.at: Steps = ("schema", schema[0])
-        self.extra_at, self.extra = self._crossdock()
-
-    def _crossdock(self) -> tuple[Steps, _Crossdock]:
-        for index, entry in enumerate(self.given.customProperties or []):
-            if entry.property == "crossdock":
-                at = ("customProperties", index, "value")
-                return at, parsed(self.document, _Crossdock, entry.value, at) or _Crossdock()
-        return (), _Crossdock()
+    def __init__(self, document: Document, given: OpenDataContractStandard, index: int, table: SchemaObject) -> None:
+        self.document, self.given, self.table = document, given, table
+        self.at: Steps = ("schema", index)
+        self.extra_at, self.extra = _extension(document, given)
+        found = read_columns(document, self.at, table)
+        self.columns: Mapping[str, Column] = {column.name: column for column in found.values()}
+        self.by_place = found
 
     def contract(self, department: str, dataset: str) -> Contract:
-        """Returns the contract; what is wrong is noted in the document."""
-        columns = self._columns()
-        by_name = {column.name: column for column in columns}
-        rules = self._rules(by_name, f"{department}/{dataset}")
-        extra, description = self.extra, self.given.description
-        title = extra.title
-        if extra.sharing.kind != "unconditional" and self.extra_at and not extra.sharing.basis:
-            self.document.report(
-                (*self.extra_at, "sharing"), "Sharing that is not unconditional needs its legal basis.", "Add `basis`."
-            )
-        made = Contract(
+        """Returns the contract."""
+        given, extra = self.given, self.extra
+        levels = given.slaProperties or []
+        title = Label(zh=extra.title.zh, en=extra.title.en) if extra.title else self._title(dataset)
+        if self.extra_at and extra.sharing.kind != "unconditional" and not extra.sharing.basis:
+            what = "Sharing that is not unconditional needs its legal basis."
+            self.document.report((*self.extra_at, "sharing"), what, "Add `basis`.")
+        return Contract(
             id=f"{department}/{dataset}",
             department=department,
             dataset=dataset,
-            version=str(self.given.version),
-            status=self.given.status or "active",
-            title=Label(zh=title.zh, en=title.en) if title else Label(zh=dataset, en=dataset),
-            description=(description.purpose if description else None) or self.object.description or "",
-            theme=self.given.domain or "",
+            version=str(given.version),
+            status=given.status or "active",
+            title=title,
+            description=(given.description.purpose if given.description else None) or self.table.description or "",
+            theme=given.domain or "",
             sharing=extra.sharing.kind,
             sharing_basis=extra.sharing.basis,
-            subject=self._subject(by_name),
-            source=self._source(by_name),
-            columns=columns,
-            rules=rules,
-            transforms=self._transforms(by_name),
+            subject=self._subject(),
+            source=self._source(),
+            columns=tuple(self.columns.values()),
+            rules=self._rules(),
+            transforms=self._transforms(),
             tolerance=extra.tolerance.value(),
-            schedule=self._schedule(),
+            schedule=schedule_of(self.document, levels) if extra.source else None,
             null_tokens=extra.null_tokens,
-            digest=content_id(self.document.data),
+            digest=content_id(self.document.data, self.table.name),
             path=self.document.path,
         )
-        if made.source and made.source.watermark and not made.primary_key:
-            self.document.report(
-                (*self.extra_at, "source", "watermark"),
-                "Pulling by watermark needs a primary key.",
-                "Mark the key columns with `primaryKey: true`.",
-            )
-        return made
 
-    def _columns(self) -> tuple[Column, ...]:
-        columns: dict[str, Column] = {}
-        for index, given in enumerate(self.object.properties or []):
-            at = (*self.at, "properties", index)
-            column = read_column(self.document, at, given)
-            if column is None:
-                continue
-            if column.name in columns or column.name in TECHNICAL:
-                what = "stands twice" if column.name in columns else "is a name crossdock keeps for itself"
-                self.document.report((*at, "name"), f"The column name '{column.name}' {what}.", "Choose another name.")
-            columns[column.name] = column
-        if not columns:
-            self.document.report(self.at, "The object has no properties.", "Describe its columns.")
-        return tuple(columns.values())
+    def _title(self, dataset: str) -> Label:
+        name = self.given.name or self.table.businessName or dataset
+        return Label(zh=self.table.businessName or name, en=name)
 
-    def _rules(self, columns: Mapping[str, Column], dataset: str) -> tuple[Any, ...]:
-        rules = Rules(self.document, columns)
-        for index, given in enumerate(self.object.properties or []):
-            at = (*self.at, "properties", index)
-            if given.name and given.name in columns:
-                property_rules(rules, at, given, columns[given.name])
-                relationship_rules(
-                    rules, (*at, "relationships"), given.relationships or [], (given.name,), self._self(dataset)
-                )
-        key = tuple(c.name for c in sorted(columns.values(), key=lambda c: c.key_position or 0) if c.key_position)
-        object_rules(rules, self.at, self.object, key)
-        relationship_rules(rules, (*self.at, "relationships"), self.object.relationships or [], (), self._self(dataset))
-        for index, level in enumerate(self.given.slaProperties or []):
-            service_rules(rules, ("slaProperties", index), level, self.given.slaDefaultElement)
-        return tuple(self._tolerated(rules))
+    def _rules(self) -> tuple[Rule, ...]:
+        rules = Rules(self.document, self.columns)
+        here = self._here()
+        for index, given in enumerate(self.table.properties or []):
+            if index in self.by_place:
+                at, column = (*self.at, "properties", index), self.by_place[index]
+                property_rules(rules, at, given, column)
+                quality_rules(rules, at, given.quality or [], column)
+                relationship_rules(rules, at, given.relationships or [], (column.name,), here)
+        key = sorted((c for c in self.columns.values() if c.key_position), key=lambda c: c.key_position or 0)
+        key_rules(rules, self.at, tuple(column.name for column in key))
+        quality_rules(rules, self.at, self.table.quality or [], None)
+        relationship_rules(rules, self.at, self.table.relationships or [], (), here)
+        service_rules(rules, self.given.slaProperties or [], self.given.slaDefaultElement, here)
+        return tuple(self._tolerated(rules.found))
 
-    def _self(self, dataset: str) -> tuple[str, str]:
-        return self.object.name or "", dataset
+    def _here(self) -> Here:
+        tables = [name for t in self.given.schema_ or [] for name in (t.name, t.physicalName, t.id)]
+        places = [(self.by_place[i], p) for i, p in enumerate(self.table.properties or []) if i in self.by_place]
+        aliases = {alias: column.name for column, given in places for alias in (given.id, given.physicalName) if alias}
+        own = (self.table.name, self.table.physicalName, self.table.id)
+        return Here(own, tables, {alias: name for alias, name in aliases.items() if alias not in self.columns})
 
-    def _tolerated(self, rules: Rules) -> Sequence[Any]:
-        for name in self.extra.tolerances.keys() - rules.found.keys():
-            self.document.report(
-                (*self.extra_at, "tolerances", name), f"There is no rule '{name}'.", did_you_mean(name, rules.found)
-            )
+    def _tolerated(self, found: Mapping[str, Rule]) -> Iterator[Rule]:
         given = {name: each.value() for name, each in self.extra.tolerances.items()}
-        return [replace(rule, tolerance=given[rule.id]) if rule.id in given else rule for rule in rules.found.values()]
+        at = (*self.extra_at, "tolerances")
+        for name in given.keys() - found.keys():
+            self.document.report((*at, name), f"There is no rule '{name}'.", did_you_mean(name, found))
+        for rule in found.values():
+            if rule.id in given and rule.kind in ("row_count", "freshness", "count"):
+                self.document.report((*at, rule.id), "No row can be blamed for this rule, so none can be tolerated.")
+            elif rule.id in given and rule.tolerance not in (Tolerance(), given[rule.id]):
+                self.document.report((*at, rule.id), "The rule's own bound says something else.", "State it once.")
+            yield replace(rule, tolerance=given.get(rule.id, rule.tolerance))
 
-    def _known(self, steps: Steps, names: Sequence[str], columns: Mapping[str, Column]) -> None:
+    def _known(self, steps: Steps, names: Sequence[str]) -> None:
         for name in names:
-            if name not in columns:
-                self.document.report(steps, f"There is no column '{name}'.", did_you_mean(name, columns))
+            if name not in self.columns:
+                self.document.report(steps, f"There is no column '{name}'.", did_you_mean(name, self.columns))
 
-    def _subject(self, columns: Mapping[str, Column]) -> Subject | None:
+    def _subject(self) -> Subject | None:
         subject = self.extra.subject
         if subject is None:
             return None
-        self._known((*self.extra_at, "subject", "column"), [subject.column], columns)
+        self._known((*self.extra_at, "subject", "column"), [subject.column])
         return Subject(kind=subject.kind, column=subject.column)
 
-    def _source(self, columns: Mapping[str, Column]) -> SourceSpec | None:
-        source = self.extra.source
+    def _source(self) -> SourceSpec | None:
+        source, at = self.extra.source, (*self.extra_at, "source")
         if source is None:
             return None
-        at = (*self.extra_at, "source")
-        kinds = ("database", "files", "http")
-        if source.kind not in kinds:
-            self.document.report(
-                (*at, "kind"), f"There is no kind of source '{source.kind}'.", did_you_mean(source.kind, kinds)
-            )
-            return None
+        if source.kind not in _KINDS:
+            what = f"There is no kind of source '{source.kind}'."
+            self.document.report((*at, "kind"), what, did_you_mean(source.kind, _KINDS))
         if source.watermark:
-            self._known((*at, "watermark"), [source.watermark], columns)
+            self._known((*at, "watermark"), [source.watermark])
+            if not any(column.key_position for column in self.columns.values()):
+                fix = "Mark the key columns with `primaryKey: true`."
+                self.document.report((*at, "watermark"), "Pulling by watermark needs a primary key.", fix)
         return SourceSpec(
-            kind=source.kind,  # type: ignore[arg-type] # one of the kinds, as just checked
+            kind=source.kind,  # type: ignore[arg-type] # another kind has been noted, so this value never leaves
             connection=source.connection,
             watermark=source.watermark,
             options=source.model_extra or {},
             path=".".join(map(str, at)),
         )
 
-    def _transforms(self, columns: Mapping[str, Column]) -> tuple[TransformStep, ...]:
+    def _transforms(self) -> tuple[TransformStep, ...]:
         steps = []
         for index, step in enumerate(self.extra.transforms):
             at = (*self.extra_at, "transforms", index)
-            self._known((*at, "columns"), step.columns, columns)
+            self._known((*at, "columns"), step.columns)
             steps.append(
                 TransformStep(
                     use=step.use,
@@ -294,8 +251,18 @@ class _Reader:
             )
         return tuple(steps)
 
-    def _schedule(self) -> str | None:
-        for index, level in enumerate(self.given.slaProperties or []):
-            if (level.property or "").lower() == "frequency":
-                return schedule(self.document, ("slaProperties", index), level)
-        return None
+
+def _extension(document: Document, given: OpenDataContractStandard) -> tuple[Steps, Extension]:
+    """Returns the crossdock property and its place; a contract of other people has none."""
+    entries = list(enumerate(given.customProperties or []))
+    found = [(index, entry) for index, entry in entries if entry.property == PROPERTY]
+    for index, _ in found[1:]:
+        document.report(("customProperties", index), f"The property '{PROPERTY}' stands twice.", "Keep one of them.")
+    if found:
+        at: Steps = ("customProperties", found[0][0], "value")
+        return at, parsed(document, Extension, found[0][1].value, at) or Extension()
+    for index, entry in entries:
+        if get_close_matches(entry.property or "", [PROPERTY], cutoff=0.8):
+            what = f"There is no property '{entry.property}'."
+            document.report(("customProperties", index, "property"), what, f"Did you mean '{PROPERTY}'?")
+    return (), Extension()

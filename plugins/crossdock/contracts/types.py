@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from open_data_contract_standard.model import SchemaProperty
 
-from crossdock.contracts.documents import Document, Steps
+from crossdock.contracts.documents import Document, spelled
 from crossdock.contracts.model import Column, LogicalType
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 
 _LOGICAL: tuple[LogicalType, ...] = get_args(LogicalType)
 _MAX_PRECISION = 38
+_LAST = 1_000_000  # key columns without a position follow those that have one, in the contract's order
 _PHYSICAL: Mapping[str, LogicalType] = {
     **dict.fromkeys(
-        ("varchar", "char", "character", "nvarchar", "nchar", "text", "string", "clob", "uuid", "str"), "string"
+        ("varchar", "varchar2", "nvarchar", "nvarchar2", "char", "character", "nchar", "bpchar", "text", "tinytext",
+         "mediumtext", "longtext", "ntext", "citext", "string", "str", "clob", "nclob", "uuid", "guid",
+         "uniqueidentifier", "enum", "json", "jsonb", "xml"),
+        "string",
     ),
     **dict.fromkeys(
-        ("int", "integer", "bigint", "smallint", "tinyint", "int2", "int4", "int8", "int32", "int64", "long"), "integer"
+        ("int", "integer", "bigint", "smallint", "tinyint", "mediumint", "int2", "int4", "int8", "int16", "int32",
+         "int64", "uint8", "uint16", "uint32", "long", "short", "byteint", "serial", "bigserial", "smallserial"),
+        "integer",
     ),
-    **dict.fromkeys(("decimal", "numeric", "number", "double", "float", "real", "float4", "float8", "money"), "number"),
+    **dict.fromkeys(
+        ("decimal", "dec", "numeric", "bignumeric", "number", "double", "float", "real", "float4", "float8",
+         "float32", "float64", "money", "smallmoney"),
+        "number",
+    ),
     **dict.fromkeys(("bool", "boolean", "bit"), "boolean"),
     "date": "date",
     **dict.fromkeys(
-        ("timestamp", "datetime", "timestamptz", "datetime2", "timestamp_tz", "timestamp_ntz"), "timestamp"
+        ("timestamp", "timestamptz", "timestamp_tz", "timestamp_ltz", "timestamp_ntz", "timestampntz", "datetime",
+         "datetime2", "smalldatetime", "datetimeoffset"),
+        "timestamp",
     ),
     "time": "time",
-}
-# Date patterns as ODCS writes them (the letters of Java's DateTimeFormatter), and as strptime does.
-_LETTERS = {"yyyy": "%Y", "uuuu": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-_ISO = {"yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "HH:mm:ss", "HH:mm"}
-_ISO |= {
-    f"{form}{zone}" for form in ("yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-ddTHH:mm:ss") for zone in ("Z", "'Z'", "XXX", "xxx")
-}
+}  # fmt: skip
+_ZONED = re.compile(r"(?<!n)tz|_ltz|with (local )?time zone|datetimeoffset")
+_NESTED = ("object", "array", "map", "vector")
+# Date patterns as ODCS writes them (the letters of Java's DateTimeFormatter), and as strptime does; longest first.
+_LETTERS = {
+    "yyyy": "%Y", "uuuu": "%Y", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+    "HH": "%H", "H": "%H", "mm": "%M", "m": "%M", "ss": "%S", "s": "%S",
+}  # fmt: skip
+_ISO_CLOCK = r"HH:mm(:ss(\.S+)?)?(Z|'Z'|[Xx]+)?"
+_ISO = re.compile(rf"yyyy-MM-dd((T|'T'| ){_ISO_CLOCK})?|{_ISO_CLOCK}")
+_WHOLE = {"date": {"Ymd"}, "time": {"HM", "HMS"}, "timestamp": {"Ymd", "YmdHM", "YmdHMS"}}
 
 
 def read_column(document: Document, at: Steps, given: SchemaProperty) -> Column | None:
@@ -47,53 +64,72 @@ def read_column(document: Document, at: Steps, given: SchemaProperty) -> Column 
         return None
     precision, scale = _decimal(document, at, given) if logical == "number" else (None, None)
     options = given.logicalTypeOptions or {}
-    physical = (given.physicalType or "").lower()
-    zoned = options.get("timezone", "tz" in physical or "with time zone" in physical)
+    zoned = options.get("timezone", bool(_ZONED.search((given.physicalType or "").lower())))
+    if not isinstance(zoned, bool):
+        document.report(
+            (*at, "logicalTypeOptions", "timezone"), "`timezone` is true or false: whether values have one."
+        )
+    position = given.primaryKeyPosition if (given.primaryKeyPosition or 0) > 0 else None
     return Column(
         name=given.name,
         source_name=given.physicalName or given.name,
         type=logical,
         precision=precision,
         scale=scale,
-        timezone=logical == "timestamp" and bool(zoned),
-        formats=_formats(document, at, options) if logical in ("date", "timestamp", "time") else (),
+        timezone=logical == "timestamp" and zoned is True,
+        formats=_formats(document, at, options, logical) if logical in _WHOLE else (),
         required=bool(given.required or given.primaryKey),
-        key_position=_key_position(given, at),
+        key_position=(position or _LAST) if given.primaryKey else None,
         classification=given.classification,
         label=given.businessName or "",
         description=given.description or "",
-        path=f"{'.'.join(map(str, at))}",
+        path=spelled(at),
     )
 
 
 def _logical(document: Document, at: Steps, given: SchemaProperty) -> LogicalType | None:
+    physical = _physical(given)
+    if given.logicalType == "date":
+        return _of_date(given, physical)
     if given.logicalType in _LOGICAL:
         return given.logicalType
-    if given.logicalType in ("object", "array", "map", "vector"):
+    nested = given.logicalType if given.logicalType in _NESTED else "object" if given.properties else None
+    if nested:
         document.report(
             (*at, "logicalType"),
-            f"Columns of type {given.logicalType} can't be run yet.",
+            f"Columns of type {nested} are not yet supported.",
             "Flatten it into plain columns, or declare it a string that holds JSON.",
         )
-        return None
-    if given.logicalType is not None:
-        document.report(
-            (*at, "logicalType"),
-            f"There is no logical type '{given.logicalType}'.",
-            did_you_mean(given.logicalType, _LOGICAL),
-        )
-        return None
+    elif given.logicalType is not None:
+        what = f"There is no logical type '{given.logicalType}'."
+        document.report((*at, "logicalType"), what, did_you_mean(given.logicalType, _LOGICAL))
+    elif physical is None:
+        known = f"Write `logicalType`, one of: {', '.join(_LOGICAL)}."
+        unknown = f" and crossdock does not know its physicalType '{given.physicalType}'" if given.physicalType else ""
+        document.report(at, f"Column '{given.name}' has no logicalType{unknown}.", known)
+    else:
+        return physical
+    return None
+
+
+def _physical(given: SchemaProperty) -> LogicalType | None:
     word = re.match(r"[a-z0-9_]*", (given.physicalType or "").strip().lower())
-    found = _PHYSICAL.get(word.group()) if word else None
-    if found is None:
-        document.report(at, f"Column '{given.name}' has no logicalType.", f"Write one of: {', '.join(_LOGICAL)}.")
-    return found
+    return _PHYSICAL.get(word.group()) if word else None
+
+
+def _of_date(given: SchemaProperty, physical: LogicalType | None) -> LogicalType:
+    """ODCS 3.0 had no timestamp and no time: what has a time of day was a date too, and tools still write it so."""
+    form = str((given.logicalTypeOptions or {}).get("format", ""))
+    if "HH" in form:
+        return "timestamp" if "yy" in form else "time"
+    return physical if physical in ("timestamp", "time") else "date"
 
 
 def _decimal(document: Document, at: Steps, given: SchemaProperty) -> tuple[int | None, int | None]:
     """Returns precision and scale of decimal(p, s), or two Nones for a binary float."""
     found = re.search(
-        r"(?:decimal|numeric|number)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", (given.physicalType or "").lower()
+        r"(?:decimal|dec|bignumeric|numeric|number)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)",
+        (given.physicalType or "").lower(),
     )
     if not found:
         return None, None
@@ -108,34 +144,31 @@ def _decimal(document: Document, at: Steps, given: SchemaProperty) -> tuple[int 
     return precision, scale
 
 
-def _key_position(given: SchemaProperty, at: Steps) -> int | None:
-    """Returns a key column's place in the key; those without one follow in the contract's order."""
-    if not given.primaryKey:
-        return None
-    position = given.primaryKeyPosition
-    return position if position and position > 0 else 10_000 + int(at[-1])
-
-
-def _formats(document: Document, at: Steps, options: Mapping[str, Any]) -> tuple[str, ...]:
-    form = options.get("format")
-    if not form or form in _ISO:
+def _formats(document: Document, at: Steps, options: Mapping[str, Any], logical: LogicalType) -> tuple[str, ...]:
+    """Returns the strptime pattern of dates that are not written in ISO 8601."""
+    form = str(options.get("format") or "")
+    if not form or _ISO.fullmatch(form):
         return ()
     place = (*at, "logicalTypeOptions", "format")
-    pattern, rest = "", str(form)
-    while rest:
-        letters = next((word for word in _LETTERS if rest.startswith(word)), None)
-        quoted = re.match(r"'([^']*)'", rest)
-        if letters:
-            pattern, rest = pattern + _LETTERS[letters], rest[len(letters) :]
-        elif quoted:
-            pattern, rest = pattern + quoted[1].replace("%", "%%"), rest[quoted.end() :]
-        elif rest[0].isascii() and rest[0].isalpha() and rest[0] not in "TZ":
-            document.report(
-                place,
-                f"The date pattern '{form}' has letters crossdock can't read: '{rest[0]}'.",
-                f"Known are {', '.join(_LETTERS)}.",
-            )
-            return ()
+    pattern = form if "%" in form else "".join(_translated(form))
+    fields = re.findall(r"%(.)", pattern.replace("%%", ""))
+    if not set(fields) <= set("YmdHMS"):
+        what = f"The date pattern '{form}' has parts crossdock can't read."
+        document.report(place, what, f"Known are {', '.join(_LETTERS)}.")
+    elif "".join(part for part in "YmdHMS" if part in fields) not in _WHOLE[logical] or len(set(fields)) < len(fields):
+        document.report(place, f"The date pattern '{form}' names no whole {logical}, or a part twice.")
+    else:
+        return (pattern,)
+    return ()
+
+
+def _translated(form: str) -> Iterator[str]:
+    """Yields the strptime words of a Java pattern; letters it does not know become a part that no one knows."""
+    for word in re.finditer(r"'[^']*'|([A-Za-z])\1*|.", form, re.DOTALL):
+        text = word.group()
+        if text[0] == "'" and len(text) > 1:
+            yield text[1:-1].replace("%", "%%")
+        elif text.isascii() and text.isalpha() and text not in "TZ":
+            yield _LETTERS.get(text, "%?")
         else:
-            pattern, rest = pattern + rest[0].replace("%", "%%"), rest[1:]
-    return (pattern,)
+            yield text.replace("%", "%%")

@@ -1,0 +1,160 @@
+"""Quality entries of a contract: library metrics and Great Expectations' expectations become rules; text is for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from open_data_contract_standard.model import DataQuality
+
+from crossdock.contracts.expectations import rule_of_expectation
+from crossdock.contracts.metrics import Bound, Counted, bound_of, counted_rules, metric_of
+from crossdock.contracts.model import Column, Rule, Severity, Tolerance
+from crossdock.contracts.rules import Rules
+from crossdock.contracts.yaml_tree import Steps, YamlInvalid, read_tree
+from crossdock.errors import WrongUse, did_you_mean
+
+_SEVERITIES: Mapping[str, Severity] = {
+    **dict.fromkeys(("error", "critical", "blocker", "high", "major", "fatal"), "error"),
+    **dict.fromkeys(("warning", "warn", "info", "low", "minor", "medium"), "warning"),
+}
+_ENGINES = {"greatexpectations", "gx"}
+_TYPE_KEYS = ("type", "expectation_type", "expectation")
+_FOR_PEOPLE = {"id", "meta", "notes", "description", "severity"}  # of an expectation; the entry's own severity counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One quality entry: where it stands, what it says, and the property it is about (None: the table)."""
+
+    at: Steps
+    given: DataQuality
+    column: Column | None
+    severity: Severity
+
+    @property
+    def name(self) -> str:
+        """The name its author gave it, as a rule id; "" for none."""
+        return re.sub(r"\s+", "_", (self.given.id or self.given.name or "").strip())
+
+    def rule(self, derived: str, counted: Counted, columns: tuple[str, ...], bound: Bound | None = None) -> Rule:
+        """Returns a rule of this entry; with a lower bound no row is to blame, so the failing rows are counted."""
+        _, kind, args = counted
+        counts = bound is not None and bound.low > 0
+        if bound and counts:
+            args = {"of": {"kind": kind, **args}, "min": bound.low}
+            args |= {"max": int(bound.high)} if bound.high is not None else {}
+        return Rule(
+            id=self.name or derived,
+            kind="count" if counts else kind,
+            columns=columns,
+            args=args,
+            severity=self.severity,
+            tolerance=bound.tolerance if bound and not counts else Tolerance(),
+            dimension=self.given.dimension or "",
+            reason=self.given.description or "",
+        )
+
+
+def quality_rules(rules: Rules, at: Steps, entries: list[DataQuality], column: Column | None) -> None:
+    """Adds the rules of the quality entries of a property (column given) or of the table."""
+    for index, given in enumerate(entries):
+        place = (*at, "quality", index)
+        word = (given.severity or "error").lower()
+        if word not in _SEVERITIES:
+            rules.document.report(
+                (*place, "severity"), f"There is no severity '{given.severity}'.", did_you_mean(word, _SEVERITIES)
+            )
+            continue
+        try:
+            _add(rules, _Entry(at=place, given=given, column=column, severity=_SEVERITIES[word]))
+        except WrongUse as error:
+            rules.document.report(place, error.what, error.fix)
+
+
+def _add(rules: Rules, entry: _Entry) -> None:
+    given = entry.given
+    kind = given.type or next((kind for key, kind in _TELLING if getattr(given, key) is not None), "text")
+    if kind == "custom":
+        _add_expectation(rules, entry)
+    elif kind == "library":
+        _add_metric(rules, entry)
+    elif kind == "sql":
+        named = f" '{entry.name}'" if entry.name else ""
+        raise WrongUse(
+            f"crossdock can't run the quality rule{named}: it is of type sql.",
+            fix="Write it as a library metric or a Great Expectations expectation.",
+        )
+    elif kind != "text":
+        raise WrongUse(f"There is no quality type '{kind}'.", fix=did_you_mean(kind, ("library", "custom", "text")))
+
+
+_TELLING = (("query", "sql"), ("engine", "custom"), ("metric", "library"), ("rule", "library"))  # without a `type`
+
+
+def _add_metric(rules: Rules, entry: _Entry) -> None:
+    given = entry.given
+    metric = metric_of(given)
+    bound = bound_of(given, metric)
+    arguments = dict(given.arguments or {})
+    if metric == "rowCount":
+        if arguments:
+            raise WrongUse("The metric rowCount takes no arguments.", fix="Remove them.")
+        limits = {"min": bound.low} if bound.low else {}
+        limits |= {"max": int(bound.high)} if bound.high is not None else {}
+        if limits:
+            rules.add(entry.rule("row_count", ("", "row_count", limits), ()), entry.at, named=bool(entry.name))
+        return
+    columns = _columns(arguments.pop("properties", None), entry.column)
+    alone = rules.columns.get(columns[0]) if len(columns) == 1 else None
+    if len(columns) > 1 and metric != "duplicateValues":
+        raise WrongUse(f"The metric {metric} is about one property.", fix="Write one entry per property.")
+    for counted in counted_rules(metric, arguments, alone):
+        rule = entry.rule(f"{'+'.join(columns)}.{counted[0]}", counted, columns, bound)
+        rules.add(rule, entry.at, named=bool(entry.name))
+
+
+def _columns(named: Any, column: Column | None) -> tuple[str, ...]:
+    if named is None and column:
+        return (column.name,)
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+        raise WrongUse(
+            "The metric stands at no property.", fix="Move it to one, or name some: `arguments: {properties: [...]}`."
+        )
+    return tuple(named)
+
+
+def _add_expectation(rules: Rules, entry: _Entry) -> None:
+    engine = entry.given.engine or ""
+    if re.sub("[-_ ]", "", engine).lower() not in _ENGINES:
+        raise WrongUse(f"crossdock has no engine '{engine}'.", fix="Write `engine: greatExpectations`.")
+    written = _implementation(entry.given.implementation)
+    name = next((written[key] for key in _TYPE_KEYS if key in written), None)
+    kwargs = written.get("kwargs") or {}
+    if not isinstance(name, str) or not isinstance(kwargs, dict):
+        raise WrongUse("An expectation needs `type` and, if it takes any, a mapping `kwargs`.")
+    for key in written.keys() - {*_TYPE_KEYS, "kwargs", *_FOR_PEOPLE}:
+        raise WrongUse(
+            f"There is no key '{key}' in an expectation.", fix="What it takes stands in `kwargs`, beside its `type`."
+        )
+    names_columns = any(str(key).lower().startswith("column") for key in kwargs)
+    if entry.column and not names_columns and "table" not in name.lower():
+        kwargs = {"column": entry.column.name, **kwargs}
+    kind, columns, args = rule_of_expectation(name, kwargs)
+    derived = f"{'+'.join(columns) or 'table'}.{name if kind == 'expectation' else kind}"
+    rules.add(entry.rule(derived, ("", kind, args), columns), (*entry.at, "implementation"), named=bool(entry.name))
+
+
+def _implementation(given: str | dict[str, Any] | None) -> dict[str, Any]:
+    """Reads an expectation, which may be YAML text within the YAML."""
+    try:
+        written = read_tree(given).data if isinstance(given, str) else given
+    except YamlInvalid as error:
+        raise WrongUse(f"The implementation is no YAML mapping: {error.what}") from None
+    if not isinstance(written, dict):
+        raise WrongUse(
+            "The implementation must be a mapping.", fix="Write `implementation: {type: expect_..., kwargs: {...}}`."
+        )
+    return written

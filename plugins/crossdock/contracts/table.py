@@ -1,0 +1,58 @@
+"""The columns of one table: each property read, names that can be told apart, the key in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from open_data_contract_standard.model import SchemaObject
+
+from crossdock.contracts.documents import Document
+from crossdock.contracts.model import Column
+from crossdock.contracts.types import read_column
+from crossdock.contracts.yaml_tree import Steps
+
+TECHNICAL = frozenset({"_arrival", "_failures", "_contract_version"})  # columns of quarantine files
+_LONGEST = 128
+
+
+def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[int, Column]:
+    """Returns the columns by their place among the properties; what is wrong with them is noted in the document."""
+    found: dict[int, Column] = {}
+    for index, given in enumerate(table.properties or []):
+        column = read_column(document, (*at, "properties", index), given)
+        if column:
+            found[index] = column
+    if not table.properties:
+        document.report(at, "The table has no properties.", "Describe its columns.")
+    for index, column in found.items():
+        others = [each for place, each in found.items() if place < index]
+        _check_name(document, (*at, "properties", index, "name"), column.name, [each.name for each in others])
+        if column.source_name in {each.source_name for each in others}:
+            what = f"Two columns are read from '{column.source_name}'."
+            document.report((*at, "properties", index, "physicalName"), what, "Give each its own physicalName.")
+    return _with_key(document, at, found)
+
+
+def _check_name(document: Document, at: Steps, name: str, others: list[str]) -> None:
+    if name in TECHNICAL:
+        document.report(at, f"The column name '{name}' is one that crossdock keeps for itself.", "Choose another.")
+    if name in others:
+        document.report(at, f"The column name '{name}' stands twice.", "Choose another name.")
+    elif name.lower() in {other.lower() for other in others}:
+        # SQL databases take such columns for one.
+        document.report(at, f"Another column's name differs from '{name}' only by case.", "Choose another name.")
+    if not name.isprintable() or name != name.strip() or len(name) > _LONGEST:
+        document.report(at, f"A column name is one line of at most {_LONGEST} characters, without spaces around it.")
+
+
+def _with_key(document: Document, at: Steps, found: Mapping[int, Column]) -> Mapping[int, Column]:
+    """Returns the columns with the key's positions counted 1, 2, 3."""
+    keyed = sorted((c.key_position, index) for index, c in found.items() if c.key_position is not None)
+    for (position, _), (again, index) in pairwise(keyed):
+        if position == again and position <= len(found):
+            place = (*at, "properties", index, "primaryKeyPosition")
+            document.report(place, f"Two columns have the key position {position}.", "Number them 1, 2, 3.")
+    order = {index: number for number, (_, index) in enumerate(keyed, 1)}
+    return {index: replace(column, key_position=order.get(index)) for index, column in found.items()}
