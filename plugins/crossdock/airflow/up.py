@@ -211,7 +211,7 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a sig
 
 def main() -> None:
     """Runs until Ctrl-C, SIGTERM or the end of the terminal; exits with 1 when a server fails."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell may have us ignore it
         signal.signal(number, _stop)
     try:
         up(find_home())
