@@ -10,7 +10,7 @@ from typing import Annotated
 
 import pydantic
 
-from crossdock.contracts.documents import parsed, read_document
+from crossdock.contracts.documents import demanded, read_document
 from crossdock.contracts.model import Agreement, Contract, Department, Label, Rule
 from crossdock.contracts.oaas import PUBLIC, SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
@@ -68,13 +68,13 @@ def read_department(path: Path) -> Department:
         ContractInvalid: the file is wrong.
     """
     document = read_document(path)
-    given = parsed(document, _Department, document.data)
+    given = demanded(document, _Department, document.data)
     folder = path.absolute().parent.name
-    if given and given.id != folder:
+    if given.id != folder:
         document.report(("id",), f"The id '{given.id}' is not the folder's name.", f"Write `id: {folder}`.")
+    if folder == PUBLIC:
+        document.report((), f"'{PUBLIC}' is the public, no department.", "Choose another id.")
     document.raise_problems()
-    if given is None:
-        raise AssertionError  # parsed() has noted why
     return Department(id=given.id, name=Label(zh=given.name.zh, en=given.name.en), contact=given.contact, path=path)
 
 
@@ -125,16 +125,25 @@ class _Loading:
             self.problems.extend(error.problems)
 
     def _contract_files(self, folder: Path) -> Iterator[Path]:
+        self._check_names(folder, {DEPARTMENT_FILE})
         for dataset in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            for part in (folder, dataset):
-                if not _NAME.fullmatch(part.name):
-                    self._note(
-                        part, f"'{part.name}' can't name a department or dataset.", "Use small letters, digits and _."
-                    )
+            self._check_names(dataset, {CONTRACT_FILE})
+            self._check_names(dataset / "agreements", set())
             if (dataset / CONTRACT_FILE).is_file():
                 yield dataset / CONTRACT_FILE
             else:
                 self._note(dataset, f"The folder has no {CONTRACT_FILE}.", "Add it, or remove the folder.")
+
+    def _check_names(self, folder: Path, known: set[str]) -> None:
+        """Notes names that nothing would read: a file that is silently left out is worse than one that is wrong."""
+        if folder.name != "agreements" and not _NAME.fullmatch(folder.name):
+            what = f"'{folder.name}' can't name a department or dataset."
+            self._note(folder, what, "Use small letters, digits and _, with a letter first.")
+        for path in sorted(folder.glob("*.y*ml")):
+            agreement = folder.name == "agreements" and path.name.endswith(SUFFIX)
+            if path.name not in known and not agreement:
+                expected = f"<consumer>{SUFFIX}" if folder.name == "agreements" else ", ".join(sorted(known))
+                self._note(path, "Nothing reads a file of this name here.", f"Call it {expected}, or remove it.")
 
     def _note(self, file: Path, what: str, fix: str) -> None:
         problem = Problem(file=file, path="", what=what, fix=fix)

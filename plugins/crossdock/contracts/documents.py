@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from crossdock.contracts.yaml_tree import Steps, YamlInvalid, read_tree
 from crossdock.errors import ContractInvalid, Problem, did_you_mean
 
 MAX_BYTES = 5_000_000
+_ATTEMPTS = 5  # what was left out may have hidden more
+_UNKNOWN = "unknown key"
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
@@ -33,9 +36,15 @@ class Document:
     data: dict[str, Any]
     lines: Mapping[Steps, int]
     problems: list[Problem] = field(default_factory=list)
+    misfits: set[Steps] = field(default_factory=set)  # places that were left out because their values do not fit
 
     def report(self, steps: Steps, what: str, fix: str = "") -> None:
-        """Notes a problem at a place in the file; a place that does not exist takes the line of the part around it."""
+        """Notes a problem at a place in the file; a place that does not exist takes the line of the part around it.
+
+        Of a part that was left out for its misfits only the misfits are noted: the rest would follow from them.
+        """
+        if any(steps == place[: len(steps)] for place in self.misfits):
+            return
         line = next((self.lines[steps[:end]] for end in range(len(steps), -1, -1) if steps[:end] in self.lines), None)
         problem = Problem(file=self.path, path=spelled(steps), what=what, fix=fix, line=line)
         if problem not in self.problems:
@@ -91,25 +100,34 @@ def _invalid(path: Path, what: str, line: int | None = None) -> ContractInvalid:
 
 
 def parsed(document: Document, model: type[Model], data: object, at: Steps = ()) -> Model | None:
-    """Returns data as a pydantic model, or None after noting every unknown key and every value that does not fit."""
+    """Returns data as a pydantic model, after noting every unknown key and every value that does not fit.
+
+    What does not fit is left out then, so that the rest can be looked through too; None when that is impossible.
+    """
     for steps, known in unknown_keys(model, data, at):
         document.report(steps, f"There is no key '{steps[-1]}' here.", did_you_mean(str(steps[-1]), known))
-    try:
-        return model.model_validate(data)
-    except pydantic.ValidationError as error:
-        for steps, what in _misfits(error, data).items():
+    for _ in range(_ATTEMPTS):
+        try:
+            return model.model_validate(data)
+        except pydantic.ValidationError as error:
+            misfits = _misfits(error, data)
+        for steps, what in misfits.items():
             text = " or ".join(dict.fromkeys(what))
-            document.report((*at, *steps), f"{text}.", "Put it in quotes." if text.endswith("a valid string") else "")
-        if not document.problems:
-            document.report(at, "This does not fit.")
-        return None
+            fix = "Put it in quotes." if text.endswith("a valid string") else ""
+            if text != _UNKNOWN:  # these have been noted, with the nearest right name
+                document.report((*at, *steps), f"{text}.", fix)
+        document.misfits |= {(*at, *steps) for steps in misfits}
+        data = copy.deepcopy(data)
+        if not all(_cut(data, steps) for steps in misfits):
+            break
+    return None
 
 
 def demanded(document: Document, model: type[Model], data: object, at: Steps = ()) -> Model:
-    """Returns data as a pydantic model.
+    """Returns data as a pydantic model, as `parsed` does.
 
     Raises:
-        ContractInvalid: it does not fit; everything noted so far is in it.
+        ContractInvalid: nothing of it fits; everything noted so far is in it.
     """
     value = parsed(document, model, data, at)
     if value is None:
@@ -117,13 +135,25 @@ def demanded(document: Document, model: type[Model], data: object, at: Steps = (
     return value
 
 
+def _cut(data: Any, steps: Steps) -> bool:
+    """Takes one part out of a tree of data; of a list it takes the whole, so that the others keep their places."""
+    while steps and isinstance(steps[-1], int):
+        steps = steps[:-1]
+    try:
+        for step in steps[:-1]:
+            data = data[step]
+        del data[steps[-1]]
+    except LookupError:  # an earlier cut took it away, or it is missing
+        return False
+    return True
+
+
 def _misfits(error: pydantic.ValidationError, data: object) -> dict[Steps, list[str]]:
-    """Returns what pydantic says of each place; unknown keys are left out, they have been noted already."""
+    """Returns what pydantic says of each place."""
     found: dict[Steps, list[str]] = {}
     for each in error.errors(include_url=False, include_input=False):
-        if each["type"] != "extra_forbidden":
-            missing = each["type"] == "missing"
-            found.setdefault(_place(each["loc"], data, missing=missing), []).append(each["msg"])
+        place = _place(each["loc"], data, missing=each["type"] == "missing")
+        found.setdefault(place, []).append(_UNKNOWN if each["type"] == "extra_forbidden" else each["msg"])
     return found
 
 

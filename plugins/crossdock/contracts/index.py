@@ -5,6 +5,7 @@ Only the standard library is imported here unless a contract changed: DAG files 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+_CODE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,34 +78,43 @@ class Index:
 def load_index(root: Path, cache: Path, *, transforms: Path) -> Index:
     """Returns the index of a contracts tree: from the cache file while no file changed, else compiled anew."""
     stamp = _stamp(root, transforms)
-    try:
-        kept = json.loads(cache.read_text("utf-8"))
-    except (OSError, ValueError):
-        kept = {}
-    if kept.get("stamp") != stamp:
+    kept = _kept(cache)
+    if kept is None or kept.get("stamp") != stamp:
         kept = {"stamp": stamp, "index": asdict(_compiled(root, transforms))}
-        _write(cache, kept)
+        with contextlib.suppress(OSError):  # where nothing can be kept, it is compiled each time
+            _write(cache, kept)
     return _read(kept["index"])
 
 
 def _stamp(root: Path, transforms: Path) -> str:
-    """Returns a digest over path, time and size of every file that the index depends on."""
-    seen = hashlib.sha256(str(VERSION).encode())
-    for path, status in sorted([*_files(str(root)), *_files(str(transforms))]):
-        seen.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
-    return seen.hexdigest()
+    """Returns a digest over path, time and size of every file that the index depends on, our own readers among them."""
+    folders = (root, transforms, _CODE / "contracts", _CODE / "delivery" / "channels")
+    seen = sorted(line for folder in folders for line in _seen(str(folder)))
+    return hashlib.sha256("\n".join(seen).encode(errors="surrogateescape")).hexdigest()
 
 
-def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _kept(cache: Path) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(cache.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) and isinstance(kept.get("index"), dict) else None
+
+
+def _seen(folder: str, depth: int = 4) -> Iterator[str]:
+    """Yields a line per folder and file of a tree that changes when it does; links are followed."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path)
-        elif entry.name.endswith((".yaml", ".py")):
-            yield entry.path, entry.stat()
+        if entry.name.endswith((".yaml", ".yml", ".py")):
+            with contextlib.suppress(OSError):  # gone since, or a link to nothing: no longer there to be read
+                status = entry.stat()
+                yield f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}"
+        elif depth and entry.is_dir() and not entry.name.startswith(("_", ".")):
+            yield entry.path
+            yield from _seen(entry.path, depth - 1)
 
 
 def _compiled(root: Path, transforms: Path) -> Index:

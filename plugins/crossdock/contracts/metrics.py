@@ -78,7 +78,7 @@ def bound_of(given: DataQuality, metric: str) -> Bound:
 def _range(name: str, value: Any, *, percent: bool) -> tuple[int, float | None]:
     if name not in _READ:
         raise WrongUse(f"crossdock can't run {name}.", fix="State the range that must hold.")
-    numbers = value if isinstance(value, list) else [value]
+    numbers = value if name.endswith("Between") else [value]
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and n >= 0 and isfinite(n) for n in numbers):
         raise WrongUse(f"The bound of {name} must be a number of at least 0.")
     return _shares(name, *numbers) if percent else _READ[name](*numbers)

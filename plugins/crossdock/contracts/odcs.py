@@ -97,7 +97,7 @@ def _check_header(document: Document, given: OpenDataContractStandard, *, in_tre
         )
     for name in ("id", "version"):
         if not getattr(given, name):
-            document.report((), f"The contract has no {name}.", f"Add `{name}: ...`.")
+            document.report((name,), f"The contract has no {name}.", f"Add `{name}: ...`.")
     # ODCS leaves the words for a status open; whether we may share hangs on ours.
     if in_tree and (given.status or "active") not in _STATUSES:
         fix = did_you_mean(str(given.status), _STATUSES)
