@@ -86,6 +86,9 @@ def validate(
     contract: Annotated[Path, typer.Argument(help="A contract file (ODCS YAML).")],
     data: Annotated[Path, typer.Argument(help="A CSV, TSV, JSON lines, XLSX or parquet file.")],
     quarantine: Annotated[Path | None, typer.Option(help="Keep failing rows in this .parquet or .csv file.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")
+    ] = None,
     reference: Annotated[
         list[str] | None, typer.Option(help="Data of a dataset it refers to: DEPARTMENT/DATASET=FILE.")
     ] = None,
@@ -97,11 +100,19 @@ def validate(
 
     promise = read_contract(contract)
     judgement = validate_file(promise, data, find_surroundings(promise, reference or []), quarantine=quarantine)
+    if docs:
+        _write_docs(judgement.result, docs)
     if as_json:
         _print_json(display.judgement_document(judgement))
     else:
         display.judgement(promise, judgement)
     return FINE if judgement.outcome == "accepted" else FINDINGS
+
+
+def _write_docs(result: bytes, target: Path) -> None:
+    from crossdock.validation.docs import render
+
+    target.write_text(render(result), "utf-8")
 
 
 @command(app, "run")
@@ -210,6 +221,9 @@ def quarantine_show(
     output: Annotated[
         Path | None, typer.Option(help="Write the failing rows, as they arrived, to this parquet file.")
     ] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Show one verdict's reasons, and copy its failing rows out on request (rows hold personal data: keep them safe)."""
@@ -223,6 +237,8 @@ def quarantine_show(
         raise WrongUse(f"There is no verdict '{verdict}'.", fix="`crossdock quarantine list` shows the ids.")
     if output and found.quarantine_key:
         copy_out(exchange, found.quarantine_key, output)
+    if docs:
+        _write_docs(exchange.store.read(found.result_key), docs)
     if as_json:
         _print_json(display.verdict_document(found))
     else:
