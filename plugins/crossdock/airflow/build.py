@@ -62,7 +62,15 @@ def publish_dags(found: Index) -> Iterator[DAG]:
 
 def audit_dag() -> DAG:
     """Returns the nightly `audit` DAG: the ledger is verified, recounted and signed."""
-    with DAG("audit", schedule="@daily", start_date=START, catchup=False, max_active_runs=1, tags=["crossdock"]) as dag:
+    with DAG(
+        "audit",
+        schedule="@daily",
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=["crossdock"],
+        doc_md="Verifies the whole ledger from its files, recounts every share, and signs the day if all is sound.",
+    ) as dag:
 
         @task(doc_md="Recomputes the ledger from its files; fails when a place is broken or the counts differ.")
         def audit() -> dict[str, Any]:
