@@ -1,0 +1,137 @@
+"""The whole of Airflow, started as `make up` starts it, beside the province that the demo left."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from airfields import copy_of, environment
+from servers import free_port
+
+PATIENCE = 240
+SUCCEEDED = re.compile(r"success\s+(\S+)")
+
+
+def processes_of(home):
+    """The processes whose AIRFLOW_HOME is this home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"AIRFLOW_HOME={home}".encode() in words:
+            found.append(folder.name)
+    return found
+
+
+def wait_for(condition, started, output):
+    deadline = time.monotonic() + PATIENCE
+    while not condition(output.read_text()):
+        assert started.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def airflow(demo_home, tmp_path_factory):
+    """Airflow up in a copy of the demo's home, until what it started by itself has run; then what it said and left."""
+    home = copy_of(demo_home, tmp_path_factory.mktemp("up") / "home")
+    port = free_port()
+    output = home.parent / "output.txt"
+    receives = {f"receive__{folder.name}" for folder in (home / "contracts").iterdir() if any(folder.glob("*/"))}
+    with output.open("wb") as file:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "crossdock.airflow.up"],
+            cwd=home,
+            env=environment(home, port),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(lambda said: "Airflow runs at" in said, started, output)
+        listening = listeners(processes_of(home))
+        wait_for(
+            lambda said: receives | {"share__tax", "publish__transport"} <= set(SUCCEEDED.findall(said)),
+            started,
+            output,
+        )
+        started.send_signal(signal.SIGTERM)
+        code = started.wait(60)
+    finally:
+        started.kill()
+        started.wait()
+    return home, port, output.read_text(), listening, code
+
+
+def listeners(numbers):
+    """The addresses (hexadecimal, as the kernel writes them) on which these processes accept TCP connections."""
+    sockets = set()
+    for number in numbers:
+        for link in Path(f"/proc/{number}/fd").glob("*"):
+            try:
+                target = str(link.readlink())
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                sockets.add(target[8:-1])
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
+def test_it_says_where_it_runs_and_where_the_password_is(airflow):
+    home, port, said, *_ = airflow
+    assert f"http://127.0.0.1:{port}" in said
+    assert "var/secrets/passwords.json" in said
+    secrets = [file.read_text() for file in (home / "var" / "secrets").iterdir() if file.suffix != ".json"]
+    assert not any(secret in said for secret in secrets)
+
+
+def test_data_flows_without_anybody_asking(airflow):
+    _, _, said, *_ = airflow
+    assert {"share__statistics", "publish__civil_affairs"} <= set(SUCCEEDED.findall(said))
+    assert "failed" not in said
+
+
+def test_it_listens_on_this_machine_only(airflow):
+    *_, listening, _ = airflow
+    assert listening == {"0100007F"}
+
+
+def test_it_ends_everything_it_started(airflow):
+    home, port, said, _, code = airflow
+    assert code == 0, said
+    assert processes_of(home) == []
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_what_it_leaves_is_nobody_elses(airflow):
+    home, *_ = airflow
+    logs = home / "var" / "logs"
+    assert {file.stat().st_mode & 0o077 for file in logs.glob("*.log") if file.name != "demo.log"} == {0}
+
+
+def test_a_taken_port_is_named(demo_home, tmp_path):
+    home = copy_of(demo_home, tmp_path / "home")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "crossdock.airflow.up"],
+            cwd=home,
+            env=environment(home, port),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Port {port} is taken." in done.stderr
+    assert processes_of(home) == []
