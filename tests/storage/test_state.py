@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,12 +10,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from crossdock.errors import WrongUse
+from crossdock.errors import Permanent, Transient, WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import records, tables
+from crossdock.storage.rows import columns_of
 from crossdock.storage.state import State
 
 DIGEST = RowsDigest(3, 5, 2**64 - 1)
+RACERS = 8
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -118,6 +121,69 @@ def test_a_late_judgement_does_not_bring_old_data_back(state):
     assert records.latest_snapshot(state, "d/s").id == "s2"
 
 
+def test_a_late_judgement_is_known_when_the_source_goes_back_to_it(state):
+    accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
+    late = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
+    records.reaccept(state, late)
+    assert records.latest_snapshot(state, "d/s").id == "s1"
+    accept(state, 3, "2026-11-04T00:00:00.000000+00:00")
+    assert records.latest_snapshot(state, "d/s").id == "s3"
+
+
+def race(act):
+    start, errors = threading.Barrier(RACERS), []
+
+    def run():
+        start.wait()
+        try:
+            act()
+        except sa.exc.DBAPIError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(RACERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_racing_writers_record_everything_once(state):
+    judged = verdict(1, extract(1))
+    assert race(lambda: records.record_extract(state, extract(1))) == []
+    assert race(lambda: records.record_verdict(state, judged, snapshot(1, judged))) == []
+    assert race(lambda: records.intend_delivery(state, delivery())) == []
+    with state.connect() as connection:
+        counts = [
+            connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in (tables.extract, tables.verdict, tables.snapshot, tables.delivery)
+        ]
+    assert counts == [1, 1, 1, 1]
+
+
+def test_racing_writers_bring_a_snapshot_back_once(state):
+    first = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
+    accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
+    records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
+    assert race(lambda: records.reaccept(state, first)) == []
+    assert records.latest_snapshot(state, "d/s").id == "s1"
+    with state.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.snapshot)).scalar_one() == 3
+
+
+def test_only_one_of_racing_writers_completes_a_delivery(state):
+    records.intend_delivery(state, delivery())
+    wins = []
+
+    def complete():
+        with state.begin() as connection:
+            wins.append(records.complete_delivery(connection, delivery(counts={})))
+
+    assert race(complete) == []
+    assert sorted(wins) == [False] * (RACERS - 1) + [True]
+
+
 def test_only_one_writer_completes_a_delivery(state):
     assert records.intend_delivery(state, delivery()).status == "intended"
     assert records.last_delivered(state, "d/s/tax") is None
@@ -149,10 +215,84 @@ def test_a_refusal_is_recorded_once(state):
 def test_an_error_rolls_back(state):
     def fail():
         with state.begin() as connection:
-            connection.execute(tables.extract.insert().values(records._values(extract(9))))
+            connection.execute(tables.extract.insert().values(columns_of(extract(9))))
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
     with pytest.raises(WrongUse):
         records.extract_by_id(state, "e9")
+
+
+FORKING = """
+import os, sys
+import sqlalchemy as sa
+from crossdock.storage.state import State
+
+state = State.open({url!r})
+with state.connect() as connection:
+    connection.execute(sa.text("SELECT 1"))
+child = os.fork()
+for _ in range(200):
+    with state.begin() as connection:
+        if connection.execute(sa.text("SELECT " + str(child))).scalar_one() != child:
+            os._exit(3)
+if child:
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+os._exit(0)
+"""
+
+
+def test_a_forked_child_uses_connections_of_its_own(url):
+    run = subprocess.run([sys.executable, "-c", FORKING.format(url=url)], check=False, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_database_of_a_newer_crossdock_is_refused(url):
+    state = State.open(url)
+    with state.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    state.engine.dispose()
+    program = f"from crossdock.storage.state import State; State.open({url!r})"
+    run = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert f"{Permanent.__module__}.Permanent" in run.stderr
+    assert "made by a newer crossdock" in run.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hidden@host/x", "hidden", "", "sqlserver+hidden://x"])
+def test_what_is_no_state_database_is_refused_without_showing_it(url):
+    with pytest.raises(WrongUse, match="names no state database") as caught:
+        State.open(url)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_silent_server_may_answer_later():
+    with pytest.raises(Transient, match="did not answer") as caught:
+        State.open("postgresql://u:hidden@127.0.0.1:1/x")
+    assert "hidden" not in str(caught.value)
+
+
+def test_an_unwritable_file_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Transient, match="unable to open"):
+        State.open(f"sqlite:///{tmp_path / 'folder'}")
+
+
+def test_a_writer_waits_only_so_long(state, monkeypatch):
+    if state.engine.dialect.name == "sqlite":
+        with state.connect() as connection:  # the pooled connection that the second writer would use
+            connection.exec_driver_sql("PRAGMA busy_timeout=200")
+    monkeypatch.setattr("crossdock.storage.state._PATIENCE", 0.2)
+    with state.begin(), pytest.raises(Transient, match="lock"), state.begin():
+        pass
+
+
+def test_values_stay_out_of_database_errors(tmp_path):
+    # SQLite's only: PostgreSQL itself shows the failing row of a broken constraint, and state holds no row values.
+    state = State.open(f"sqlite:///{tmp_path / 'state.db'}")
+    broken = columns_of(extract(1)) | {"key": None, "watermark": "canary"}
+    with pytest.raises(sa.exc.IntegrityError) as caught, state.begin() as connection:
+        connection.execute(tables.extract.insert().values(broken))
+    assert "canary" not in str(caught.value)
+    state.engine.dispose()

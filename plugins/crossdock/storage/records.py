@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from crossdock.errors import WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import tables
+from crossdock.storage.rows import add, columns_of, newest_snapshot, one
 from crossdock.storage.state import State
 
 
@@ -128,13 +129,11 @@ class Refusal:
 
 def record_extract(state: State, extract: Extract) -> None:
     """Records an extract; one that is known only moves its pull time forward."""
+    table = tables.extract
     with state.begin() as connection:
-        known = _one(connection, tables.extract, tables.extract.c.id == extract.id)
-        if known is None:
-            connection.execute(tables.extract.insert().values(_values(extract)))
-        elif known["pulled_at"] < extract.pulled_at:
-            moved = tables.extract.update().where(tables.extract.c.id == extract.id)
-            connection.execute(moved.values(pulled_at=extract.pulled_at))
+        if not add(connection, table, columns_of(extract)):
+            older = table.update().where(table.c.id == extract.id, table.c.pulled_at < extract.pulled_at)
+            connection.execute(older.values(pulled_at=extract.pulled_at))
 
 
 def extract_by_id(state: State, extract_id: str) -> Extract:
@@ -144,7 +143,7 @@ def extract_by_id(state: State, extract_id: str) -> Extract:
         WrongUse: there is none of that id.
     """
     with state.connect() as connection:
-        row = _one(connection, tables.extract, tables.extract.c.id == extract_id)
+        row = one(connection, tables.extract, tables.extract.c.id == extract_id)
     if row is None:
         raise WrongUse(f"There is no extract '{extract_id}'.", where="state", fix="Pull the dataset first.")
     return Extract(**{**row, "digest": RowsDigest.parse(row["digest"])})
@@ -161,19 +160,22 @@ def last_pulled(state: State, dataset: str) -> str | None:
 def record_verdict(state: State, verdict: Verdict, snapshot: Snapshot | None) -> None:
     """Records a verdict and puts its snapshot into force, in one transaction; nothing changes when it is known."""
     with state.begin() as connection:
-        if _one(connection, tables.verdict, tables.verdict.c.id == verdict.id) is not None:
+        values = columns_of(verdict) | {"findings": [f.to_dict() for f in verdict.findings]}
+        if not add(connection, tables.verdict, values) or snapshot is None:
             return
-        values = _values(verdict) | {"findings": [f.to_dict() for f in verdict.findings]}
-        connection.execute(tables.verdict.insert().values(values))
-        if snapshot is not None and not _superseded(connection, verdict):
-            connection.execute(tables.snapshot.insert().values(_values(snapshot, without="seq")))
+        seq: dict[str, int] = {}
+        if _superseded(connection, verdict):
+            # Below all that ever were in force: known, should the source go back to it, but not the current one.
+            lowest = connection.execute(sa.select(sa.func.min(tables.snapshot.c.seq))).scalar_one()
+            seq = {"seq": min(lowest, 0) - 1}
+        connection.execute(tables.snapshot.insert().values(columns_of(snapshot, without="seq") | seq))
 
 
 def reaccept(state: State, verdict: Verdict) -> None:
     """Puts the snapshot of a known verdict into force again when the source went back to what it held before."""
     with state.begin() as connection:
-        mine = _latest(connection, tables.snapshot.c.verdict == verdict.id)
-        current = _latest(connection, tables.snapshot.c.dataset == verdict.dataset)
+        mine = newest_snapshot(connection, tables.snapshot.c.verdict == verdict.id)
+        current = newest_snapshot(connection, tables.snapshot.c.dataset == verdict.dataset)
         if mine and current and current["verdict"] != verdict.id and not _superseded(connection, verdict):
             again = {name: value for name, value in mine.items() if name != "seq"}
             connection.execute(tables.snapshot.insert().values(again))
@@ -181,7 +183,7 @@ def reaccept(state: State, verdict: Verdict) -> None:
 
 def _superseded(connection: Connection, verdict: Verdict) -> bool:
     """True when the snapshot in force comes from an extract pulled later: a late judgement must not bring old data back."""
-    current = _latest(connection, tables.snapshot.c.dataset == verdict.dataset)
+    current = newest_snapshot(connection, tables.snapshot.c.dataset == verdict.dataset)
     if current is None:
         return False
     pulled = (
@@ -197,7 +199,7 @@ def _superseded(connection: Connection, verdict: Verdict) -> bool:
 def verdict_by_id(state: State, verdict_id: str) -> Verdict | None:
     """Returns a verdict, or None."""
     with state.connect() as connection:
-        row = _one(connection, tables.verdict, tables.verdict.c.id == verdict_id)
+        row = one(connection, tables.verdict, tables.verdict.c.id == verdict_id)
     return _verdict(row) if row else None
 
 
@@ -213,16 +215,15 @@ def verdicts(state: State, *, dataset: str | None = None) -> list[Verdict]:
 def latest_snapshot(state: State, dataset: str) -> Snapshot | None:
     """Returns the snapshot in force for a dataset, or None when nothing was ever accepted."""
     with state.connect() as connection:
-        row = _latest(connection, tables.snapshot.c.dataset == dataset)
+        row = newest_snapshot(connection, tables.snapshot.c.dataset == dataset)
     return Snapshot(**{**row, "digest": RowsDigest.parse(row["digest"])}) if row else None
 
 
 def intend_delivery(state: State, delivery: Delivery) -> Delivery:
     """Records the intent to deliver before anything leaves; returns the row as it stands (perhaps delivered already)."""
     with state.begin() as connection:
-        if _one(connection, tables.delivery, tables.delivery.c.id == delivery.id) is None:
-            connection.execute(tables.delivery.insert().values(_values(delivery)))
-        row = _one(connection, tables.delivery, tables.delivery.c.id == delivery.id)
+        add(connection, tables.delivery, columns_of(delivery))
+        row = one(connection, tables.delivery, tables.delivery.c.id == delivery.id)
     return Delivery(**row) if row else delivery
 
 
@@ -234,13 +235,13 @@ def complete_delivery(connection: Connection, delivery: Delivery) -> bool:
     """
     done = replace(delivery, status="delivered")
     fence = tables.delivery.update().where(tables.delivery.c.id == delivery.id, tables.delivery.c.status == "intended")
-    return connection.execute(fence.values(_values(done))).rowcount == 1
+    return connection.execute(fence.values(columns_of(done))).rowcount == 1
 
 
 def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
     """Returns a delivery, or None."""
     with state.connect() as connection:
-        row = _one(connection, tables.delivery, tables.delivery.c.id == delivery_id)
+        row = one(connection, tables.delivery, tables.delivery.c.id == delivery_id)
     return Delivery(**row) if row else None
 
 
@@ -280,8 +281,7 @@ def deliveries(state: State) -> list[Delivery]:
 def record_refusal(state: State, refusal: Refusal) -> None:
     """Records a refusal; the same one is recorded once."""
     with state.begin() as connection:
-        if _one(connection, tables.refusal, tables.refusal.c.id == refusal.id) is None:
-            connection.execute(tables.refusal.insert().values(_values(refusal)))
+        add(connection, tables.refusal, columns_of(refusal))
 
 
 def refusals(state: State) -> list[Refusal]:
@@ -291,21 +291,6 @@ def refusals(state: State) -> list[Refusal]:
         return [Refusal(**row) for row in connection.execute(query).mappings()]
 
 
-def _one(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> RowMapping | None:
-    return connection.execute(table.select().where(condition)).mappings().one_or_none()
-
-
-def _latest(connection: Connection, condition: sa.ColumnElement[bool]) -> RowMapping | None:
-    query = tables.snapshot.select().where(condition).order_by(tables.snapshot.c.seq.desc()).limit(1)
-    return connection.execute(query).mappings().one_or_none()
-
-
 def _verdict(row: RowMapping) -> Verdict:
     digests = {name: RowsDigest.parse(row[name]) for name in ("accepted_digest", "quarantined_digest")}
     return Verdict(**{**row, **digests, "findings": tuple(Finding.from_dict(f) for f in row["findings"])})
-
-
-def _values(record: Any, *, without: str = "") -> dict[str, Any]:
-    """Returns a record's fields as column values; digests become their text."""
-    fields = {name: getattr(record, name) for name in record.__slots__ if name != without}
-    return {name: str(value) if isinstance(value, RowsDigest) else value for name, value in fields.items()}

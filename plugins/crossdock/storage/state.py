@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,19 @@ from typing import Any, Self
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import Pool
+
+from crossdock.errors import Permanent, Transient, WrongUse
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK_ID = 0x63726F7373646F63  # names crossdock's migration lock among PostgreSQL's advisory locks
+_MIGRATING = 0x63726F7373646F63  # crossdock's own names among PostgreSQL's advisory locks
+_WRITING = 0x63726F7373646F64
+_PATIENCE = 30  # seconds that a writer waits for another
 _OPENED: dict[str, Engine] = {}
 _OPENING = threading.Lock()
+_INHERITED: list[Pool] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +37,112 @@ class State:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Opens the database of an SQLAlchemy URL and brings its tables up to date; one engine per process and URL."""
+        """Opens the database of an SQLAlchemy URL and brings its tables up to date; one engine per process and URL.
+
+        Raises:
+            WrongUse: the URL names no SQLite or PostgreSQL database.
+            Transient: the database did not answer.
+            Permanent: a newer crossdock made its tables.
+        """
         with _OPENING:
             if url not in _OPENED:
-                engine = _engine(sa.make_url(url))
-                _migrate(engine)
+                engine = _engine(url)
+                with _answering(engine):
+                    _migrate(engine)
                 _OPENED[url] = engine
             return cls(_OPENED[url])
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Gives a connection in a write transaction: committed at the end, rolled back on an error."""
-        with self.engine.connect().execution_options(crossdock_write=True) as connection, connection.begin():
+        """Gives a connection in a write transaction: committed at the end, rolled back on an error.
+
+        Write transactions come one after the other, on PostgreSQL as on SQLite: what one has looked up stays true
+        until it ends, so keep them short.
+
+        Raises:
+            Transient: the database did not answer, or other writers were too slow.
+        """
+        writing = self.engine.execution_options(crossdock_write=True)
+        with _answering(self.engine), writing.connect() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                _wait_for_writers(connection)
             yield connection
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """Gives a connection for reading."""
-        with self.engine.connect() as connection:
+        """Gives a connection for reading.
+
+        Raises:
+            Transient: the database did not answer.
+        """
+        with _answering(self.engine), self.engine.connect() as connection:
             yield connection
 
 
-def _engine(url: sa.URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
+def _forget_after_fork() -> None:
+    """Lets a forked child open connections of its own: one shared with its parent would mix up both's answers."""
+    global _OPENING  # noqa: PLW0603 # the parent may have held it while it forked
+    _OPENING = threading.Lock()
+    for engine in _OPENED.values():
+        _INHERITED.append(engine.pool)  # kept, since closing them here would end the parent's too
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+@contextmanager
+def _answering(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).partition("\n")[0]  # the driver's own words: no statement, no values
+        raise Transient(
+            f"The state database did not answer ({reason}).",
+            where=f"{engine.dialect.name} database {engine.url.database or ''}".strip(),
+            fix="Try again; if it stays so, look whether it runs and can be written.",
+        ) from error
+
+
+def _engine(text: str) -> Engine:
+    try:
+        url = sa.make_url(text)
+        kind = url.get_backend_name()
+    except sa.exc.ArgumentError:
+        kind = ""  # the error would show the URL, and the password in it
+    if kind == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url, connect_args={"timeout": 30})
+            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE}, hide_parameters=True)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
-    if url.get_driver_name() == "psycopg2" and "+" not in url.drivername:
-        url = url.set(drivername="postgresql+psycopg")
-    return sa.create_engine(url, pool_pre_ping=True)
+    if kind == "postgresql":
+        return sa.create_engine(
+            url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": _PATIENCE}, pool_pre_ping=True,
+            hide_parameters=True,
+        )  # fmt: skip
+    raise WrongUse(
+        "This names no state database.",
+        where="CROSSDOCK_STATE",
+        fix="Write sqlite:////path/state.db or postgresql://user:password@host/database.",
+    )
+
+
+def _wait_for_writers(connection: Connection) -> None:
+    """Waits for other write transactions; one whose client has gone silent is ended by the server."""
+    settings = {"lock": f"{_PATIENCE}s", "idle": f"{2 * _PATIENCE}s"}
+    limits = (
+        "SELECT set_config('lock_timeout', :lock, true), set_config('idle_in_transaction_session_timeout', :idle, true)"
+    )
+    connection.execute(sa.text(limits), settings)
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITING)))
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # SQLAlchemy, not the driver, begins transactions: see _begin_sqlite.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    # The time to wait comes first: making the journal a WAL needs the file alone.
+    for pragma in (f"busy_timeout={_PATIENCE * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -80,7 +157,14 @@ def _migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     with _alone(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError:
+            raise Permanent(
+                "The state database was made by a newer crossdock.",
+                where=str(engine.url.database or ""),
+                fix="Run that version or a later one.",
+            ) from None
 
 
 @contextmanager
@@ -94,5 +178,5 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         return
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK_ID})
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:id)"), {"id": _MIGRATING})
         yield connection

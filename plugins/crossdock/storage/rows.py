@@ -1,0 +1,37 @@
+"""Rows of the state's tables, looked up, added, and spelled from records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from crossdock.identity import RowsDigest
+from crossdock.storage import tables
+
+
+def one(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> RowMapping | None:
+    """Returns the only row that fulfils a condition, or None."""
+    return connection.execute(table.select().where(condition)).mappings().one_or_none()
+
+
+def add(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Inserts a row unless its id is known. Nobody can come between: write transactions follow one another."""
+    if one(connection, table, table.c.id == values["id"]) is not None:
+        return False
+    connection.execute(table.insert().values(values))
+    return True
+
+
+def newest_snapshot(connection: Connection, condition: sa.ColumnElement[bool]) -> RowMapping | None:
+    """Returns the snapshot that came into force last among those that fulfil a condition, or None."""
+    query = tables.snapshot.select().where(condition).order_by(tables.snapshot.c.seq.desc()).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def columns_of(record: Any, *, without: str = "") -> dict[str, Any]:
+    """Returns a record's fields as column values; digests become their text."""
+    fields = {name: getattr(record, name) for name in record.__slots__ if name != without}
+    return {name: str(value) if isinstance(value, RowsDigest) else value for name, value in fields.items()}
