@@ -225,7 +225,7 @@ def test_an_error_rolls_back(state):
 
 
 FORKING = """
-import os, sys
+import os, signal, sys
 import sqlalchemy as sa
 from crossdock.storage.state import State
 
@@ -233,6 +233,7 @@ state = State.open({url!r})
 with state.connect() as connection:
     connection.execute(sa.text("SELECT 1"))
 child = os.fork()
+signal.alarm(60)  # both processes would wait for ever for answers that the other one took
 for _ in range(200):
     with state.begin() as connection:
         if connection.execute(sa.text("SELECT " + str(child))).scalar_one() != child:
