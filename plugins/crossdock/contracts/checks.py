@@ -43,11 +43,11 @@ def _family(column: Column) -> str:
 def _check_column(kind: str, args: Mapping[str, object], column: Column) -> None:
     if kind in _TEXT_ONLY and column.type != "string":
         raise WrongUse(
-            f"A {kind} is a promise about text, but '{column.name}' is a {column.type}.",
+            f"A {kind} is a promise about text, but '{column.name}' is of type {column.type}.",
             fix="Declare it a string, or use minimum and maximum.",
         )
     if kind == "freshness" and column.type not in _AGES:
-        raise WrongUse(f"Freshness needs a date or timestamp, but '{column.name}' is a {column.type}.")
+        raise WrongUse(f"Freshness needs a date or timestamp, but '{column.name}' is of type {column.type}.")
     values = args.get("values")
     if kind in ("in_set", "not_in_set") and isinstance(values, list | tuple):
         for value in values:

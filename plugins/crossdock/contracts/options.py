@@ -45,6 +45,8 @@ def property_rules(rules: Rules, at: Steps, given: SchemaProperty, column: Colum
         rules.add(_of(column, "unique", "unique", {}, dimension="uniqueness"), at)
     if given.enum is not None:
         values = tuple(item.value for item in given.enum if item.value is not None)
+        if not values:
+            rules.document.report((*at, "enum"), "The enum allows no value.", "List values, or remove it.")
         rules.add(_of(column, "in_set", "in_set", {"values": values}), (*at, "enum"))
     _option_rules(rules, (*at, "logicalTypeOptions"), given.logicalTypeOptions or {}, column)
 
@@ -66,7 +68,7 @@ def _option_rules(rules: Rules, at: Steps, options: Mapping[str, Any], column: C
     for key in options.keys() - known:
         fix = did_you_mean(str(key), known)
         rules.document.report(
-            (*at, str(key)), f"crossdock can't run the option '{key}' of a {column.type}.", fix if known else ""
+            (*at, str(key)), f"crossdock can't run the option '{key}' of type {column.type}.", fix if known else ""
         )
     lengths = {ours: options[key] for key, ours in (("minLength", "min"), ("maxLength", "max")) if key in options}
     if column.type == "string" and lengths:
