@@ -58,6 +58,14 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[Args, int]], Ca
     return register
 
 
+def _check_output(path: Path | None, *suffixes: str) -> None:
+    """Refuses a file to write that has no folder or is of a form we don't write, before the work and not after it."""
+    if path and path.suffix not in suffixes:
+        raise WrongUse("This form can't be written.", where=str(path), fix=f"End the name in {' or '.join(suffixes)}.")
+    if path and not path.absolute().parent.is_dir():
+        raise WrongUse("Its folder does not exist.", where=str(path), fix="Make the folder, or name another.")
+
+
 def _print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
 
@@ -98,6 +106,7 @@ def validate(
     from crossdock.contracts.odcs import read_contract
     from crossdock.trial import find_surroundings, validate_file
 
+    _check_output(quarantine, ".parquet", ".csv")
     promise = read_contract(contract)
     judgement = validate_file(promise, data, find_surroundings(promise, reference or []), quarantine=quarantine)
     if docs:
@@ -231,6 +240,7 @@ def quarantine_show(
     from crossdock.intake import copy_out
     from crossdock.storage.records import verdict_by_id
 
+    _check_output(output, ".parquet")
     exchange = open_exchange()
     found = verdict_by_id(exchange.state, verdict)
     if found is None:

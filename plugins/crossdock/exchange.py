@@ -91,8 +91,17 @@ def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> 
     Args:
         home: holds contracts/ and transforms/; `find_home` by default.
         lookup: finds connections; by default in the environment and in var/connections.json.
+
+    Raises:
+        WrongUse: the folder holds no contracts/, so nothing is made there.
     """
     home = (home or find_home()).absolute()
+    if not (home / "contracts").is_dir():
+        raise WrongUse(
+            "There is no exchange here: no contracts/ folder.",
+            where=str(home),
+            fix="Start in the exchange's folder, or name it in CROSSDOCK_HOME.",
+        )
     var = home / "var"
     var.mkdir(mode=0o700, parents=True, exist_ok=True)
     var.chmod(0o700)  # set-up may have made it with wider rights

@@ -63,7 +63,7 @@ def validate_file(
         )
         judgement = judge(contract, pads.dataset(landed.path, format="parquet"), context=context)
         if quarantine:
-            _keep(judgement.quarantine_file, quarantine)
+            _keep(judgement.quarantine_file, landed.path, quarantine)
         return judgement
 
 
@@ -99,13 +99,14 @@ def reference_data(contract: Contract, path: Path) -> pads.Dataset:
     return pads.dataset(pa.Table.from_batches([cast_batch(batch, contract)[0] for batch in pulled.batches]))
 
 
-def _keep(rows: Path | None, target: Path) -> None:
-    table = pq.read_table(rows) if rows else pa.table({})
-    if target.suffix == ".csv":
-        flat = [f"{name}" for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
-        reasons = (
-            [", ".join(f["rule"] for f in failures) for failures in table["_failures"].to_pylist()] if rows else []
-        )
-        pacsv.write_csv(table.select(flat).append_column("_failures", pa.array(reasons, pa.string())), target)
-    else:
+def _keep(rows: Path | None, landed: Path, target: Path) -> None:
+    """Writes the failing rows (none: the columns alone) to a file that only its owner can read."""
+    table = pq.read_table(rows) if rows else pq.read_schema(landed).empty_table()
+    target.touch(mode=0o600)
+    if target.suffix != ".csv":
         pq.write_table(table, target, compression="zstd")
+        return
+    failures = table["_failures"].to_pylist() if rows else []
+    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    reasons = pa.array([", ".join(f["rule"] for f in each) for each in failures], pa.string())
+    pacsv.write_csv(table.select(flat).append_column("_failures", reasons), target)

@@ -15,6 +15,7 @@ from crossdock import display
 from crossdock.demo.provision import provision
 from crossdock.demo.report import report
 from crossdock.demo.server import serve
+from crossdock.errors import ContractInvalid
 from crossdock.exchange import open_exchange
 from crossdock.sweep import in_order
 
@@ -26,7 +27,7 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
     """Lays the province out if need be, runs receive__*, share__* and publish__* DAGs, and prints what came of it.
 
     Returns:
-        0 when every DAG run succeeded, 1 when one failed.
+        0 when every DAG run succeeded, 1 when one failed or a contract is wrong.
     """
     with display.progress(1) as told:
         provision(home, people=people, enterprises=enterprises, progress=told)
@@ -38,8 +39,11 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
             failed = [dag.dag_id for dag in dags if not _succeeds(dag, advance)]
     for name in failed:
         display.err.print(f"[red]failed[/] {escape(name)}; see {escape(str(log))}")
-    report(open_exchange(home))
-    return 1 if failed else 0
+    exchange = open_exchange(home)
+    report(exchange)
+    if exchange.catalogue.problems:  # what is wrong has no DAG, so no run could fail
+        display.error(ContractInvalid(exchange.catalogue.problems))
+    return 1 if failed or exchange.catalogue.problems else 0
 
 
 def _dags(home: Path) -> list[DAG]:

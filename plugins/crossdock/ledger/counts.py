@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,7 +65,7 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         if name not in GROUPS:
             raise WrongUse(f"Shares cannot be counted by '{name}'.", fix=did_you_mean(name, GROUPS))
     for day in (since, until):
-        if day is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+        if day is not None and not _is_day(day):
             raise WrongUse(f"'{day}' is not a day.", fix="Write it as YYYY-MM-DD.")
     names = tuple(dict.fromkeys(by))
     tallies = _recounted(state, store, names, since, until) if recount else _booked(state, names, since, until)
@@ -81,6 +82,13 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         deliveries=sum(deliveries for _, deliveries in totals.values()),
         groups=groups if names else (),
     )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Tally]:
