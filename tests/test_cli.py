@@ -1,0 +1,418 @@
+"""The command line: words, exit codes and JSON documents as DESIGN section 11 fixes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from crossdock.cli import app
+from hamlet import REFUSED, column, contract, found, key, tax_rows
+
+FINE, FINDINGS, WRONG = 0, 1, 2
+FINDING = {"rule", "column", "reason", "rows", "severity"}
+
+
+def crossdock(*arguments, stdin=None):
+    return CliRunner().invoke(app, [str(a) for a in arguments], input=stdin)
+
+
+def document(ran):
+    """The one JSON document on stdout."""
+    return json.loads(ran.stdout)
+
+
+@pytest.fixture(scope="module")
+def hamlet(tmp_path_factory):
+    made = found(tmp_path_factory.mktemp("cli"))
+    assert not made.sweep().failures
+    return made
+
+
+@pytest.fixture(autouse=True)
+def home(hamlet, monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_HOME", str(hamlet.home))
+    return hamlet.home
+
+
+# run
+
+
+def test_run(hamlet):
+    ran = crossdock("run", "--json")
+    assert ran.exit_code == FINDINGS  # one agreement is refused
+    told = document(ran)
+    assert set(told) == {"datasets", "agreements", "failures", "problems"}
+    assert {d["dataset"] for d in told["datasets"]} == set(hamlet.open().catalogue.contracts)
+    assert {a["agreement"]: a["status"] for a in told["agreements"]}[REFUSED] == "refused"
+    assert set(told["datasets"][0]["findings"][0]) == FINDING
+
+
+@pytest.mark.parametrize(("target", "datasets"), [("town_hall", 3), ("town_hall/streets", 1), ("town_hall/permits", 1)])
+def test_run_a_part(target, datasets):
+    told = document(crossdock("run", target, "--json"))
+    assert len(told["datasets"]) == datasets
+    assert all(a["agreement"].startswith(target) for a in told["agreements"])
+
+
+def test_run_where_all_is_well_exits_with_0():
+    assert crossdock("run", "town_hall/streets").exit_code == FINE
+
+
+# counts
+
+
+def test_counts(hamlet):
+    told = document(crossdock("counts", "--by", "department,dataset,consumer,day", "--json"))
+    assert set(told) == {"shares", "deliveries", "groups"}
+    assert set(told["groups"][0]) == {"department", "dataset", "consumer", "day", "shares", "deliveries"}
+    assert told["shares"] == sum(g["shares"] for g in told["groups"]) == 88 + 196 + 88 + 174 + 9
+    assert told["deliveries"] == 5
+    by_table = {(g["dataset"], g["consumer"]): g["shares"] for g in told["groups"]}
+    assert by_table["town_hall/residents", "tax"] == len(tax_rows(hamlet, "residents"))
+    assert document(crossdock("counts", "--by", "department,dataset,consumer,day", "--json", "--recount")) == told
+
+
+def test_counts_of_days():
+    day = document(crossdock("counts", "--by", "day", "--json"))["groups"][0]["day"]
+    assert document(crossdock("counts", "--since", day, "--until", day, "--json"))["deliveries"] == 5
+    assert document(crossdock("counts", "--until", "2020-01-01", "--json")) == {
+        "shares": 0, "deliveries": 0, "groups": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [("--by", "colour"), ("--since", "yesterday"), ("--until", "2026-02-30")])
+def test_counts_of_what_is_not(arguments):
+    ran = crossdock("counts", *arguments)
+    assert (ran.exit_code, ran.stdout) == (WRONG, "")
+    assert arguments[1] in ran.stderr
+
+
+# who
+
+
+def test_who():
+    told = document(crossdock("who", "R0020", "--json"))
+    assert set(told) == {"received"}
+    assert {(r["consumer"], r["dataset"]) for r in told["received"]} == {
+        ("tax", "town_hall/residents"), ("school", "town_hall/residents"), ("tax", "town_hall/permits"),
+        ("school", "town_hall/permits"),
+    }  # fmt: skip
+    assert {r["legal_basis"] for r in told["received"]} == {"A law."}
+    assert document(crossdock("who", "-", "--json", stdin="r0020\n")) == told
+
+
+def test_who_received_nothing():
+    assert document(crossdock("who", "R9999", "--json")) == {"received": []}
+    assert "Nobody" in crossdock("who", "R9999").stdout
+    assert crossdock("who", " ").exit_code == WRONG
+
+
+# ledger
+
+
+def test_ledger_verify():
+    assert document(crossdock("ledger", "verify", "--json")) == {
+        "sound": True, "shares": 555, "recounted": 555, "breaks": [],
+    }  # fmt: skip
+    assert crossdock("ledger", "verify").exit_code == FINE
+
+
+def test_ledger_verify_finds_a_flipped_byte(tmp_path, monkeypatch):
+    hamlet = found(tmp_path)
+    hamlet.sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path))
+    events = next((tmp_path / "var" / "store" / "ledger" / "events").iterdir())
+    data = bytearray(events.read_bytes())
+    data[len(data) // 2] ^= 1
+    events.chmod(0o600)
+    events.write_bytes(data)
+    ran = crossdock("ledger", "verify", "--json")
+    assert ran.exit_code == FINDINGS
+    told = document(ran)
+    assert told["sound"] is False
+    assert events.name.partition("-")[0] in json.dumps(told["breaks"])
+    assert crossdock("ledger", "verify").exit_code == FINDINGS
+
+
+# quarantine
+
+
+def test_quarantine_list():
+    (residents, permits) = sorted(
+        document(crossdock("quarantine", "list", "--json"))["quarantine"], key=lambda v: -v["rows"]
+    )
+    assert (residents["dataset"], residents["rows"], residents["quarantined"]) == ("town_hall/residents", 200, 4)
+    assert {f["rule"]: f["rows"] for f in permits["findings"]} == {"fee.type": 1, "fee.between": 1}
+    only = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    assert only == [permits]
+
+
+def test_quarantine_show(tmp_path):
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    target = tmp_path / "failed.parquet"
+    ran = crossdock("quarantine", "show", held["verdict"], "--output", target, "--json")
+    assert (ran.exit_code, document(ran)) == (FINE, held)
+    rows = pq.read_table(target).to_pylist()
+    assert [(r["permit_no"], r["fee"]) for r in rows] == [("P0003", "a lot"), ("P0004", "-1.00")]  # as they arrived
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert "fee.type" in crossdock("quarantine", "show", held["verdict"]).stdout
+
+
+def test_quarantine_show_what_is_not_or_cannot_be(tmp_path):
+    assert crossdock("quarantine", "show", "none").exit_code == WRONG
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    for target in (tmp_path / "no" / "folder.parquet", tmp_path / "rows.txt"):
+        ran = crossdock("quarantine", "show", held["verdict"], "--output", target)
+        assert ran.exit_code == WRONG
+        assert target.name in ran.stderr.replace("\n", "")
+
+
+# deliveries
+
+
+def test_deliveries_list():
+    told = document(crossdock("deliveries", "list", "--json"))
+    assert set(told) == {"deliveries", "refusals"}
+    assert len(told["deliveries"]) == 5
+    assert {r["agreement"] for r in told["refusals"]} == {REFUSED}
+    (taxes, none) = (document(crossdock("deliveries", "list", "--consumer", c, "--json")) for c in ("tax", "nobody"))
+    assert {d["consumer"] for d in taxes["deliveries"]} == {"tax"}
+    assert none == {"deliveries": [], "refusals": []}
+    assert "expired" in crossdock("deliveries", "list").stdout
+
+
+def test_deliveries_show():
+    first = document(crossdock("deliveries", "list", "--consumer", "tax", "--json"))["deliveries"][0]
+    told = document(crossdock("deliveries", "show", first["id"], "--json"))
+    assert set(told) == {"delivery", "manifest"}
+    assert told["manifest"]["delivery"] == told["delivery"]["id"] == first["id"]
+    assert told["delivery"] == first
+    assert first["id"] in crossdock("deliveries", "show", first["id"]).stdout
+    assert crossdock("deliveries", "show", "none").exit_code == WRONG
+
+
+# lint
+
+
+def test_lint(home):
+    ran = crossdock("lint", "--json")
+    assert ran.exit_code == FINE
+    assert document(ran) == {"departments": 4, "contracts": 3, "agreements": 6, "problems": []}
+    assert "no problems" in crossdock("lint", home / "contracts").stdout
+
+
+def test_lint_names_file_line_and_fix(tmp_path):
+    promise = contract("shop", [key("no"), column("price", "nubmer")])
+    file = tmp_path / "shop.odcs.yaml"
+    file.write_text(yaml.safe_dump(promise, sort_keys=False))
+    ran = crossdock("lint", file, "--json")
+    assert ran.exit_code == WRONG
+    (problem,) = document(ran)["problems"]
+    assert set(problem) == {"file", "line", "path", "what", "fix"}
+    line = file.read_text().splitlines()[problem["line"] - 1]
+    assert (problem["file"], line.split()) == (str(file), ["logicalType:", "nubmer"])
+    assert "number" in problem["what"] + problem["fix"]
+    assert crossdock("lint", tmp_path / "nothing").exit_code == WRONG
+
+
+# validate: contracts and data that crossdock has never seen, with no exchange around
+
+LONG = ["00000000000000000001", "12345678901234567890", "98765432109876543210"]
+CITIES = ["贵阳", "遵义", "毕节"]
+
+
+def foreign(tmp_path, **source) -> Path:
+    """A contract as somebody else would write it: without crossdock's property, unless the encoding must be told."""
+    promise = contract(
+        "orders",
+        [
+            key("order_no"),
+            column("postcode", required=True, logicalTypeOptions={"pattern": r"^\d{5}$"}),
+            column("city", required=True),
+            column("amount", "number", physicalType="decimal(10,2)", logicalTypeOptions={"minimum": 0}),
+            column("ordered_on", "date"),
+        ],
+    )
+    if source:
+        (ours,) = promise["customProperties"]
+        ours["value"]["source"] = {"kind": "files", "connection": "elsewhere", "path": "x", **source}
+    else:
+        del promise["customProperties"]
+    file = tmp_path / "orders.odcs.yaml"
+    file.write_text(yaml.safe_dump(promise, allow_unicode=True, sort_keys=False), "utf-8")
+    return file
+
+
+def orders(**changed):
+    """Three orders, sound unless changed: column=[three texts]."""
+    sound = {
+        "order_no": LONG, "postcode": ["01067", "55000", "56300"], "city": CITIES, "amount": ["0.10", "12.50", "7"],
+        "ordered_on": ["2026-01-01", "2026-02-28", ""],
+    }  # fmt: skip
+    return sound | changed
+
+
+def write(path: Path, columns: dict[str, list[str]], encoding="utf-8"):
+    names, rows = list(columns), list(zip(*columns.values(), strict=True))
+    if path.suffix == ".csv":
+        path.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n", encoding)
+    elif path.suffix == ".jsonl":
+        objects = [{n: v or None for n, v in zip(names, row, strict=True)} for row in rows]
+        path.write_text("\n".join(json.dumps(o, ensure_ascii=False) for o in objects) + "\n", encoding)
+    elif path.suffix == ".xlsx":
+        book = openpyxl.Workbook()
+        for row in [names, *rows]:
+            book.active.append(row)
+        book.save(path)
+    else:
+        table = pa.table({n: pa.array([v or None for v in values]) for n, values in columns.items()})
+        pq.write_table(table, path)
+    return path
+
+
+FORMS = ["csv", "jsonl", "xlsx", "parquet"]
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No exchange: an empty folder."""
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_validate_sound_data(nowhere, form):
+    ran = crossdock("validate", foreign(nowhere), write(nowhere / f"data.{form}", orders()), "--json")
+    assert (ran.exit_code, ran.stderr) == (FINE, "")
+    assert document(ran) == {"outcome": "accepted", "rows": 3, "accepted": 3, "quarantined": 0, "findings": []}
+    assert not (nowhere / "nowhere").exists()
+
+
+@pytest.mark.parametrize("kept", ["csv", "parquet"])
+@pytest.mark.parametrize("form", FORMS)
+def test_validate_faulty_data(nowhere, form, kept):
+    faulty = orders(postcode=["01067", "1067", "56300"], amount=["0.10", "12.50", "0.001"], city=["贵阳", "遵义", ""])
+    data, target = write(nowhere / f"data.{form}", faulty), nowhere / f"failed.{kept}"
+    ran = crossdock("validate", foreign(nowhere), data, "--json", "--quarantine", target)
+    assert ran.exit_code == FINDINGS
+    told = document(ran)
+    assert set(told) == {"outcome", "rows", "accepted", "quarantined", "findings"}
+    assert (told["outcome"], told["rows"], told["accepted"], told["quarantined"]) == ("partial", 3, 1, 2)
+    assert {f["rule"]: (f["column"], f["rows"]) for f in told["findings"]} == {
+        "postcode.pattern": ("postcode", 1), "amount.type": ("amount", 1), "city.not_null": ("city", 1),
+    }  # fmt: skip
+    everything_text = pacsv.ConvertOptions(column_types={n: pa.string() for n in faulty})
+    rows = pacsv.read_csv(target, convert_options=everything_text) if kept == "csv" else pq.read_table(target)
+    assert rows["_arrival"].to_pylist() == [1, 2]
+    assert rows["order_no"].to_pylist() == LONG[1:]
+    assert rows["postcode"].to_pylist() == ["1067", "56300"]
+    assert rows["amount"].to_pylist() == ["12.50", "0.001"]
+    reasons = rows["_failures"].to_pylist()
+    broken = reasons if kept == "csv" else [", ".join(f["rule"] for f in each) for each in reasons]
+    assert [set(text.split(", ")) for text in broken] == [{"postcode.pattern"}, {"amount.type", "city.not_null"}]
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_validate_gb18030(nowhere):
+    promise = foreign(nowhere, format="csv", encoding="gb18030")
+    data = write(nowhere / "data.csv", orders(city=["𠮷林", "遵义", "毕节"]), "gb18030")
+    target = nowhere / "failed.parquet"
+    assert document(crossdock("validate", promise, data, "--json", "--quarantine", target))["outcome"] == "accepted"
+    assert len(pq.read_table(target)) == 0  # asked for, and nothing failed
+    assert crossdock("validate", promise, data).exit_code == FINE
+    wrong = crossdock("validate", foreign(nowhere), data)
+    assert wrong.exit_code == WRONG
+    assert "gb18030" in wrong.stderr.lower()
+
+
+def test_validate_rejects_what_lacks_a_column(nowhere):
+    columns = orders()
+    del columns["city"]
+    ran = crossdock("validate", foreign(nowhere), write(nowhere / "data.csv", columns), "--json")
+    assert ran.exit_code == FINDINGS
+    told = document(ran)
+    assert (told["outcome"], told["accepted"], told["quarantined"]) == ("rejected", 0, 3)
+    assert "city" in {f["column"] for f in told["findings"]}
+
+
+def test_validate_for_people(nowhere):
+    ran = crossdock("validate", foreign(nowhere), write(nowhere / "data.csv", orders(postcode=["x", "y", "55000"])))
+    assert ran.exit_code == FINDINGS
+    for word in ("partial", "3 rows", "1 accepted", "2 quarantined", "postcode.pattern"):
+        assert word in ran.stdout
+
+
+def test_validate_with_a_reference(nowhere, hamlet):
+    contracts = hamlet.home / "contracts" / "town_hall"
+    promise, streets = contracts / "residents" / "contract.odcs.yaml", nowhere / "streets.csv"
+    streets.write_text("code,name\nS1,One\n")
+    data = nowhere / "residents.csv"
+    data.write_text(
+        "resident_no,name,phone,street,born,note,changed_at\n"
+        "R0001,王,12345678,S1,2000-01-01,,2026-01-01T00:00:00\nR0002,李,12345678,S2,2000-01-01,,2026-01-01T00:00:00\n"
+    )
+    missing = crossdock("validate", promise, data, "--json")
+    assert (missing.exit_code, missing.stdout) == (WRONG, "")
+    assert "--reference town_hall/streets=FILE" in " ".join(missing.stderr.split())
+    told = document(crossdock("validate", promise, data, "--reference", f"town_hall/streets={streets}", "--json"))
+    assert (told["quarantined"], told["findings"][0]["rule"]) == (1, "street.reference")
+    assert crossdock("validate", promise, data, "--reference", "streets.csv").exit_code == WRONG
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing.odcs.yaml", "data.csv"),
+        ("orders.odcs.yaml", "nothing.csv"),
+        ("orders.odcs.yaml", "data.txt"),
+        ("orders.odcs.yaml", "data.csv", "--quarantine", "no/folder.parquet"),
+        ("orders.odcs.yaml", "data.csv", "--quarantine", "failed.txt"),
+        ("orders.odcs.yaml",),
+        ("orders.odcs.yaml", "data.csv", "--bogus"),
+    ],
+)
+def test_validate_used_wrongly(nowhere, arguments):
+    foreign(nowhere)
+    write(nowhere / "data.csv", orders())
+    (nowhere / "data.txt").write_text("?")
+    ran = crossdock("validate", *arguments, "--json")
+    assert (ran.exit_code, ran.stdout) == (WRONG, "")
+    assert ran.stderr
+
+
+# no exchange
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("counts",), ("who", "x"), ("ledger", "verify"), ("quarantine", "list"), ("deliveries", "list")],
+)
+@pytest.mark.usefixtures("nowhere")
+def test_where_there_is_no_exchange_nothing_is_made(nowhere, arguments):
+    ran = crossdock(*arguments)
+    assert (ran.exit_code, ran.stdout) == (WRONG, "")
+    assert "CROSSDOCK_HOME" in " ".join(ran.stderr.split())
+    assert list(nowhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("run",), ("counts", "--by", "consumer"), ("who", "R0020"), ("ledger", "verify"), ("quarantine", "list"),
+        ("deliveries", "list"), ("lint",),
+    ],
+)  # fmt: skip
+def test_people_get_no_json_and_programs_nothing_else(arguments):
+    ran = crossdock(*arguments)
+    assert "{" not in ran.stdout.replace("{contract}", "")
+    if arguments:
+        assert crossdock(*arguments, "--json").stdout.startswith("{")
