@@ -32,7 +32,7 @@ from crossdock.identity import instant, now
 
 PATIENCE = 300.0  # seconds until servers that do not become healthy are given up
 LOOK = 2.0  # seconds between two looks at what ended
-_STEPS = 12
+_STEPS = 9
 # Scheduler and triggerer would serve their logs on all interfaces; here the API server reads them from the disk.
 SERVERS: Mapping[str, tuple[str, ...]] = {
     "api-server": ("api-server",),
