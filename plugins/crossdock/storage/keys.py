@@ -6,15 +6,25 @@ from crossdock.errors import StorageConflict, WrongUse
 
 
 def checked(key: str) -> str:
-    """Returns the key if it is safe as a path below the store's root.
+    """Returns the key if every store can keep it under just this name.
 
     Raises:
-        WrongUse: it is absolute, leaves the root, is empty in a part, or holds control characters or backslashes.
+        WrongUse: a part of it is empty or begins with a dot (which ".." does too), or it holds backslashes or characters
+            that can't be printed.
     """
-    parts = key.rstrip("/").split("/")
-    if any(part in ("", ".", "..") for part in parts) or any(ord(c) < 32 or c in "\\\x7f" for c in key):
-        raise WrongUse("This is no safe object key.", where=repr(key), fix="Use names joined by '/', without '..'.")
+    if any(not part or part.startswith(".") for part in key.split("/")) or "\\" in key or not key.isprintable():
+        raise WrongUse(
+            "This is no safe object key.",
+            where=ascii(key),
+            fix="Use printable names joined by '/', none of them beginning with '.'.",
+        )
     return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """Returns the folder part of a listing's prefix ("a/b/" and "a/b/c" both give "a/b"), checked like a key."""
+    folder = prefix.rpartition("/")[0]
+    return checked(folder) if folder else ""
 
 
 def conflict(key: str) -> StorageConflict:

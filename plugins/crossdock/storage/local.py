@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +16,22 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
-from crossdock.errors import ObjectMissing
+from crossdock.errors import ObjectMissing, StorageConflict
 from crossdock.identity import file_sha256
-from crossdock.storage.keys import checked, conflict
+from crossdock.storage.keys import checked, checked_prefix, conflict
 
-_UNFINISHED = ".unfinished-"
+_UNFINISHED = ".unfinished"
+_LOCK = ".lock"
+_ABANDONED = 24 * 3600  # seconds after which an unfinished file can only be a killed writer's
+_NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:
-    """Keeps each object as a file below `root`, readable by its owner only.
+    """Keeps each object as a file below `root`, all on one disk; `open_local` makes it.
 
     A file gets its name by a hard link once it is whole and on disk, so that a name never shows half an object and
-    the first of several writers wins.
+    the first of several writers wins. Until then it is in a folder of its own below `root`, which is no key.
     """
 
     root: Path
@@ -35,50 +39,54 @@ class LocalStore:
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`."""
         path = self._path(key)
-        with self._unfinished(path) as fresh:
+        with self._unfinished() as fresh:
             fresh.write_bytes(data)
-            if _link(fresh, path):
+            if self._name(fresh, key):
                 return True
-        if path.read_bytes() != data:
+        if not path.is_file() or path.read_bytes() != data:
             raise conflict(key)
         return False
 
     def put_file(self, key: str, path: Path) -> bool:
         """See `Store.put_file`."""
         target = self._path(key)
-        with self._unfinished(target) as fresh:
+        with self._unfinished() as fresh:
             _move(path, fresh)
-            if _link(fresh, target):
-                return True
-            if file_sha256(fresh) != file_sha256(target):
-                raise conflict(key)
+            try:
+                if self._name(fresh, key):
+                    return True
+                if not target.is_file() or file_sha256(fresh) != file_sha256(target):
+                    raise conflict(key)
+            except StorageConflict:
+                _move(fresh, path)  # what was pulled is not lost
+                raise
         return False
 
     def read(self, key: str) -> bytes:
         """See `Store.read`."""
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            raise ObjectMissing(
-                "There is no such object.", where=self.url(key), fix="Restore it from a backup."
-            ) from None
+        found = self.read_versioned(key)
+        if found is None:
+            raise ObjectMissing("There is no such object.", where=self.url(key), fix="Restore it from a backup.")
+        return found[0]
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         """See `Store.read_versioned`."""
         try:
             data = self._path(key).read_bytes()
-        except FileNotFoundError:
+        except _NO_OBJECT:
             return None
         return data, sha256(data).hexdigest()
 
     def swap(self, key: str, data: bytes, *, expected: str | None) -> bool:
         """See `Store.swap`."""
         path = self._path(key)
-        with self._unfinished(path) as fresh, self._locked():
+        with self._unfinished() as fresh, self._locked():
             found = self.read_versioned(key)
             if (found[1] if found else None) != expected:
                 return False
             fresh.write_bytes(data)
+            if found is None:
+                return self._name(fresh, key)  # `put_new` takes no lock, and may come between
             _settle(fresh)
             fresh.replace(path)
             _settle(path.parent)
@@ -90,16 +98,17 @@ class LocalStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `Store.list`."""
-        above = prefix.rpartition("/")[0]
-        folder = self._path(above) if above else self.root
-        found = (
-            p.relative_to(self.root).as_posix() for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")
-        )
-        yield from sorted(key for key in found if key.startswith(prefix))
+        folder = self.root / checked_prefix(prefix)
+        hidden = {self.root / _LOCK, self.root / _UNFINISHED}
+        files = (path for path in folder.rglob("*") if not hidden & {path, path.parent} and path.is_file())
+        keys = (path.relative_to(self.root).as_posix() for path in files)
+        yield from sorted(key for key in keys if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
     def filesystem(self) -> tuple[pafs.FileSystem, str]:
         """See `Store.filesystem`."""
@@ -112,11 +121,27 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self.root / checked(key)
 
+    def _name(self, fresh: Path, key: str) -> bool:
+        """Gives a whole file its final name; False when the name is taken."""
+        path = self._path(key)
+        try:
+            _make_folder(path.parent)
+        except (FileExistsError, NotADirectoryError):
+            raise conflict(key) from None  # a part of the key is an object itself
+        _settle(fresh)
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            return False
+        _settle(path.parent)
+        return True
+
     @contextmanager
-    def _unfinished(self, target: Path) -> Iterator[Path]:
-        """Gives a name beside the target on the same disk; whatever still has it at the end is removed."""
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = target.with_name(f"{_UNFINISHED}{secrets.token_hex(8)}")
+    def _unfinished(self) -> Iterator[Path]:
+        """Gives a path for a file that no key shows; whatever still is there at the end is removed."""
+        folder = self.root / _UNFINISHED
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = folder / secrets.token_hex(8)
         try:
             yield fresh
         finally:
@@ -124,9 +149,32 @@ class LocalStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.root / ".lock").open("w") as lock:
+        with (self.root / _LOCK).open("w") as lock:
             flock(lock, LOCK_EX)
             yield
+
+
+def open_local(folder: Path) -> LocalStore:
+    """Opens a folder (made when it does not exist, readable by its owner only) and clears what killed writers left."""
+    root = folder.absolute()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    left = root / _UNFINISHED
+    for path in left.iterdir() if left.is_dir() else ():
+        try:
+            if time.time() - path.stat().st_ctime > _ABANDONED:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # its writer has finished just now
+    return LocalStore(root)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder whose name, and the names of those above it, are on disk before anything is put into it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _settle(folder.parent)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -137,17 +185,6 @@ def _move(source: Path, target: Path) -> None:
             raise
         shutil.copyfile(source, target)
         source.unlink()
-
-
-def _link(fresh: Path, path: Path) -> bool:
-    """Gives a whole file its final name; False when the name is taken."""
-    _settle(fresh)
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        return False
-    _settle(path.parent)
-    return True
 
 
 def _settle(path: Path) -> None:

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import obstore
 import pyarrow.fs as pafs
 from minio import Minio
-from minio.error import S3Error
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from minio.error import MinioException, S3Error
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import S3Store as ObjectStore
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
 
 from crossdock.connections import Connection
-from crossdock.errors import ObjectMissing, Permanent, Transient, WrongUse
+from crossdock.errors import CrossdockError, ObjectMissing, Permanent, Transient, WrongUse
 from crossdock.identity import file_sha256
-from crossdock.storage.keys import checked, conflict
+from crossdock.storage.keys import checked, checked_prefix, conflict
 
 _PART = 8 * 1024 * 1024
+_SHA256 = "crossdock-sha256"  # user metadata of an object that was put from a file
+_PATIENCE = 60  # seconds until a server that does not answer is given up
+_MISSING = (NotFoundError, FileNotFoundError)
+_TAKEN = (AlreadyExistsError, PreconditionError)
+_BUSY = {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"}
 
 
 @dataclass(frozen=True, slots=True)
 class S3Store:
-    """Keeps each object under `prefix` of one bucket."""
+    """Keeps each object under `prefix` of one bucket; `open_s3` makes it."""
 
     bucket: str
     prefix: str
@@ -33,31 +48,27 @@ class S3Store:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`."""
-        try:
-            obstore.put(self.objects, checked(key), data, mode="create", use_multipart=False)
-        except (AlreadyExistsError, PreconditionError):
-            if self.read(key) != data:
-                raise conflict(key) from None
-            return False
-        except BaseError as error:
-            raise self._unavailable(key, error) from error
+        with self._answering(key):
+            try:
+                obstore.put(self.objects, checked(key), data, mode="create", use_multipart=False)
+            except _TAKEN:
+                if self.read(key) != data:
+                    raise conflict(key) from None
+                return False
         return True
 
     def put_file(self, key: str, path: Path) -> bool:
-        """See `Store.put_file`: the key names the content, so a second writer of it changes nothing."""
+        """See `Store.put_file`: the key names the content, so two writers at once write the same."""
+        size, sha256 = path.stat().st_size, file_sha256(path)
         known = self._head(key)
         if known is not None:
-            if known["size"] != path.stat().st_size or self._metadata_sha256(key) not in ("", file_sha256(path)):
+            if known != (size, sha256):
                 raise conflict(key)
-            path.unlink()
-            return False
-        try:
-            attributes: dict[str, Any] = {"crossdock-sha256": file_sha256(path)}
-            obstore.put(self.objects, checked(key), path, attributes=attributes, chunk_size=_PART)
-        except BaseError as error:
-            raise self._unavailable(key, error) from error
+        else:
+            with self._answering(key):
+                obstore.put(self.objects, checked(key), path, attributes={_SHA256: sha256}, chunk_size=_PART)
         path.unlink()
-        return True
+        return known is None
 
     def read(self, key: str) -> bytes:
         """See `Store.read`."""
@@ -68,25 +79,23 @@ class S3Store:
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         """See `Store.read_versioned`."""
-        try:
-            found = obstore.get(self.objects, checked(key))
-            return bytes(found.bytes()), str(found.meta["e_tag"])
-        except (NotFoundError, FileNotFoundError):
-            return None
-        except BaseError as error:
-            raise self._unavailable(key, error) from error
+        with self._answering(key):
+            try:
+                found = obstore.get(self.objects, checked(key))
+                return bytes(found.bytes()), str(found.meta["e_tag"])
+            except _MISSING:
+                return None
 
     def swap(self, key: str, data: bytes, *, expected: str | None) -> bool:
         """See `Store.swap`."""
-        try:
-            if expected is None:
-                obstore.put(self.objects, checked(key), data, mode="create", use_multipart=False)
-            else:
-                obstore.put(self.objects, checked(key), data, mode={"e_tag": expected}, use_multipart=False)
-        except (AlreadyExistsError, PreconditionError, NotFoundError, FileNotFoundError):
-            return False
-        except BaseError as error:
-            raise self._unavailable(key, error) from error
+        with self._answering(key):
+            try:
+                if expected is None:
+                    obstore.put(self.objects, checked(key), data, mode="create", use_multipart=False)
+                else:
+                    obstore.put(self.objects, checked(key), data, mode={"e_tag": expected}, use_multipart=False)
+            except (*_TAKEN, *_MISSING):
+                return False
         return True
 
     def exists(self, key: str) -> bool:
@@ -95,21 +104,18 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `Store.list`."""
-        folder = prefix.rpartition("/")[0]
-        try:
+        folder = checked_prefix(prefix)
+        with self._answering(prefix):
             found = [item["path"] for page in obstore.list(self.objects, prefix=folder or None) for item in page]
-        except BaseError as error:
-            raise self._unavailable(prefix, error) from error
         yield from sorted(key for key in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
-        try:
-            obstore.delete(self.objects, checked(key))
-        except (NotFoundError, FileNotFoundError):
-            return
-        except BaseError as error:
-            raise self._unavailable(key, error) from error
+        with self._answering(key):
+            try:
+                obstore.delete(self.objects, checked(key))
+            except _MISSING:
+                return
 
     def filesystem(self) -> tuple[pafs.FileSystem, str]:
         """See `Store.filesystem`."""
@@ -119,23 +125,26 @@ class S3Store:
         """See `Store.url`."""
         return "s3://" + "/".join(part for part in (self.bucket, self.prefix, checked(key)) if part)
 
-    def _head(self, key: str) -> Any:
+    def _head(self, key: str) -> tuple[int, str] | None:
+        """Returns an object's size and the SHA-256 it was put with ("" if by `put_new`), or None."""
+        with self._answering(key):
+            try:
+                found = obstore.get(self.objects, checked(key), options={"head": True})
+            except _MISSING:
+                return None
+            return int(found.meta["size"]), str(found.attributes.get(_SHA256, ""))
+
+    @contextmanager
+    def _answering(self, key: str) -> Iterator[None]:
+        """Turns the server's failures into ours, naming their kind only: their text may hold signed headers."""
         try:
-            return obstore.head(self.objects, checked(key))
-        except (NotFoundError, FileNotFoundError):
-            return None
+            yield
         except BaseError as error:
-            raise self._unavailable(key, error) from error
-
-    def _metadata_sha256(self, key: str) -> str:
-        attributes = obstore.get(self.objects, checked(key)).attributes
-        return str(attributes.get("crossdock-sha256", ""))
-
-    def _unavailable(self, key: str, error: BaseError) -> Transient:
-        # The server's text may hold signed headers: name the kind of failure only.
-        return Transient(
-            f"The S3 store failed ({type(error).__name__}).", where=f"{self.bucket}/{key}", fix="Try again."
-        )
+            where = "/".join(part for part in (self.bucket, self.prefix, key) if part)
+            denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in str(error)
+            if denied:
+                raise _denied("AccessDenied", where) from None
+            raise _busy(type(error).__name__, where) from None
 
 
 def open_s3(bucket: str, prefix: str, connection: Connection) -> S3Store:
@@ -143,15 +152,26 @@ def open_s3(bucket: str, prefix: str, connection: Connection) -> S3Store:
 
     The connection's login and password are the access and secret key; `endpoint_url` and `region_name` in its extra
     lead to another S3 server than Amazon's.
+
+    Raises:
+        WrongUse: the connection has no keys, or its `endpoint_url` is no address.
+        Permanent: the keys are wrong, or don't allow to use the bucket.
+        Transient: the server did not answer.
     """
-    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com")
+    where = f"connection {connection.id}"
+    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com").rstrip("/")
     region = str(connection.extra.get("region_name") or "us-east-1")
     scheme, _, host = endpoint.partition("://")
-    if scheme not in ("http", "https") or not host:
-        raise WrongUse(
-            "`endpoint_url` must be an http(s) address.", where=f"connection {connection.id}", fix="Mend its extra."
-        )
-    _make_bucket(bucket, Minio(host, connection.login, connection.password, secure=scheme == "https", region=region))
+    if scheme not in ("http", "https") or not host or "/" in host:
+        raise WrongUse("`endpoint_url` must be an http(s) address.", where=where, fix="Mend its extra.")
+    if not connection.login or not connection.password:
+        raise WrongUse("It holds no keys.", where=where, fix="Set the access key as login, the secret as password.")
+    # The SDK's own patience is half an hour for a server that does not answer.
+    patient = PoolManager(timeout=Timeout(connect=5, read=_PATIENCE / 3), retries=Retry(2, backoff_factor=0.2))
+    client = Minio(
+        host, connection.login, connection.password, secure=scheme == "https", region=region, http_client=patient
+    )
+    _make_bucket(bucket, client)
     objects = ObjectStore(
         bucket,
         prefix=prefix or None,
@@ -161,6 +181,7 @@ def open_s3(bucket: str, prefix: str, connection: Connection) -> S3Store:
         secret_access_key=connection.password,
         virtual_hosted_style_request=False,
         client_options={"allow_http": scheme == "http"},
+        retry_config={"retry_timeout": timedelta(seconds=_PATIENCE)},
     )
     files = pafs.S3FileSystem(
         access_key=connection.login,
@@ -177,7 +198,22 @@ def _make_bucket(bucket: str, client: Minio) -> None:
         if not client.bucket_exists(bucket):
             client.make_bucket(bucket)
     except S3Error as error:
-        if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-            raise Permanent(
-                f"The bucket can't be used ({error.code}).", where=bucket, fix="Check the connection's keys and policy."
-            ) from None
+        code = error.code or "no reason"
+        if code in _BUSY:
+            raise _busy(code, bucket) from None
+        if code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            raise _denied(code, bucket) from None
+    except (MinioException, HTTPError) as error:
+        raise _busy(type(error).__name__, bucket) from None
+    except ValueError:  # what the SDK calls a name that no bucket can have
+        raise WrongUse(
+            "No bucket can have this name.", where=bucket, fix="Use 3-63 of a-z, 0-9, '-' and '.'."
+        ) from None
+
+
+def _denied(code: str, where: str) -> CrossdockError:
+    return Permanent(f"The S3 store refused ({code}).", where=where, fix="Check the connection's keys and policy.")
+
+
+def _busy(code: str, where: str) -> CrossdockError:
+    return Transient(f"The S3 store failed ({code}).", where=where, fix="Try again.")
