@@ -57,8 +57,13 @@ def load_catalogue(root: Path, *, transforms: Path) -> Catalogue:
         departments=loading.departments,
         contracts=loading.contracts,
         agreements=loading.agreements,
-        problems=tuple(sorted(loading.problems, key=lambda p: (str(p.file), p.line or 0, p.path))),
+        problems=tuple(sorted(loading.problems, key=_order)),
     )
+
+
+def _order(problem: Problem) -> tuple[str, str, int, str]:
+    """A contract's problems come before those of its agreements, which may follow from them."""
+    return str(problem.file.parent), str(problem.file), problem.line or 0, problem.path
 
 
 def read_department(path: Path) -> Department:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -136,25 +138,45 @@ def demanded(document: Document, model: type[Model], data: object, at: Steps = (
 
 
 def _cut(data: Any, steps: Steps) -> bool:
-    """Takes one part out of a tree of data; of a list it takes the whole, so that the others keep their places."""
-    while steps and isinstance(steps[-1], int):
-        steps = steps[:-1]
-    try:
-        for step in steps[:-1]:
-            data = data[step]
-        del data[steps[-1]]
-    except LookupError:  # an earlier cut took it away, or it is missing
-        return False
-    return True
+    """Takes a part out of a tree of data, or what is around it: a part may be missing, and lists keep their places."""
+    for end in range(len(steps), 0, -1):
+        part = data
+        with contextlib.suppress(LookupError, TypeError):
+            for step in steps[: end - 1]:
+                part = part[step]
+            if isinstance(part, dict):
+                del part[steps[end - 1]]
+                return True
+    return False
 
 
 def _misfits(error: pydantic.ValidationError, data: object) -> dict[Steps, list[str]]:
-    """Returns what pydantic says of each place."""
+    """Returns what pydantic says of each place.
+
+    Where a value may be of several kinds and something within it is wrong, it was meant as the kind that has that part.
+    """
     found: dict[Steps, list[str]] = {}
     for each in error.errors(include_url=False, include_input=False):
         place = _place(each["loc"], data, missing=each["type"] == "missing")
-        found.setdefault(place, []).append(_UNKNOWN if each["type"] == "extra_forbidden" else each["msg"])
-    return found
+        said = _UNKNOWN if each["type"] == "extra_forbidden" else _plain(each["msg"])
+        found.setdefault(place, []).append(said)
+    around = {place[:end] for place in found for end in range(len(place))}
+    return {place: said for place, said in found.items() if place not in around}
+
+
+def _plain(message: str) -> str:
+    """Returns pydantic's message in the words of a file, not of Python."""
+    for pattern, words in _WORDS:
+        message = re.sub(pattern, words, message)
+    return message
+
+
+_WORDS = (
+    (r"dictionary( or instance of \w+)?", "mapping"),
+    (r"^(Tuple|List) ", "The list "),
+    (" after validation", ""),
+    (r"^Value error, ", ""),
+)
 
 
 def _place(steps: tuple[str | int, ...], data: object, *, missing: bool) -> Steps:

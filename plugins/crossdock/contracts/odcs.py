@@ -260,7 +260,8 @@ def _extension(document: Document, given: OpenDataContractStandard) -> tuple[Ste
         document.report(("customProperties", index), f"The property '{PROPERTY}' stands twice.", "Keep one of them.")
     if found:
         at: Steps = ("customProperties", found[0][0], "value")
-        return at, parsed(document, Extension, found[0][1].value, at) or Extension()
+        extension = parsed(document, Extension, found[0][1].value, at)
+        return (at, extension) if extension else ((), Extension())
     for index, entry in entries:
         if get_close_matches(entry.property or "", [PROPERTY], cutoff=0.8):
             what = f"There is no property '{entry.property}'."

@@ -29,7 +29,7 @@ def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[
     for index, column in found.items():
         others = [each for place, each in found.items() if place < index]
         _check_name(document, (*at, "properties", index, "name"), column.name, [each.name for each in others])
-        if column.source_name in {each.source_name for each in others}:
+        if column.source_name in {each.source_name for each in others if each.name != column.name}:
             what = f"Two columns are read from '{column.source_name}'."
             document.report((*at, "properties", index, "physicalName"), what, "Give each its own physicalName.")
     return _with_key(document, at, found)

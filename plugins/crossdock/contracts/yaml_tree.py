@@ -1,7 +1,8 @@
 """YAML text as plain data with the line of every part, read so that hostile text costs nothing.
 
 The parser's events are taken one by one: no tag makes an object, nesting and size are limited before memory or stack
-are used, and scalars are YAML 1.2's, so that `no`, `010`, `12:30` and `2026-01-31` stay the text they are.
+are used. A scalar is more than text only where YAML 1.1 and 1.2 agree, so `no`, `010`, `1e5`, `12:30` and `2026-01-31`
+stay as they are written, whichever tool wrote them.
 """
 
 from __future__ import annotations
@@ -22,10 +23,7 @@ Steps = tuple[Step, ...]
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,39})")
-_EXPONENT = r"[eE][-+]?[0-9]{1,4}"
-_FLOAT = re.compile(
-    rf"[-+]?(?:(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:{_EXPONENT})?|(?:0|[1-9][0-9]*){_EXPONENT})"
-)
+_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]{1,4})?")
 _TAGS = {None, "!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map"))}
 
 
@@ -142,7 +140,7 @@ class _Builder:
 
 
 def scalar(text: str) -> str | int | float | bool | None:
-    """Returns what an unquoted text means in YAML 1.2; digits with leading zeros are codes, and stay text."""
+    """Returns what an unquoted text means; digits with leading zeros are codes, and stay text."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
