@@ -33,10 +33,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(answers: Callable[[], bool], what: str) -> None:
-    """Waits until a server answers."""
+def wait_until(answers: Callable[[], bool], what: str, server: subprocess.Popen[bytes]) -> None:
+    """Waits until a server answers; one that has ended (its port was taken meanwhile, perhaps) is not waited for."""
     end = time.monotonic() + PATIENCE
     while not answers():
+        if server.poll() is not None:
+            raise ChildProcessError(f"{what} ended with exit code {server.returncode} before it answered")
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not answer within {PATIENCE} s")
         time.sleep(0.1)
@@ -88,7 +90,7 @@ def postgres() -> Iterator[Postgres]:
     made = Postgres(port)
     engine = sa.create_engine(made.url("postgres"))
     try:
-        wait_until(lambda: _connects(engine), "PostgreSQL")
+        wait_until(lambda: _connects(engine), "PostgreSQL", server)
         yield made
     finally:
         engine.dispose()
@@ -162,6 +164,7 @@ def s3() -> Iterator[S3]:
     grpc = {name: free_port() for name in ports}
     options = [f"-{name}.port={port}" for name, port in ports.items()]
     options += [f"-{name}.port.grpc={port}" for name, port in grpc.items()]
+    options += [f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/filer.sock"]
     weed = Path(sys.executable).with_name("weed")
     server = subprocess.Popen(
         [
@@ -175,12 +178,15 @@ def s3() -> Iterator[S3]:
     )  # fmt: skip
     made = S3(f"127.0.0.1:{ports['s3']}", key, secret)
     try:
-        wait_until(lambda: _stores(made), "the S3 server")
+        wait_until(lambda: _stores(made), "the S3 server", server)
         yield made
     finally:
-        server.terminate()
+        server.kill()  # it would take 12 s to end in order, and nothing of it is kept
         server.wait(PATIENCE)
         shutil.rmtree(folder, ignore_errors=True)
+        for port in (*ports.values(), *grpc.values()):  # some of its sockets go there whatever the options say
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                socket_file.unlink(missing_ok=True)
 
 
 def _stores(server: S3) -> bool:
