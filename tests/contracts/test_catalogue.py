@@ -92,7 +92,7 @@ def test_a_broken_file_costs_only_itself(tmp_path):
     assert set(found.contracts) == {"police/people", "tax/codes"}
     assert len(found.agreements) == 2
     (line,) = said(found, tmp_path)
-    assert line.startswith(f"{DIVISIONS}:1: : This is no valid YAML")
+    assert line.startswith(f"{DIVISIONS}:2: : This is no valid YAML")
 
 
 def test_a_reference_to_a_broken_contract_is_no_second_problem(tmp_path):
