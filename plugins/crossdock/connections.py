@@ -73,19 +73,43 @@ def local_lookup(path: Path) -> Lookup:
     """Returns a lookup over the environment (`AIRFLOW_CONN_<ID>`) first, then over a JSON file of connections."""
 
     def find(connection_id: str) -> Connection:
-        text = os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}")
-        if text:
-            return Connection.parse(connection_id, text)
-        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        variable = f"AIRFLOW_CONN_{connection_id.upper()}"
+        if os.environ.get(variable):
+            return _read(connection_id, os.environ[variable], variable)
+        known = _known(path)
         if connection_id not in known:
             raise WrongUse(
                 f"There is no connection '{connection_id}'.",
                 where=str(path),
-                fix=f"Set it there or as AIRFLOW_CONN_{connection_id.upper()}. {did_you_mean(connection_id, known)}",
+                fix=f"Set it there or as {variable}. {did_you_mean(connection_id, known)}",
             )
-        value = known[connection_id]
-        if isinstance(value, str):
-            return Connection.parse(connection_id, value)
-        return Connection.from_fields(connection_id, value)
+        return _read(connection_id, known[connection_id], str(path))
 
     return find
+
+
+def _known(path: Path) -> Mapping[str, object]:
+    try:
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise WrongUse(
+            f"The connections can't be read: {type(error).__name__}.", where=str(path), fix="Write one JSON object."
+        ) from None  # the cause would quote what is secret
+    if not isinstance(known, dict):
+        raise WrongUse("The connections can't be read.", where=str(path), fix="Write one JSON object, by id.")
+    return known
+
+
+def _read(connection_id: str, value: object, where: str) -> Connection:
+    try:
+        if isinstance(value, str):
+            return Connection.parse(connection_id, value)
+        if isinstance(value, Mapping):
+            return Connection.from_fields(connection_id, value)
+    except (ValueError, TypeError, AttributeError):
+        pass  # told below, without the cause, which would quote what is secret
+    raise WrongUse(
+        f"Connection '{connection_id}' can't be read.",
+        where=where,
+        fix="State it as Airflow does: a URI, or conn_type, host, port, login, password, schema and extra.",
+    )

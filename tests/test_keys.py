@@ -1,0 +1,80 @@
+"""Keys: made once, for their owner only, and never shown."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_public_key,
+)
+
+from crossdock.errors import Permanent
+from crossdock.keys import Keys, secret_file
+
+
+def test_keys_stay_the_same(tmp_path):
+    first, second = Keys.open(tmp_path / "keys"), Keys.open(tmp_path / "keys")
+    assert (first.ledger, first.protection) == (second.ledger, second.protection)
+    assert first.sign(b"x") == second.sign(b"x")
+    other = Keys.open(tmp_path / "others")
+    assert len({first.ledger, first.protection, other.ledger, other.protection}) == 4
+
+
+def test_only_their_owner_reads_them(tmp_path):
+    folder = tmp_path / "keys"
+    mask = os.umask(0)
+    try:
+        Keys.open(folder)
+    finally:
+        os.umask(mask)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("ledger_key", "protection_key", "signing_key.pem"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    assert sorted(f.name for f in folder.iterdir()) == [
+        "ledger_key", "protection_key", "public_key.pem", "signing_key.pem",
+    ]  # fmt: skip
+
+
+def test_they_are_never_shown(tmp_path):
+    keys = Keys.open(tmp_path)
+    for secret in (keys.ledger, keys.protection):
+        assert secret.hex() not in repr(keys)
+        assert repr(secret) not in repr(keys)
+    assert repr(keys) == "Keys()"
+
+
+def test_anyone_can_check_a_signature(tmp_path):
+    keys = Keys.open(tmp_path)
+    public = load_pem_public_key((tmp_path / "public_key.pem").read_bytes())
+    public.verify(bytes.fromhex(keys.sign(b"a delivery")), b"a delivery")
+    with pytest.raises(InvalidSignature):
+        public.verify(bytes.fromhex(keys.sign(b"a delivery")), b"another")
+
+
+def test_each_consumer_has_a_key_of_its_own(tmp_path):
+    keys = Keys.open(tmp_path)
+    made = {keys.of_consumer(name) for name in ("tax", "health", "statistics")}
+    assert len(made | {keys.protection, keys.ledger}) == 5
+    assert keys.of_consumer("tax") in made
+
+
+def test_another_kind_of_signing_key_is_refused(tmp_path):
+    Keys.open(tmp_path)
+    wrong = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "signing_key.pem").write_bytes(wrong)
+    with pytest.raises(Permanent, match="Ed25519"):
+        Keys.open(tmp_path)
+
+
+def test_many_at_once_agree_on_one_secret(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(lambda n: secret_file(tmp_path / "secret", lambda: str(n).encode()), range(64)))
+    assert len(found) == 1
+    assert [f.name for f in tmp_path.iterdir()] == ["secret"]
