@@ -1,0 +1,131 @@
+"""Handing over: when it is refused, waited for, done, and done only once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from crossdock import pipeline
+from crossdock.errors import ConsumerRefused, LedgerBroken
+from crossdock.ledger.counts import count
+from crossdock.storage.records import deliveries, refusals
+from hamlet import REFUSED, found, tax_rows
+
+TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
+
+
+@pytest.fixture
+def hamlet(tmp_path):
+    made = found(tmp_path)
+    exchange = made.open()
+    for name in ("town_hall/permits", "town_hall/streets"):
+        pipeline.validate(exchange, pipeline.pull(exchange, name).id)
+    return made
+
+
+def change(file, **fields):
+    """Changes top-level fields of an agreement."""
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | fields))
+
+
+def test_delivered_once_then_unchanged(hamlet):
+    exchange = hamlet.open()
+    first, again = (pipeline.push(exchange, TAX) for _ in range(2))
+    assert (first.status, again.status) == ("delivered", "unchanged")
+    assert first.delivery == again.delivery
+    assert first.counts == {"accepted": 88, "inserted": 88, "updated": 0, "deleted": 0, "unchanged": 0, "filtered": 0}
+    assert len(deliveries(exchange.state)) == 1
+
+
+def test_nothing_accepted_yet_is_waited_for(tmp_path):
+    outcome = pipeline.push(found(tmp_path / "new").open(), TAX)
+    assert (outcome.status, outcome.delivery) == ("waiting", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"status": "draft"}, "not approved"),
+        ({"status": "suspended"}, "not approved"),
+        ({"startTimestamp": "2099-01-01T00:00:00+08:00"}, "not valid before"),
+        ({"endTimestamp": "2026-02-01T00:00:00+08:00"}, "expired"),
+    ],
+)
+@pytest.mark.parametrize("agreement", [TAX, PUBLIC])
+def test_a_refusal_is_recorded_once_and_nothing_leaves(hamlet, agreement, fields, reason):
+    _, dataset, consumer = agreement.split("/")
+    change(hamlet.agreement(dataset, consumer), **fields)
+    exchange = hamlet.open()
+    verb = pipeline.publish if agreement == PUBLIC else pipeline.push
+    outcomes = [verb(exchange, agreement) for _ in range(2)]
+    assert {o.status for o in outcomes} == {"refused"}
+    assert reason in outcomes[0].reason
+    (refusal,) = refusals(exchange.state)
+    assert (refusal.agreement, refusal.reason) == (agreement, outcomes[0].reason)
+    assert deliveries(exchange.state) == []
+    assert list(exchange.store.list("outbox/")) == []
+    assert list(exchange.store.list("open/")) == []
+    assert not hamlet.tax.exists()
+
+
+def test_an_agreement_ends_by_the_clock(hamlet):
+    exchange = hamlet.open()
+    assert pipeline.push(exchange, TAX).status == "delivered"
+    later = replace(exchange, clock=lambda: datetime(2100, 1, 1, tzinfo=UTC))
+    assert pipeline.push(later, TAX).status == "refused"
+
+
+def test_a_dataset_that_is_not_shared_does_not_leave(hamlet):
+    file = hamlet.contract("permits")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["sharing"] = {"class": "none", "basis": "A law."}
+    file.write_text(yaml.safe_dump(document))
+    exchange = hamlet.open()
+    outcome = pipeline.push(exchange, TAX)
+    assert outcome.status == "refused"
+    assert "not shared" in outcome.reason
+
+
+def test_rows_that_do_not_add_up_are_not_booked(hamlet, monkeypatch):
+    from crossdock import handover
+
+    honest = handover.prepare
+
+    def lossy(*arguments, **named):
+        prepared = honest(*arguments, **named)
+        return replace(prepared, counts=replace(prepared.counts, inserted=prepared.counts.inserted - 1))
+
+    monkeypatch.setattr(handover, "prepare", lossy)
+    exchange = hamlet.open()
+    with pytest.raises(LedgerBroken):
+        pipeline.push(exchange, SCHOOL)
+    assert {d.status for d in deliveries(exchange.state)} == {"intended"}
+    assert count(exchange.state, exchange.store, by=()).shares == 0
+
+
+def test_a_consumer_who_says_no_is_asked_again_later(hamlet):
+    hamlet.tax.write_bytes(b"this is no database, and never was one" * 100)
+    exchange = hamlet.open()
+    with pytest.raises(ConsumerRefused):
+        pipeline.push(exchange, TAX)
+    assert count(exchange.state, exchange.store, by=()).shares == 0
+    hamlet.tax.unlink()
+    assert pipeline.push(exchange, TAX).status == "delivered"
+    assert len(tax_rows(hamlet, "permits")) == 88
+    (delivery,) = deliveries(exchange.state)
+    assert delivery.status == "delivered"
+
+
+def test_what_the_ledger_says_is_what_the_agreement_says(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    pipeline.publish(exchange, PUBLIC)
+    groups = count(exchange.state, exchange.store, by=("dataset", "consumer", "channel", "purpose")).groups
+    assert [(g["dataset"], g["consumer"], g["channel"], g["purpose"], g["shares"]) for g in groups] == [
+        ("town_hall/permits", "tax", "database", "A test.", 88),
+        ("town_hall/streets", "public", "open", "A test.", 9),
+    ]
+    assert REFUSED not in {d.agreement for d in deliveries(exchange.state)}
