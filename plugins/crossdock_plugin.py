@@ -1,9 +1,9 @@
 """Airflow's plugin: crossdock's pages in the navigation, and links from a task to its verdict or delivery."""
 
 from airflow.plugins_manager import AirflowPlugin
-from crossdock.web.app import app
 
 from crossdock.airflow.links import DeliveryLink, VerdictLink
+from crossdock.web.app import app
 
 
 class CrossdockPlugin(AirflowPlugin):

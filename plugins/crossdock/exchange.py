@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,8 @@ from typing import NoReturn
 import pyarrow.dataset as pads
 
 from crossdock.connections import Lookup, local_lookup
-from crossdock.contracts.catalogue import Catalogue, load_catalogue
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.catalogue import Catalogue, ContractsTree
+from crossdock.contracts.model import Agreement, Contract, Department
 from crossdock.errors import ContractInvalid, WrongUse, did_you_mean
 from crossdock.identity import now
 from crossdock.keys import Keys
@@ -29,13 +29,18 @@ class Exchange:
     """Everything the four verbs need; tests build it from parts, everyone else calls `open_exchange`."""
 
     home: Path
-    catalogue: Catalogue
+    contracts: ContractsTree
     store: Store
     state: State
     lookup: Lookup
     keys: Keys
     transforms: Path
     clock: Callable[[], datetime] = now
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Every department, contract and agreement: what a look over all of them needs, and one task does not."""
+        return self.contracts.whole
 
     def contract(self, dataset: str) -> Contract:
         """Returns a dataset's contract.
@@ -44,21 +49,28 @@ class Exchange:
             ContractInvalid: its file is there but wrong.
             WrongUse: there is no such dataset.
         """
-        if dataset not in self.catalogue.contracts:
-            self._missing("dataset", dataset, self.catalogue.contracts)
-        return self.catalogue.contracts[dataset]
+        part = self.contracts.part(dataset)
+        if dataset not in part.contracts:
+            self._missing("dataset", dataset, part)
+        return part.contracts[dataset]
 
     def agreement(self, agreement: str) -> Agreement:
         """Returns an agreement by its id, "<department>/<dataset>/<consumer>"; raises as `contract` does."""
-        if agreement not in self.catalogue.agreements:
-            self._missing("agreement", agreement, self.catalogue.agreements)
-        return self.catalogue.agreements[agreement]
+        part = self.contracts.part(agreement.rpartition("/")[0])
+        if agreement not in part.agreements:
+            self._missing("agreement", agreement, part)
+        return part.agreements[agreement]
 
-    def _missing(self, kind: str, name: str, known: Mapping[str, object]) -> NoReturn:
+    def provider(self, agreement: Agreement) -> Department:
+        """Returns the department that provides what an agreement is about."""
+        return self.contracts.part(agreement.dataset).departments[agreement.provider]
+
+    def _missing(self, kind: str, name: str, part: Catalogue) -> NoReturn:
         folder = self.home / "contracts" / "/".join(name.split("/")[:2])
-        problems = [p for p in self.catalogue.problems if p.file.is_relative_to(folder)]
+        problems = [p for p in part.problems if p.file.is_relative_to(folder)]
         if problems:
             raise ContractInvalid(problems)
+        known = self.catalogue.agreements if kind == "agreement" else self.catalogue.contracts
         raise WrongUse(
             f"There is no {kind} '{name}'.", where=str(self.home / "contracts"), fix=did_you_mean(name, known)
         )
@@ -109,7 +121,7 @@ def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> 
     transforms = home / "transforms"
     return Exchange(
         home=home,
-        catalogue=load_catalogue(home / "contracts", transforms=transforms),
+        contracts=ContractsTree(home / "contracts", transforms),
         store=open_store(os.environ.get("CROSSDOCK_STORE") or str(var / "store"), lookup),
         state=State.open(os.environ.get("CROSSDOCK_STATE") or f"sqlite:///{var / 'state.db'}"),
         lookup=lookup,

@@ -74,7 +74,7 @@ class ToPublic:
         released = Release(
             publication=consignment.agreement,
             contract=consignment.contract,
-            publisher=exchange.catalogue.departments[consignment.agreement.provider],
+            publisher=exchange.provider(consignment.agreement),
             data=consignment.prepared.rows,
             snapshot=consignment.snapshot,
             snapshot_seq=consignment.sequence,

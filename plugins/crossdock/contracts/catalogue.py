@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -53,17 +54,38 @@ def load_catalogue(root: Path, *, transforms: Path) -> Catalogue:
     """
     loading = _Loading(root.absolute(), transforms)
     loading.read()
-    return Catalogue(
-        departments=loading.departments,
-        contracts=loading.contracts,
-        agreements=loading.agreements,
-        problems=tuple(sorted(loading.problems, key=_order)),
-    )
+    return loading.catalogue()
 
 
 def _order(problem: Problem) -> tuple[str, str, int, str]:
     """A contract's problems come before those of its agreements, which may follow from them."""
     return str(problem.file.parent), str(problem.file), problem.line or 0, problem.path
+
+
+class ContractsTree:
+    """A contracts tree that is read as far as it is asked for: a task needs one dataset of two thousand.
+
+    Both answers are kept: a tree object sees the files as they were when it first read them.
+    """
+
+    def __init__(self, root: Path, transforms: Path) -> None:
+        self._root, self._transforms = root.absolute(), transforms
+        self._parts: dict[str, Catalogue] = {}
+
+    @cached_property
+    def whole(self) -> Catalogue:
+        """All of it, as `load_catalogue` reads it."""
+        return load_catalogue(self._root, transforms=self._transforms)
+
+    def part(self, dataset: str) -> Catalogue:
+        """Returns the catalogue of one dataset: its contract, agreements and problems, and all departments."""
+        if "whole" in self.__dict__:
+            return self.whole
+        if dataset not in self._parts:
+            loading = _Loading(self._root, self._transforms)
+            loading.read_part(dataset)
+            self._parts[dataset] = loading.catalogue()
+        return self._parts[dataset]
 
 
 def read_department(path: Path) -> Department:
@@ -106,7 +128,7 @@ class _Loading:
                 )
             )
             return
-        folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        folders = self._folders()
         for folder in folders:
             self._department(folder)
         paths = {
@@ -116,11 +138,41 @@ class _Loading:
         }
         for path in paths.values():
             self._contract(path)
-        for name in self._dangling_ones(paths):
+        for name in [name for name in self.contracts if self._dangles(name, paths)]:
             del self.contracts[name]
         for name, path in paths.items():
-            for agreement in sorted((path.parent / "agreements").glob(f"*{SUFFIX}")):
-                self._agreement(agreement, name)
+            self._agreements(path, name)
+
+    def read_part(self, dataset: str) -> None:
+        """Reads the departments, one contract with those it refers to, and its agreements."""
+        for folder in self._folders():
+            self._department(folder)
+        paths = {f"{p.parent.parent.name}/{p.parent.name}": p for p in self.root.glob(f"*/*/{CONTRACT_FILE}")}
+        if dataset not in paths:
+            return
+        self._contract(paths[dataset])
+        if dataset in self.contracts:
+            for name in self.contracts[dataset].refers_to & paths.keys():
+                self._contract(paths[name])
+            if self._dangles(dataset, paths):
+                del self.contracts[dataset]
+        self._agreements(paths[dataset], dataset)
+
+    def catalogue(self) -> Catalogue:
+        """Returns what was read."""
+        return Catalogue(
+            departments=self.departments,
+            contracts=self.contracts,
+            agreements=self.agreements,
+            problems=tuple(sorted(self.problems, key=_order)),
+        )
+
+    def _folders(self) -> list[Path]:
+        return sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    def _agreements(self, contract: Path, dataset: str) -> None:
+        for agreement in sorted((contract.parent / "agreements").glob(f"*{SUFFIX}")):
+            self._agreement(agreement, dataset)
 
     def _department(self, folder: Path) -> None:
         try:
@@ -163,18 +215,16 @@ class _Loading:
             return
         self.contracts[contract.id] = contract
 
-    def _dangling_ones(self, paths: Mapping[str, Path]) -> list[str]:
-        """Returns contracts that name a transform or dataset which does not exist, after noting where."""
-        broken = []
-        for contract in self.contracts.values():
-            notes = list(_dangling(contract, self.contracts, paths, self.transforms))
-            if notes:
-                document = read_document(contract.path)
-                for steps, what, fix in notes:
-                    document.report(steps, what, fix)
-                self.problems.extend(document.problems)
-                broken.append(contract.id)
-        return broken
+    def _dangles(self, name: str, paths: Mapping[str, Path]) -> bool:
+        """Returns whether a contract names a transform or dataset which does not exist, after noting where."""
+        contract = self.contracts[name]
+        notes = list(_dangling(contract, self.contracts, paths, self.transforms))
+        if notes:
+            document = read_document(contract.path)
+            for steps, what, fix in notes:
+                document.report(steps, what, fix)
+            self.problems.extend(document.problems)
+        return bool(notes)
 
     def _agreement(self, path: Path, dataset: str) -> None:
         consumer = path.name.removesuffix(SUFFIX)

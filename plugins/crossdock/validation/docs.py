@@ -14,8 +14,10 @@ from great_expectations.core.expectation_validation_result import (  # noqa: TID
     ExpectationSuiteValidationResult,
     expectationSuiteValidationResultSchema,
 )
-from great_expectations.render.renderer import ValidationResultsPageRenderer  # noqa: TID253 - as above
-from great_expectations.render.view import DefaultJinjaPageView  # noqa: TID253 - as above
+from great_expectations.render.renderer.page_renderer import (  # noqa: TID253 - as above
+    ValidationResultsPageRenderer,
+)
+from great_expectations.render.view.view import DefaultJinjaPageView  # noqa: TID253 - as above
 
 from crossdock.validation import promises  # noqa: F401 - registers our expectations with GX
 
@@ -37,7 +39,8 @@ def render(result: bytes) -> str:
     whole = (
         loaded if isinstance(loaded, ExpectationSuiteValidationResult) else ExpectationSuiteValidationResult(**loaded)
     )
-    page = str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(whole)))
+    content = ValidationResultsPageRenderer().render(whole)
+    page = str(DefaultJinjaPageView().render(content))  # type: ignore[no-untyped-call] # GX leaves it untyped
     return _OUTSIDE.sub("", page).replace("</head>", f"{_STYLE}</head>", 1)
 
 
