@@ -39,6 +39,7 @@ def test_all_have_ended_after_the_block(tmp_path):
         second = children.start("second", [sys.executable, "-c", "import os; print(os.environ['WORD'])"])
         assert said(first) == "up"
         assert said(second) == "given"
+        second.process.wait()
     assert first.process.returncode == -15
     assert second.process.returncode == 0
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crossdock.errors import Transient
 
 SERVERS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+TRIES = stop_after_attempt(20)
 ENDED = ["success", "failed"]  # without a state, runs that have no end yet pass every filter of `end_date`
 
 
@@ -70,19 +72,29 @@ class AirflowApi:
         return list(self._ask("GET", "/dags/~/dagRuns", params=params)["dag_runs"])
 
     def _ask(self, method: str, path: str, **given: Any) -> Any:
+        """Asks until Airflow answers: its API server fails now and then while SQLite is busy."""
         try:
-            answer = self._http.request(method, f"/api/v2{path}", **given)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
-                self._http.headers["Authorization"] = f"Bearer {self._token()}"
-                answer = self._http.request(method, f"/api/v2{path}", **given)
-            answer.raise_for_status()
+            for attempt in Retrying(retry=retry_if_exception(_may_pass), wait=wait_fixed(1), stop=TRIES, reraise=True):
+                with attempt:
+                    answer = self._asked(method, path, **given)
         except httpx.HTTPError as error:
-            raise Transient(
-                f"Airflow's API did not answer as expected: {type(error).__name__}.", where=f"{method} {path}"
-            ) from error
+            raise Transient(f"Airflow's API did not answer as expected: {error}", where=f"{method} {path}") from error
         return answer.json()
+
+    def _asked(self, method: str, path: str, **given: Any) -> httpx.Response:
+        answer = self._http.request(method, f"/api/v2{path}", **given)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._http.headers["Authorization"] = f"Bearer {self._token()}"
+            answer = self._http.request(method, f"/api/v2{path}", **given)
+        return answer.raise_for_status()
 
     def _token(self) -> str:
         answer = self._http.post("/auth/token", json=self._login)
         answer.raise_for_status()
         return str(answer.json()["access_token"])
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)
