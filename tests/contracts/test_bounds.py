@@ -95,8 +95,16 @@ def test_values_are_bound_in_the_columns_type(value, of, expected):
         ("2026-01-31T08:00:00+08:00", column("t", "timestamp")),
         (None, column("s")),
         (["x"], column("s")),
+        ("1e999999999", WHOLE),
+        ("1e-999999999", MONEY),
     ],
 )
 def test_what_the_type_cannot_hold_is_refused(value, of):
     with pytest.raises(WrongUse, match="no value of column"):
         bind_value(value, of, where="r")
+
+
+@pytest.mark.parametrize("of", [WHOLE, MONEY, column("f", "number")])
+def test_a_bound_of_a_billion_digits_is_refused_at_once(of):
+    with pytest.raises(WrongUse, match="no value of column"):
+        bind_range({"min": "1e999999999"}, of, where="r")

@@ -19,6 +19,7 @@ Value = str | int | float | Decimal | bool | date | datetime | time
 
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _DAY = timedelta(days=1)
+_LARGEST_EXPONENT = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ def _fraction(value: object, column: Column, where: str) -> Fraction:
 
 def _no_value(value: object, column: Column, where: str) -> WrongUse:
     return WrongUse(
-        f"'{value}' is no value of column '{column.name}', which is a {column.type}.",
+        f"'{value}' is no value of column '{column.name}', which is of type {column.type}.",
         where=where,
         fix="Dates, timestamps and times are written in ISO 8601.",
     )
@@ -128,7 +129,10 @@ def _day(value: object, column: Column, where: str, *, up: bool, strict: bool) -
     """Returns the first (or last) whole day that is within a bound, which may have a time of day."""
     if value is None:
         return None
-    moment = bind_value(value, replace(column, type="timestamp"), where=where)
+    try:
+        moment = bind_value(value, replace(column, type="timestamp"), where=where)
+    except WrongUse:
+        raise _no_value(value, column, where) from None
     assert isinstance(moment, datetime)  # noqa: S101 - for mypy: timestamps bind to datetimes
     midnight = datetime.combine(moment.date(), time())
     if up:
@@ -140,7 +144,8 @@ def _exact(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     number = Decimal(repr(value) if isinstance(value, float) else value)
-    return number if number.is_finite() else None
+    # Arithmetic with 1e999999999 would take for ever, and no float is larger than 1e308.
+    return number if number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT else None
 
 
 def _text(value: object, _: Column) -> str | None:

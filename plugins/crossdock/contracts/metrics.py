@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil, floor, isfinite
+from math import ceil, floor
 from typing import Any
 
 from open_data_contract_standard.model import DataQuality
@@ -23,6 +23,7 @@ _OLDER = {
     **dict.fromkeys(("rowcount", "row_count", "countCheck"), "rowCount"),
 }
 _ARGUMENTS: Mapping[str, set[str]] = {"missingValues": {"missingValues"}, "invalidValues": {"validValues", "pattern"}}
+_MOST = 10**15
 _JUST_LESS = 1e-9  # of a percentage: "less than 1 percent"
 
 
@@ -79,8 +80,8 @@ def _range(name: str, value: Any, *, percent: bool) -> tuple[int, float | None]:
     if name not in _READ:
         raise WrongUse(f"crossdock can't run {name}.", fix="State the range that must hold.")
     numbers = value if name.endswith("Between") else [value]
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and n >= 0 and isfinite(n) for n in numbers):
-        raise WrongUse(f"The bound of {name} must be a number of at least 0.")
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= _MOST for n in numbers):
+        raise WrongUse(f"The bound of {name} must be a number from 0 to {_MOST:,}.")
     return _shares(name, *numbers) if percent else _READ[name](*numbers)
 
 

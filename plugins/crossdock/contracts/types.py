@@ -133,7 +133,7 @@ def _decimal(document: Document, at: Steps, given: SchemaProperty) -> tuple[int 
     )
     if not found:
         return None, None
-    precision, scale = int(found[1]), int(found[2] or 0)
+    precision, scale = int(found[1][:9]), int((found[2] or "0")[:9])  # int() of a huge text is refused
     if not 1 <= precision <= _MAX_PRECISION or scale > precision:
         document.report(
             (*at, "physicalType"),
