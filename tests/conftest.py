@@ -1,3 +1,8 @@
 """Fixtures every test may use."""
 
+from hypothesis import settings
+
 pytest_plugins = ["servers", "provinces"]
+
+settings.register_profile("crossdock", deadline=None)  # a slow machine is no bug
+settings.load_profile("crossdock")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 KILLED = 137
-PATIENCE = 60  # seconds
+PATIENCE = 120  # seconds
 
 _server = mp.get_context("forkserver")
 _server.set_forkserver_preload(["crossdock.cli", "crossdock.sweep", "crossdock.pipeline", "great_expectations"])

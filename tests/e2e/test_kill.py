@@ -147,12 +147,3 @@ def test_a_publication_is_not_booked_by_the_version_of_an_older_agreement(hamlet
     assert code(start(hamlet.home, fault="publish.data")) == KILLED
     hamlet.sweep()
     assert {tuple(row) for row in open_rows(hamlet.open(), "town_hall/streets")} == {("code",)}
-
-
-def test_scratch_of_the_living_is_left_alone(hamlet):
-    exchange = hamlet.open()
-    with exchange.scratch() as mine:
-        (mine / "file").touch()
-        with hamlet.open().scratch() as other:
-            assert other != mine
-        assert (mine / "file").exists()
