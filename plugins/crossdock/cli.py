@@ -81,7 +81,9 @@ def lint(
     from crossdock.exchange import find_home
     from crossdock.lint import lint as check
 
-    report = check(path or find_home() / "contracts", transforms=find_home() / "transforms")
+    folder = path or find_home() / "contracts"
+    beside = folder.parent / "transforms" if folder.is_dir() else find_home() / "transforms"
+    report = check(folder, transforms=beside if beside.is_dir() else find_home() / "transforms")
     if as_json:
         _print_json(report.to_dict())
     else:
@@ -100,6 +102,7 @@ def validate(
     reference: Annotated[
         list[str] | None, typer.Option(help="Data of a dataset it refers to: DEPARTMENT/DATASET=FILE.")
     ] = None,
+    schema: Annotated[str | None, typer.Option(help="Which table, when the contract describes several.")] = None,
     as_json: Json = False,
 ) -> int:
     """Check one file against one contract; no set-up needed."""
@@ -107,7 +110,7 @@ def validate(
     from crossdock.trial import find_surroundings, validate_file
 
     _check_output(quarantine, ".parquet", ".csv")
-    promise = read_contract(contract)
+    promise = read_contract(contract, schema=schema)
     judgement = validate_file(promise, data, find_surroundings(promise, reference or []), quarantine=quarantine)
     if docs:
         _write_docs(judgement.result, docs)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossdock.contracts.catalogue import load_catalogue
-from crossdock.contracts.model import Contract
+from crossdock.contracts.model import Agreement, Contract
 from crossdock.contracts.oaas import SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.delivery.decide import contradictions
 from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid
+from crossdock.sources.source import wrong_options
 from crossdock.validation.plan import plan
 from crossdock.validation.transform import load_transform
 
@@ -42,6 +44,8 @@ def lint(path: Path, *, transforms: Path) -> Report:
         return _one_file(path, transforms)
     catalogue = load_catalogue(path, transforms=transforms)
     more = [problem for contract in catalogue.contracts.values() for problem in _unrunnable(contract, transforms)]
+    for agreement in catalogue.agreements.values():
+        more += _undeliverable(agreement, catalogue.contracts[agreement.dataset])
     return Report(
         departments=len(catalogue.departments),
         contracts=len(catalogue.contracts),
@@ -51,12 +55,13 @@ def lint(path: Path, *, transforms: Path) -> Report:
 
 
 def _one_file(path: Path, transforms: Path) -> Report:
-    agreement = path.name.endswith(SUFFIX)
     empty = Report(departments=0, contracts=0, agreements=0, problems=())
     try:
-        if agreement:
-            read_agreement(path, read_contract(path.absolute().parents[1] / CONTRACT_FILE))
-            return replace(empty, agreements=1)
+        if path.name.endswith(SUFFIX):
+            contract = read_contract(path.absolute().parents[1] / CONTRACT_FILE)
+            return replace(
+                empty, agreements=1, problems=tuple(_undeliverable(read_agreement(path, contract), contract))
+            )
         contract = read_contract(path)
     except ContractInvalid as error:
         return replace(empty, problems=error.problems)
@@ -64,8 +69,8 @@ def _one_file(path: Path, transforms: Path) -> Report:
 
 
 def _unrunnable(contract: Contract, transforms: Path) -> list[Problem]:
-    """Returns what the engine would refuse to run: it is asked to compile every rule and load every transform."""
-    found = []
+    """Returns what source, engine and transforms would refuse: each is asked, and nothing is run."""
+    found = wrong_options(contract)
     try:
         plan(contract)
     except CrossdockError as error:
@@ -76,3 +81,8 @@ def _unrunnable(contract: Contract, transforms: Path) -> list[Problem]:
         except TransformInvalid as error:
             found.append(Problem(file=contract.path, path=step.path, what=error.what, fix=error.fix))
     return found
+
+
+def _undeliverable(agreement: Agreement, contract: Contract) -> list[Problem]:
+    """Returns what the decision to deliver would refuse on any day."""
+    return [Problem(file=agreement.path, path="", what=what) for what in contradictions(agreement, contract)]

@@ -53,6 +53,13 @@ def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Key
     return content_id("delivery", agreement.id, agreement.version, agreement.digest, snapshot, sequence, protection)
 
 
+def contradictions(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    """Yields what will never be allowed, whatever the day: what `crossdock lint` can say before anything is due."""
+    yield from _unmatched(agreement, contract)
+    yield from _not_shareable(agreement, contract)
+    yield from _not_applicable(agreement, contract)
+
+
 def _objections(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
     yield from _unmatched(agreement, contract)
     yield from _not_in_force(agreement, contract, now)
