@@ -12,6 +12,7 @@ from pathlib import Path
 def main() -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.serialization.encoders import encode_timetable
     from airflow.utils.db import initdb
 
     home = os.environ["AIRFLOW_HOME"]
@@ -23,6 +24,7 @@ def main() -> None:
     told = {
         "import_errors": bag.import_errors,
         "dags": {name: sorted(dag.task_ids) for name, dag in bag.dags.items()},
+        "schedules": {name: encode_timetable(dag.timetable) for name, dag in bag.dags.items()},
         "undocumented": [name for name, dag in bag.dags.items() if not dag.doc_md],
         "runs": {name: _run(bag.dags[name]) for name in wanted},
         "plugins": _plugins(),

@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import yaml
 
 from crossdock.contracts.catalogue import load_catalogue
 from crossdock.demo.provision import provision
@@ -21,6 +22,27 @@ from provinces import ROOT, lay_out, run
 
 RUNNER = Path(__file__).with_name("dag_runs.py")
 HAMLET_DAGS = ["receive__town_hall", "share__tax", "share__school", "share__court", "publish__town_hall", "audit"]
+
+
+TIMES = {"residents": "0 6 * * 1", "permits": "@daily"}
+
+
+def set_frequency(agreement, frequency):
+    document = yaml.safe_load(agreement.read_text("utf-8"))
+    document["customProperties"][0]["value"]["frequency"] = frequency
+    write_yaml(agreement, document)
+
+
+def pulled_at(schedule):
+    return {"slaProperties": [{"property": "frequency", "value": 1, "unit": "d", "schedule": schedule}]}
+
+
+def starts(timetable):
+    """The times and the assets that a serialised timetable starts runs at."""
+    inner = timetable["__var"]
+    expressions = inner.get("timetable", timetable)["__var"].get("expressions", [])
+    assets = [asset["name"] for asset in inner.get("asset_condition", {}).get("objects", [])]
+    return set(expressions), assets
 
 
 def run_dags(home, *names):
@@ -40,7 +62,13 @@ def hamlet_run(tmp_path_factory):
     (hamlet.home / "plugins").symlink_to(ROOT / "plugins")
     hamlet.write_permits([[f"P{n}", "SECRETHOLDER", "none", ""] for n in range(20)])
     source = {"kind": "files", "connection": "town_files", "path": "ghosts.csv", "format": "csv"}
-    write_yaml(hamlet.contract("ghosts"), contract("ghosts", [key("ghost_no"), column("name")], source=source))
+    ghosts = contract("ghosts", [key("ghost_no"), column("name")], source=source)
+    write_yaml(hamlet.contract("ghosts"), ghosts | pulled_at("@hourly"))
+    write_yaml(
+        hamlet.contract("permits"), yaml.safe_load(hamlet.contract("permits").read_text()) | pulled_at("0 3 * * *")
+    )
+    for dataset, consumer in (("residents", "tax"), ("residents", "school"), ("permits", "school")):
+        set_frequency(hamlet.agreement(dataset, consumer), TIMES[dataset])
     result, log = run_dags(hamlet.home, *HAMLET_DAGS)
     return hamlet, result, log
 
@@ -118,6 +146,15 @@ def test_airflows_plugin_loader_leaves_crossdock_alone(hamlet_run):
     assert plugins["loaded"] == ["crossdock"]
     assert plugins["errors"] == {}
     assert plugins["executed"] == ["airflow_local_settings.py", "crossdock_plugin.py"]
+
+
+def test_dags_run_at_every_time_of_their_agreements_and_on_changes_only_if_one_is_on_change(hamlet_run):
+    schedules = {name: starts(each) for name, each in hamlet_run[1]["schedules"].items()}
+    assert schedules["receive__town_hall"] == ({"0 * * * *", "0 3 * * *"}, [])
+    assert schedules["share__court"] == (set(), ["town_hall"])
+    assert schedules["share__tax"] == ({"0 6 * * 1"}, ["town_hall"])
+    assert schedules["share__school"] == ({"0 6 * * 1", "0 0 * * *"}, [])
+    assert schedules["publish__town_hall"] == (set(), ["town_hall"])
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from airflow.sdk import (
     DAG,
     AssetAny,
     AssetOrTimeSchedule,
-    CronTriggerTimetable,
+    MultipleCronTriggerTimetable,
     get_parsing_context,
     task,
     task_group,
@@ -22,12 +22,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import PublishOperator, PullOperator, PushOperator, ValidateOperator
-from crossdock.airflow.schedules import due, finest
+from crossdock.airflow.schedules import ON_CHANGE, due, kind_of_run
 from crossdock.airflow.work import exchange_at_work, home_folder
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
-ON_CHANGE = "on_change"
 
 
 def index(home: Path | None = None) -> Index:
@@ -98,7 +97,7 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
     datasets = _in_order(department.datasets)
     with DAG(
         name,
-        schedule=finest(dataset.schedule for dataset in datasets),
+        schedule=_times(dataset.schedule for dataset in datasets),
         start_date=START,
         catchup=False,
         max_active_runs=1,
@@ -109,7 +108,7 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
 
         @task(doc_md="Lists the datasets whose own frequency says that they are due; a run by hand takes all.")
         def due_datasets(**context: Any) -> list[str]:
-            return _due(datasets, by_hand=_by_hand(context), now=context["dag_run"].run_after)
+            return _due(datasets, by_hand=kind_of_run(context) == "manual", now=context["dag_run"].run_after)
 
         @task_group
         def dataset(dataset: str) -> None:
@@ -155,10 +154,6 @@ def _in_order(datasets: tuple[IndexedDataset, ...]) -> list[IndexedDataset]:
     return list(placed.values())
 
 
-def _by_hand(context: Any) -> bool:
-    return str(context["dag_run"].run_type).rpartition(".")[2].lower() == "manual"
-
-
 def _due(datasets: list[IndexedDataset], *, by_hand: bool, now: datetime) -> list[str]:
     if by_hand:
         return [dataset.id for dataset in datasets]
@@ -169,15 +164,26 @@ def _due(datasets: list[IndexedDataset], *, by_hand: bool, now: datetime) -> lis
     return [d.id for d in datasets if due(d.schedule, pulled[d.id], now)]
 
 
+def _times(frequencies: Iterable[str | None]) -> MultipleCronTriggerTimetable | None:
+    """Returns the timetable of every time that one of these states: all share one DAG, and each keeps its own times."""
+    crons = sorted({each for each in frequencies if each and each != ON_CHANGE})
+    return MultipleCronTriggerTimetable(*crons, timezone="UTC") if crons else None
+
+
+def _schedule(agreements: list[IndexedAgreement]) -> Any:
+    """Returns when agreements are looked at: at the times they state, and on assets only where one is on change."""
+    timetable = _times(a.frequency for a in agreements)
+    changing = sorted({a.department for a in agreements if a.frequency == ON_CHANGE})
+    if not changing:
+        return timetable
+    changed = AssetAny(*map(department_asset, changing))
+    return AssetOrTimeSchedule(timetable=timetable, assets=changed) if timetable else changed
+
+
 def _hand_over(name: str, operator: type[Any], agreements: list[IndexedAgreement], doc: str) -> DAG:
-    departments = AssetAny(*(department_asset(d) for d in sorted({a.department for a in agreements})))
-    cron = finest(a.frequency for a in agreements if a.frequency != ON_CHANGE)
-    timed = (
-        AssetOrTimeSchedule(timetable=CronTriggerTimetable(cron, timezone="UTC"), assets=departments) if cron else None
-    )
     with DAG(
         name,
-        schedule=timed or departments,
+        schedule=_schedule(agreements),
         start_date=START,
         catchup=False,
         max_active_runs=1,
@@ -188,6 +194,7 @@ def _hand_over(name: str, operator: type[Any], agreements: list[IndexedAgreement
             operator(
                 task_id=agreement.dataset.replace("/", "__"),
                 agreement=agreement.id,
+                frequency=agreement.frequency,
                 map_index_template=None,
                 execution_timeout=timedelta(hours=2),
                 doc_md=f"Agreement `{agreement.id}`, by {agreement.channel}, {agreement.frequency}.",

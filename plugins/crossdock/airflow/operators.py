@@ -12,11 +12,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.links import DeliveryLink, VerdictLink
+from crossdock.airflow.schedules import ON_CHANGE, kind_of_run, leaves
 from crossdock.airflow.work import exchange_at_work
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from crossdock.exchange import Exchange
     from crossdock.handover import Outcome
 
 RETRIES = {"retries": 3, "retry_delay": 10.0, "retry_exponential_backoff": 2.0}  # seconds; 10, 20, 40
@@ -99,22 +101,28 @@ class ValidateOperator(BaseOperator):
 
 
 class _HandOverOperator(BaseOperator):
-    """What push and publish share: one agreement in, its outcome out."""
+    """What push and publish share: one agreement in, its outcome out.
+
+    In a run that a schedule or an asset started, a `frequency` with times of its own lets the task do its work at those
+    times only, and skips it otherwise.
+    """
 
     template_fields: Sequence[str] = ("agreement",)
     operator_extra_links = (DeliveryLink(),)
     verb: ClassVar[str]
 
-    def __init__(self, *, agreement: str, **kwargs: Any) -> None:
+    def __init__(self, *, agreement: str, frequency: str = ON_CHANGE, **kwargs: Any) -> None:
         kwargs.setdefault("map_index_template", "{{ task.agreement }}")
         super().__init__(**RETRIES | kwargs)
         self.agreement = agreement
+        self.frequency = frequency
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hands the current snapshot over, or skips with the reason why it does not leave."""
         from crossdock import pipeline
 
         with exchange_at_work() as exchange:
+            self._wait_for_its_time(exchange, context)
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
         counts = dict(outcome.counts) if outcome.counts else {}
@@ -129,12 +137,21 @@ class _HandOverOperator(BaseOperator):
             raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
         return result
 
+    def _wait_for_its_time(self, exchange: Exchange, context: Context) -> None:
+        from crossdock.storage.records import last_delivered
+
+        last = last_delivered(exchange.state, self.agreement)
+        run, now = kind_of_run(context), context["dag_run"].run_after
+        if not leaves(self.frequency, run=run, last=last.delivered_at if last else None, now=now):
+            raise AirflowSkipException(f"not due: The agreement's frequency is {self.frequency}.")
+
 
 class PushOperator(_HandOverOperator):
     """Delivers the dataset's current snapshot to an agreement's consumer; a refusal is recorded and skips the task.
 
     Args:
         agreement: "<department>/<dataset>/<consumer>"; templated.
+        frequency: "on_change", or a cron expression or preset: the only times at which a run by schedule serves it.
     """
 
     verb = "push"
@@ -146,6 +163,7 @@ class PublishOperator(_HandOverOperator):
 
     Args:
         agreement: "<department>/<dataset>/public"; templated.
+        frequency: "on_change", or a cron expression or preset: the only times at which a run by schedule serves it.
     """
 
     verb = "publish"

@@ -1,25 +1,18 @@
-"""When things are due: many datasets of many frequencies share one DAG, which runs at the finest of them."""
+"""When things are due: datasets and agreements of many frequencies share one DAG, which runs at each of their times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
 from croniter import croniter
 
-_BASE = datetime(2024, 1, 1, tzinfo=UTC)
+ON_CHANGE = "on_change"
 
 
-def finest(schedules: Iterable[str | None]) -> str | None:
-    """Returns the cron expression or preset that fires most often, None when there is none."""
-    stated = [schedule for schedule in schedules if schedule]
-    return min(stated, key=_interval, default=None)
-
-
-def _interval(schedule: str) -> float:
-    times = croniter(schedule, _BASE)
-    first = times.get_next(float)
-    return float(times.get_next(float)) - float(first)
+def kind_of_run(context: Any) -> str:
+    """Returns how a task's DAG run came about: manual, scheduled, asset_triggered or backfill."""
+    return str(context["dag_run"].run_type).rpartition(".")[2].lower()
 
 
 def due(schedule: str | None, last: str | None, now: datetime) -> bool:
@@ -35,3 +28,14 @@ def due(schedule: str | None, last: str | None, now: datetime) -> bool:
     if last is None:
         return True
     return bool(croniter(schedule, datetime.fromisoformat(last)).get_next(datetime) <= now)
+
+
+def leaves(frequency: str, *, run: str, last: str | None, now: datetime) -> bool:
+    """Returns whether an agreement of this frequency is served in a run of this kind.
+
+    By hand everything is. What goes on change goes in every run. What has times of its own never goes because of a
+    change, and at most once for each of its times; a time at which nothing had changed is made up for at the DAG's next.
+    """
+    if frequency == ON_CHANGE or run == "manual":
+        return True
+    return run != "asset_triggered" and due(frequency, last, now)
