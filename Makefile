@@ -20,7 +20,6 @@ setup: .venv/compiled ## install everything, locked, into this folder
 demo up: export AIRFLOW_HOME := $(CURDIR)
 
 demo: setup ## run a province in small through all four verbs, and show what came of it
-	@$(BIN)/python -m crossdock.airflow.secrets
 	@$(BIN)/python -m crossdock.demo $(ARGS)
 
 up: setup ## start all of Airflow on 127.0.0.1; Ctrl-C ends it

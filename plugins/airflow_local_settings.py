@@ -8,4 +8,6 @@ import sys
 if any(word == "scheduler" for word in sys.argv):
     # Tasks are forked from the scheduler: what it has imported, they need not import again (4-5 s each for GX).
     # Imports only: threads that Arrow or DuckDB start before a fork would not exist after it.
-    import crossdock.pipeline  # noqa: F401
+    import crossdock.pipeline
+    import crossdock.validation.engine
+    import crossdock.validation.suite  # noqa: F401

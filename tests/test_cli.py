@@ -17,7 +17,7 @@ from crossdock.cli import app
 from hamlet import REFUSED, column, contract, found, key, tax_rows
 
 FINE, FINDINGS, WRONG = 0, 1, 2
-FINDING = {"rule", "column", "reason", "rows", "severity"}
+FINDING = {"rule", "column", "reason", "rows"}
 
 
 def crossdock(*arguments, stdin=None):

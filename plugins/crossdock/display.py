@@ -112,14 +112,14 @@ def lint(report: Report) -> None:
 
 
 def finding_document(finding: Finding) -> dict[str, object]:
-    """Returns a finding's JSON form."""
-    return {
+    """Returns a finding's JSON form; one that only warns says so."""
+    form: dict[str, object] = {
         "rule": finding.rule,
         "column": finding.column,
         "reason": finding.reason,
         "rows": finding.rows,
-        "severity": finding.severity,
     }
+    return form if finding.severity == "error" else form | {"severity": finding.severity}
 
 
 def judgement_document(judgement: Judgement) -> dict[str, object]:

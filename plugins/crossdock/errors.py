@@ -121,5 +121,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, names, n=1, cutoff=0.5)
     if near:
         return f"Did you mean '{near[0]}'?"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"Known here: {shown}." if names else "None is known here."
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"Known here: {', '.join(names[:12])}{more}." if names else "None is known here."

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+import duckdb
+import pyarrow as pa
+
 from crossdock import pipeline
 from crossdock.contracts.model import Agreement, Contract
-from crossdock.errors import CrossdockError, WrongUse, did_you_mean
+from crossdock.errors import CrossdockError, Transient, WrongUse, did_you_mean
 from crossdock.exchange import Exchange
 from crossdock.handover import Outcome
 from crossdock.storage.records import Extract, Verdict
@@ -121,3 +124,9 @@ def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outc
         return Step(verb=verb, subject=subject, result=act())
     except CrossdockError as error:
         return Step(verb=verb, subject=subject, error=error)
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        # A full disk or a damaged object is this dataset's trouble. The library's own text may quote a row.
+        fault = Transient(
+            f"It failed in {type(error).__module__} ({type(error).__name__}).", where=subject, fix="Try again."
+        )
+        return Step(verb=verb, subject=subject, error=fault)

@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from crossdock.connections import Connection, Lookup
 from crossdock.errors import Permanent, Transient, WrongUse
-from crossdock.exchange import Exchange, find_home, open_exchange
+
+if TYPE_CHECKING:
+    from crossdock.exchange import Exchange
 
 
 def airflow_lookup(connection_id: str) -> Connection:
@@ -44,6 +47,8 @@ def exchange_at_work(home: str | None = None) -> Iterator[Exchange]:
     Args:
         home: the exchange's folder; by default CROSSDOCK_HOME, else AIRFLOW_HOME.
     """
+    from crossdock.exchange import find_home, open_exchange  # heavy: DAG files are parsed without it
+
     lookup: Lookup = airflow_lookup
     try:
         yield open_exchange(Path(home) if home else find_home(), lookup=lookup)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from crossdock import display
+from crossdock.airflow.secrets import make_secrets
 from crossdock.demo.provision import provision
 from crossdock.demo.report import report
 from crossdock.demo.server import serve
@@ -29,6 +30,8 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
     Returns:
         0 when every DAG run succeeded, 1 when one failed or a contract is wrong.
     """
+    os.umask(0o077)  # databases and logs are nobody else's
+    make_secrets(home)
     with display.progress(1) as told:
         provision(home, people=people, enterprises=enterprises, progress=told)
     log = home / "var" / "logs" / "demo.log"
