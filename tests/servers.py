@@ -33,11 +33,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(answers: Callable[[], bool], what: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until(answers: Callable[[], bool], what: str, server: subprocess.Popen[bytes] | None = None) -> None:
     """Waits until a server answers; one that has ended (its port was taken meanwhile, perhaps) is not waited for."""
     end = time.monotonic() + PATIENCE
     while not answers():
-        if server.poll() is not None:
+        if server is not None and server.poll() is not None:
             raise ChildProcessError(f"{what} ended with exit code {server.returncode} before it answered")
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not answer within {PATIENCE} s")

@@ -122,7 +122,9 @@ def test_of_the_store_other_containers_reach_s3_alone_and_it_asks_for_a_key(comp
             cwd=tmp_path,
         )
         try:
-            wait_until(lambda: accepts("127.0.0.2", ports["s3"]) and accepts("127.0.0.1", ports["filer"]), "the store")
+            wait_until(
+                lambda: accepts("127.0.0.2", ports["s3"]) and accepts("127.0.0.1", ports["filer"]), "the store", server
+            )
             open_to_others = {name for name, port in ports.items() if accepts("127.0.0.2", port)}
             stranger = httpx.put(f"http://127.0.0.2:{ports['s3']}/bucket")
         finally:
