@@ -26,7 +26,7 @@ def airflow_lookup(connection_id: str) -> Connection:
         raise WrongUse(
             f"Airflow has no connection '{connection_id}'.",
             where="Airflow connections",
-            fix="Add it under Admin, Connections, or to the secrets backend.",
+            fix="Add it to var/connections.json, or under Admin, Connections.",
         ) from error
     return Connection(
         id=connection_id,
