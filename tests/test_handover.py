@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from crossdock import pipeline
-from crossdock.errors import ConsumerRefused, LedgerBroken
+from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken
 from crossdock.ledger.counts import count
 from crossdock.storage.records import deliveries, refusals
 from hamlet import REFUSED, found, tax_rows
@@ -38,6 +38,17 @@ def test_delivered_once_then_unchanged(hamlet):
     assert first.delivery == again.delivery
     assert first.counts == {"accepted": 88, "inserted": 88, "updated": 0, "deleted": 0, "unchanged": 0, "filtered": 0}
     assert len(deliveries(exchange.state)) == 1
+
+
+@pytest.mark.parametrize("verb", [pipeline.push, pipeline.publish])
+def test_without_an_agreement_nothing_leaves_and_that_is_on_record(hamlet, verb):
+    exchange = hamlet.open()
+    for _ in range(2):
+        with pytest.raises(DeliveryRefused, match=r"no agreement 'town_hall/permits/nobody'"):
+            verb(exchange, "town_hall/permits/nobody")
+    (refusal,) = refusals(exchange.state)
+    assert (refusal.dataset, refusal.consumer) == ("town_hall/permits", "nobody")
+    assert deliveries(exchange.state) == []
 
 
 def test_nothing_accepted_yet_is_waited_for(tmp_path):

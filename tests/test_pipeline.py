@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from crossdock import pipeline
-from crossdock.errors import ContractInvalid, LedgerBroken, WrongUse
+from crossdock.errors import ContractInvalid, DeliveryRefused, LedgerBroken, WrongUse
 from crossdock.intake import ReferenceMissing
 from crossdock.storage.records import latest_snapshot, verdicts
 from hamlet import found, permits
@@ -86,7 +86,7 @@ def test_rows_that_went_missing_in_landing_are_noticed(hamlet, exchange):
     ],
 )
 def test_an_unknown_name(exchange, verb, name, near):
-    with pytest.raises(WrongUse, match=f"Did you mean '{near}'"):
+    with pytest.raises((WrongUse, DeliveryRefused), match=f"Did you mean '{near}'"):
         verb(exchange, name)
 
 

@@ -19,6 +19,7 @@ from crossdock.delivery.changes import Received
 from crossdock.delivery.decide import decide, delivery_id
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared, prepare
+from crossdock.errors import DeliveryRefused, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
@@ -60,6 +61,21 @@ class _Deal:
     intent: Delivery
 
 
+def demand(exchange: Exchange, agreement_id: str) -> Agreement:
+    """Returns the agreement that a delivery is asked for under.
+
+    Raises:
+        DeliveryRefused: there is none, so nothing may leave; the refusal is recorded.
+        ContractInvalid: its file is there but wrong.
+    """
+    try:
+        return exchange.agreement(agreement_id)
+    except WrongUse as error:
+        dataset, _, consumer = agreement_id.rpartition("/")
+        _record_refusal(exchange, _Refused(agreement_id, dataset, consumer), error.what)
+        raise DeliveryRefused(error.what, where=error.where, fix=error.fix) from error
+
+
 def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome:
     """Hands the dataset's current snapshot over, if the agreement allows it and the consumer does not have it yet."""
     contract = exchange.contract(agreement.dataset)
@@ -94,17 +110,34 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
 
 
 def _refuse(exchange: Exchange, agreement: Agreement, snapshot: Snapshot | None, reason: str) -> Outcome:
+    asked = _Refused(agreement.id, agreement.dataset, agreement.consumer, agreement.digest, snapshot)
+    _record_refusal(exchange, asked, reason)
+    return Outcome(agreement=agreement.id, status="refused", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What was asked for and does not leave."""
+
+    agreement: str
+    dataset: str
+    consumer: str
+    digest: str = ""
+    snapshot: Snapshot | None = None
+
+
+def _record_refusal(exchange: Exchange, asked: _Refused, reason: str) -> None:
+    snapshot = asked.snapshot.id if asked.snapshot else None
     refusal = Refusal(
-        id=content_id("refusal", agreement.id, agreement.digest, snapshot.id if snapshot else None, reason),
-        agreement=agreement.id,
-        dataset=agreement.dataset,
-        consumer=agreement.consumer,
-        snapshot=snapshot.id if snapshot else None,
+        id=content_id("refusal", asked.agreement, asked.digest, snapshot, reason),
+        agreement=asked.agreement,
+        dataset=asked.dataset,
+        consumer=asked.consumer,
+        snapshot=snapshot,
         reason=reason,
         refused_at=instant(exchange.clock()),
     )
     record_refusal(exchange.state, refusal)
-    return Outcome(agreement=agreement.id, status="refused", reason=reason)
 
 
 def _name(

@@ -98,16 +98,17 @@ def push(exchange: Exchange, agreement_id: str) -> handover.Outcome:
     A refusal is recorded and returned, with its reason. What was delivered before is not delivered or counted again.
 
     Raises:
+        DeliveryRefused: there is no such agreement; that is recorded too.
         ConsumerUnavailable: the consumer's system did not answer; try again.
         ConsumerRefused: the consumer's system will not take the delivery.
         LedgerBroken: the rows do not add up (`accepted = delivered + unchanged + filtered`).
     """
-    return handover.hand_over(exchange, exchange.agreement(agreement_id), routes.ToConsumer())
+    return handover.hand_over(exchange, handover.demand(exchange, agreement_id), routes.ToConsumer())
 
 
 def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
     """Releases the dataset's current snapshot as an open version under its publication, the agreement with the public."""
-    return handover.hand_over(exchange, exchange.agreement(agreement_id), routes.ToPublic())
+    return handover.hand_over(exchange, handover.demand(exchange, agreement_id), routes.ToPublic())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
