@@ -14,13 +14,14 @@ BASE = {"errors", "identity", "keys", "connections", "faults"}
 STORED = BASE | {"contracts", "storage"}
 PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger"}
 FLOW = PARTS | {"exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"}
+SEEN = {"airflow", "web", "cli", "display", "forms", "demo"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "contracts": BASE,
     "storage": BASE | {"contracts"},
     **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
     **dict.fromkeys(("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"), FLOW),
-    **dict.fromkeys(("airflow", "web", "cli", "display", "demo", "__main__"), FLOW | {"airflow", "web", "cli", "display", "demo"}),
+    **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),
     "__init__": set(),
 }  # fmt: skip
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "migrations" not in p.parts)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
 import typer
 
-from crossdock import display
+from crossdock import display, forms
 from crossdock.errors import ContractInvalid, CrossdockError, SourceInvalid, WrongUse
 
 FINE, FINDINGS, WRONG = 0, 1, 2
@@ -33,6 +34,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(deliveries_app, name="deliveries")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Docs = Annotated[Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")]
 Args = ParamSpec("Args")
 
 
@@ -96,9 +98,7 @@ def validate(
     contract: Annotated[Path, typer.Argument(help="A contract file (ODCS YAML).")],
     data: Annotated[Path, typer.Argument(help="A CSV, TSV, JSON lines, XLSX or parquet file.")],
     quarantine: Annotated[Path | None, typer.Option(help="Keep failing rows in this .parquet or .csv file.")] = None,
-    docs: Annotated[
-        Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")
-    ] = None,
+    docs: Docs = None,
     reference: Annotated[
         list[str] | None, typer.Option(help="Data of a dataset it refers to: DEPARTMENT/DATASET=FILE.")
     ] = None,
@@ -112,19 +112,19 @@ def validate(
     _check_output(quarantine, ".parquet", ".csv")
     promise = read_contract(contract, schema=schema)
     judgement = validate_file(promise, data, find_surroundings(promise, reference or []), quarantine=quarantine)
-    if docs:
-        _write_docs(judgement.result, docs)
+    _write_docs(judgement.result, docs)
     if as_json:
-        _print_json(display.judgement_document(judgement))
+        _print_json(forms.judgement(judgement))
     else:
         display.judgement(promise, judgement)
     return FINE if judgement.outcome == "accepted" else FINDINGS
 
 
-def _write_docs(result: bytes, target: Path) -> None:
-    from crossdock.validation.docs import render
+def _write_docs(result: bytes, target: Path | None) -> None:
+    if target:
+        from crossdock.validation.docs import render
 
-    target.write_text(render(result), "utf-8")
+        target.write_text(render(result), "utf-8")
 
 
 @command(app, "run")
@@ -141,7 +141,7 @@ def run(
         done = sweep.run(exchange, target, on_step=lambda step: advance(f"{step.verb} {step.subject}"))
     problems = exchange.catalogue.problems
     if as_json:
-        _print_json(display.pass_document(done, problems))
+        _print_json(forms.sweep(done, problems))
     else:
         display.finished(done, problems)
     if problems:
@@ -166,8 +166,8 @@ def counts(
     from crossdock.exchange import open_exchange
     from crossdock.ledger.counts import count
 
-    exchange = open_exchange()
     groups = tuple(word.strip() for word in by.split(",") if word.strip())
+    exchange = open_exchange()
     counted = count(exchange.state, exchange.store, by=groups, since=since, until=until, recount=recount)
     if as_json:
         _print_json(counted.to_dict())
@@ -186,9 +186,8 @@ def who(
     from crossdock.ledger.subjects import who as find
 
     exchange = open_exchange()
-    received = find(
-        exchange.state, exchange.store, exchange.keys, sys.stdin.read().strip() if subject == "-" else subject
-    )
+    asked = sys.stdin.read().strip() if subject == "-" else subject
+    received = find(exchange.state, exchange.store, exchange.keys, asked)
     if as_json:
         _print_json({"received": [r.to_dict() for r in received]})
     else:
@@ -204,7 +203,7 @@ def ledger_verify(as_json: Json = False) -> int:
 
     found = check(open_exchange())
     if as_json:
-        _print_json(display.audit_document(found))
+        _print_json(forms.audit(found))
     else:
         display.audit(found)
     return FINE if found.sound else FINDINGS
@@ -221,7 +220,7 @@ def quarantine_list(
 
     held = [v for v in verdicts(open_exchange().state, dataset=dataset or None) if v.quarantined]
     if as_json:
-        _print_json({"quarantine": [display.verdict_document(v) for v in held]})
+        _print_json({"quarantine": [forms.verdict(v) for v in held]})
     else:
         display.quarantine(held)
     return FINE
@@ -233,9 +232,7 @@ def quarantine_show(
     output: Annotated[
         Path | None, typer.Option(help="Write the failing rows, as they arrived, to this parquet file.")
     ] = None,
-    docs: Annotated[
-        Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")
-    ] = None,
+    docs: Docs = None,
     as_json: Json = False,
 ) -> int:
     """Show one verdict's reasons, and copy its failing rows out on request (rows hold personal data: keep them safe)."""
@@ -250,10 +247,9 @@ def quarantine_show(
         raise WrongUse(f"There is no verdict '{verdict}'.", fix="`crossdock quarantine list` shows the ids.")
     if output and found.quarantine_key:
         copy_out(exchange, found.quarantine_key, output)
-    if docs:
-        _write_docs(exchange.store.read(found.result_key), docs)
+    _write_docs(exchange.store.read(found.result_key), docs)
     if as_json:
-        _print_json(display.verdict_document(found))
+        _print_json(forms.verdict(found))
     else:
         display.verdict(found)
     return FINE
@@ -272,7 +268,7 @@ def deliveries_list(
     made = [d for d in deliveries(state) if consumer in ("", d.consumer)]
     refused = [r for r in refusals(state) if consumer in ("", r.consumer)]
     if as_json:
-        _print_json(display.deliveries_document(made, refused))
+        _print_json(forms.deliveries(made, refused))
     else:
         display.deliveries(made, refused)
     return FINE
@@ -293,7 +289,7 @@ def deliveries_show(
         raise WrongUse(f"There is no delivery '{delivery}'.", fix="`crossdock deliveries list` shows the ids.")
     manifest = json.loads(exchange.store.read(found.manifest_key)) if found.manifest_key else None
     if as_json:
-        _print_json({"delivery": display.delivery_document(found), "manifest": manifest})
+        _print_json({"delivery": asdict(found), "manifest": manifest})
     else:
         display.delivery(found, manifest)
     return FINE

@@ -1,4 +1,4 @@
-"""What people see in the terminal: tables on stdout, progress and errors on stderr; and the JSON forms of the same."""
+"""What people see in the terminal: tables on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -111,28 +110,6 @@ def lint(report: Report) -> None:
     )
 
 
-def finding_document(finding: Finding) -> dict[str, object]:
-    """Returns a finding's JSON form; one that only warns says so."""
-    form: dict[str, object] = {
-        "rule": finding.rule,
-        "column": finding.column,
-        "reason": finding.reason,
-        "rows": finding.rows,
-    }
-    return form if finding.severity == "error" else form | {"severity": finding.severity}
-
-
-def judgement_document(judgement: Judgement) -> dict[str, object]:
-    """Returns the JSON form that DESIGN fixes for `validate --json`."""
-    return {
-        "outcome": judgement.outcome,
-        "rows": judgement.rows,
-        "accepted": judgement.accepted,
-        "quarantined": judgement.quarantined,
-        "findings": [finding_document(f) for f in judgement.findings],
-    }
-
-
 def findings(items: Sequence[Finding]) -> None:
     """Prints findings, most rows first."""
     if not items:
@@ -150,22 +127,6 @@ def judgement(contract: Contract, judged: Judgement) -> None:
         f"{judged.accepted:,} accepted, {judged.quarantined:,} quarantined"
     )
     findings(judged.findings)
-
-
-def verdict_document(found: Verdict) -> dict[str, object]:
-    """Returns a verdict's JSON form."""
-    return {
-        "verdict": found.id,
-        "dataset": found.dataset,
-        "extract": found.extract,
-        "contract_version": found.contract_version,
-        "outcome": found.outcome,
-        "rows": found.rows,
-        "accepted": found.accepted,
-        "quarantined": found.quarantined,
-        "validated_at": found.validated_at,
-        "findings": [finding_document(f) for f in found.findings],
-    }
 
 
 def verdict(found: Verdict) -> None:
@@ -186,17 +147,6 @@ def quarantine(held: Sequence[Verdict]) -> None:
             each.id, each.dataset, f"{each.quarantined:,}", escape(top.reason) if top else "", each.validated_at
         )
     out.print(shown)
-
-
-def delivery_document(made: Delivery) -> dict[str, object]:
-    """Returns a delivery's JSON form."""
-    shown = asdict(made)
-    return shown | {name: str(value) for name, value in shown.items() if name == "digests"}
-
-
-def deliveries_document(made: Sequence[Delivery], refused: Sequence[Refusal]) -> dict[str, object]:
-    """Returns the JSON form of `deliveries list`."""
-    return {"deliveries": [delivery_document(d) for d in made], "refusals": [asdict(r) for r in refused]}
 
 
 def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
@@ -247,16 +197,6 @@ def received(items: Sequence[Received]) -> None:
     out.print(shown if items else "Nobody received a record of this subject.")
 
 
-def audit_document(found: Audit) -> dict[str, object]:
-    """Returns the JSON form of `ledger verify`."""
-    return {
-        "sound": found.sound,
-        "shares": found.counted,
-        "recounted": found.recounted,
-        "breaks": [asdict(b) for b in found.breaks],
-    }
-
-
 def audit(found: Audit) -> None:
     """Prints whether the ledger is sound, and each broken place."""
     for broken in found.breaks:
@@ -267,16 +207,6 @@ def audit(found: Audit) -> None:
         out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
     if found.sound:
         out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
-
-
-def pass_document(done: Pass, problems: Sequence[Problem]) -> dict[str, object]:
-    """Returns the JSON form of `run`."""
-    return {
-        "datasets": [verdict_document(v) for v in done.verdicts],
-        "agreements": [asdict(o) for o in done.outcomes],
-        "failures": [{"verb": s.verb, "subject": s.subject, "error": str(s.error)} for s in done.failures],
-        "problems": [str(p) for p in problems],
-    }
 
 
 def finished(done: Pass, problems: Sequence[Problem]) -> None:

@@ -1,24 +1,22 @@
-"""Literals of a row filter, bound to the type of the column they are compared with: never rounded, never guessed."""
+"""Literals of a row filter: each type has one way to be written, and `bounds` makes the value of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from math import isfinite
+import re
+from collections.abc import Mapping
 from typing import Literal
 
+from crossdock.contracts.bounds import Value, bind_value
 from crossdock.contracts.model import Column, LogicalType
-from crossdock.errors import RowFilterInvalid
+from crossdock.errors import RowFilterInvalid, WrongUse
 
-Value = str | int | float | Decimal | bool | date | datetime | time
 LiteralKind = Literal["STRING", "NUMBER", "TRUTH"]
 
-_INT64 = range(-(1 << 63), 1 << 63)
+_ZONE = re.compile(r"(?:Z|[+-][0-9:]+)$")
 
 
 def bind(kind: LiteralKind, text: str, column: Column, *, where: str) -> Value:
-    """Returns the literal as a value of the column's type.
+    """Returns the literal as a value of the column's type: never rounded, never guessed.
 
     Args:
         kind: how it is written: in quotes, as a number, or as true/false.
@@ -30,65 +28,26 @@ def bind(kind: LiteralKind, text: str, column: Column, *, where: str) -> Value:
         RowFilterInvalid: the column's type has no such value. The literal is not repeated: it may be personal.
     """
     wanted, how = _WRITTEN[column.type]
-    value = _READ[column.type](text, column) if kind == wanted else None
-    if value is None:
-        raise RowFilterInvalid(
-            f"Column '{column.name}' is a {column.type}: this literal does not fit.", where=where, fix=how
-        )
-    return value
-
-
-def _integer(text: str, _: Column) -> int | None:
-    if "." in text:
-        return None
-    value = int(text) if len(text) < 32 else _INT64.stop  # int() of a huge text would take long
-    return value if value in _INT64 else None
-
-
-def _number(text: str, column: Column) -> Decimal | float | None:
-    if column.precision is None:
-        return float(text) if isfinite(float(text)) else None
-    whole, _, fraction = text.lstrip("+-").partition(".")
-    scale = column.scale or 0
-    fits = len(fraction) <= scale and len(whole.lstrip("0")) <= column.precision - scale
-    return Decimal(text) if fits else None
-
-
-def _date(text: str, _: Column) -> date | None:
     try:
-        # Python also reads 20260131 and 2026-W05-6; one spelling is enough.
-        return date.fromisoformat(text) if len(text) == 10 and text[4] == text[7] == "-" else None
-    except ValueError:
-        return None
+        if kind == wanted and _is_plain(text, column):
+            return bind_value(text, column, where=where)
+    except WrongUse:
+        pass  # told below, without the literal
+    raise RowFilterInvalid(
+        f"Column '{column.name}' is a {column.type}: this literal does not fit.", where=where, fix=how
+    )
 
 
-def _timestamp(text: str, column: Column) -> datetime | None:
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if (value.tzinfo is not None) != column.timezone:
-        return None
-    return value.astimezone(UTC) if column.timezone else value
+def _is_plain(text: str, column: Column) -> bool:
+    """Python also reads 20260131 and 2026-W05-6 as dates, and an instant without a zone would be taken for UTC."""
+    if column.type == "integer":
+        return "." not in text
+    if column.type in ("date", "timestamp"):
+        dashed = text[4:5] == text[7:8] == "-" and (len(text) == 10 or column.type == "timestamp")
+        return dashed and (column.type == "date" or bool(_ZONE.search(text[10:])) == column.timezone)
+    return True
 
 
-def _time(text: str, _: Column) -> time | None:
-    try:
-        value = time.fromisoformat(text)
-    except ValueError:
-        return None
-    return value if value.tzinfo is None else None
-
-
-_READ: Mapping[LogicalType, Callable[[str, Column], Value | None]] = {
-    "string": lambda text, _: text,
-    "integer": _integer,
-    "number": _number,
-    "boolean": lambda text, _: text.lower() == "true",
-    "date": _date,
-    "timestamp": _timestamp,
-    "time": _time,
-}
 _WRITTEN: Mapping[LogicalType, tuple[LiteralKind, str]] = {
     "string": ("STRING", "Write text in single quotes: 'ACTIVE'."),
     "integer": ("NUMBER", "Write a whole number without quotes: 42."),

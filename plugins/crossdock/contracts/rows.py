@@ -18,7 +18,8 @@ from typing import Literal, NoReturn, cast
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
-from crossdock.contracts.literals import LiteralKind, Value, bind
+from crossdock.contracts.bounds import Value
+from crossdock.contracts.literals import LiteralKind, bind
 from crossdock.contracts.model import Column
 from crossdock.errors import RowFilterInvalid, did_you_mean
 
