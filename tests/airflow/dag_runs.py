@@ -53,4 +53,5 @@ def _run(dag):
     }
 
 
-main()
+if __name__ == "__main__":
+    main()
