@@ -187,6 +187,8 @@ def test_deliveries_list():
     assert {d["consumer"] for d in taxes["deliveries"]} == {"tax"}
     assert none == {"deliveries": [], "refusals": []}
     assert "expired" in crossdock("deliveries", "list").stdout
+    assert document(crossdock("deliveries", "--json")) == told
+    assert crossdock("deliveries").stdout == crossdock("deliveries", "list").stdout
 
 
 def test_deliveries_show():

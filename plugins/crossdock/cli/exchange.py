@@ -1,0 +1,81 @@
+"""Commands about the whole exchange: run, counts, who."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crossdock import display, forms
+from crossdock.cli.command import FINDINGS, FINE, WRONG, Json, command, print_json
+
+app = typer.Typer()
+
+
+@command(app, "run")
+def run(
+    target: Annotated[str, typer.Argument(help="A department, or DEPARTMENT/DATASET; default: everything.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Pull, validate, push and publish in this process."""
+    from crossdock import sweep
+    from crossdock.exchange import open_exchange
+
+    exchange = open_exchange()
+    with display.progress(sweep.steps_ahead(exchange, target)) as advance:
+        done = sweep.run(exchange, target, on_step=lambda step: advance(f"{step.verb} {step.subject}"))
+    problems = exchange.catalogue.problems
+    if as_json:
+        print_json(forms.sweep(done, problems))
+    else:
+        display.finished(done, problems)
+    if problems:
+        return WRONG
+    clean = not done.failures and all(v.outcome == "accepted" for v in done.verdicts)
+    return FINE if clean and all(o.status != "refused" for o in done.outcomes) else FINDINGS
+
+
+@command(app, "counts")
+def counts(
+    by: Annotated[
+        str, typer.Option(help="Comma-separated: department, dataset, consumer, day, purpose, channel.")
+    ] = "consumer",
+    since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD (UTC).")] = None,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the share events in their files, not the entries.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Count the records shared."""
+    from crossdock.exchange import open_exchange
+    from crossdock.ledger.counts import count
+
+    groups = tuple(word.strip() for word in by.split(",") if word.strip())
+    exchange = open_exchange()
+    counted = count(exchange.state, exchange.store, by=groups, since=since, until=until, recount=recount)
+    if as_json:
+        print_json(counted.to_dict())
+    else:
+        display.counts(counted, groups)
+    return FINE
+
+
+@command(app, "who")
+def who(
+    subject: Annotated[str, typer.Argument(help="A resident ID or unified social credit code; - reads it from stdin.")],
+    as_json: Json = False,
+) -> int:
+    """Show which consumers received this person's or enterprise's records, when and why."""
+    from crossdock.exchange import open_exchange
+    from crossdock.ledger.subjects import who as find
+
+    exchange = open_exchange()
+    asked = sys.stdin.read().strip() if subject == "-" else subject
+    received = find(exchange.state, exchange.store, exchange.keys, asked)
+    if as_json:
+        print_json({"received": [r.to_dict() for r in received]})
+    else:
+        display.received(received)
+    return FINE
