@@ -82,13 +82,13 @@ def up(home: Path) -> None:
 
     Raises:
         WrongUse: the port is taken.
-        Permanent: a server ended by itself.
+        Permanent: a server ends by itself again and again.
     """
     os.umask(0o077)  # databases and logs are nobody else's
     os.environ["AIRFLOW_HOME"] = str(home)
     began = instant(now())
     make_secrets(home)
-    with Children(home / "var" / "logs", os.environ) as children:
+    with Children(home / "var" / "logs", _tell_restart) as children:
         with display.progress(_STEPS) as told:
             _lay_out(home, told)
             told("reading airflow.cfg")
@@ -127,9 +127,27 @@ def _migrate(home: Path) -> None:
 
 
 def _start(home: Path, children: Children) -> None:
-    children.start("weather", [sys.executable, "-m", "crossdock.demo.server", str(home)])
+    children.start("weather", [sys.executable, "-m", "crossdock.demo.server", str(home)], os.environ)
     for name, words in SERVERS.items():
-        children.start(name, _airflow(*words))
+        children.start(name, _airflow(*words), _environment(name))
+
+
+def _environment(server: str) -> Mapping[str, str]:
+    """Returns a server's environment; on SQLite the API server waits for locks for a short time only.
+
+    Its event loop waits for a lock that a request of its own holds, which only the event loop can end: until one gives
+    up, nobody writes. The request is tried again by whoever asked; a scheduler that had to give up would end.
+    """
+    from airflow.configuration import conf
+
+    database = str(conf.get("database", "sql_alchemy_conn"))
+    if server != "api-server" or not database.startswith("sqlite"):
+        return os.environ
+    return {**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database.partition('?')[0]}?timeout=2"}
+
+
+def _tell_restart(what: str) -> None:
+    display.out.print(f"[yellow]{escape(what)}[/]")
 
 
 def _airflow(*words: str) -> list[str]:
