@@ -159,7 +159,12 @@ def test_quarantine_show(tmp_path):
     (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
     target = tmp_path / "failed.parquet"
     ran = crossdock("quarantine", "show", held["verdict"], "--output", target, "--json")
-    assert (ran.exit_code, document(ran)) == (FINE, held)
+    told = document(ran)
+    assert (ran.exit_code, told | {"status": "open", "closed_at": None, "closed_by": None}) == (FINE, held | told)
+    assert {sample["arrival"]: sample["shapes"] for sample in told["samples"]} == {
+        3: {"fee": "a aaa"},
+        4: {"fee": "-9.99"},
+    }
     rows = pq.read_table(target).to_pylist()
     assert [(r["permit_no"], r["fee"]) for r in rows] == [("P0003", "a lot"), ("P0004", "-1.00")]  # as they arrived
     assert target.stat().st_mode & 0o777 == 0o600
@@ -173,6 +178,39 @@ def test_quarantine_show_what_is_not_or_cannot_be(tmp_path):
         ran = crossdock("quarantine", "show", held["verdict"], "--output", target)
         assert ran.exit_code == WRONG
         assert target.name in ran.stderr.replace("\n", "")
+
+
+def test_quarantine_release_and_replay(tmp_path, monkeypatch):
+    made = found(tmp_path)
+    monkeypatch.setenv("CROSSDOCK_HOME", str(made.home))
+    made.sweep()
+    assert document(crossdock("quarantine", "replay", "--json")) == {
+        "replays": [{"dataset": d, "rows": n, "mended": 0, "verdict": None}
+                    for d, n in (("town_hall/permits", 2), ("town_hall/residents", 4))],
+        "agreements": [], "failures": [],
+    }  # fmt: skip
+    assert "nothing that its 2 rows are judged by" in crossdock("quarantine", "replay", "town_hall/permits").stdout
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    ran = crossdock("quarantine", "release", held["verdict"], "--reason", "A refund.", "--by", "ada", "--json")
+    told = document(ran)
+    assert (ran.exit_code, told["waiver"]["released_by"], told["waiver"]["rows"]) == (FINE, "ada", 1)
+    (replay,) = told["replays"]
+    assert (replay["dataset"], replay["rows"], replay["mended"]) == ("town_hall/permits", 2, 1)
+    assert {a["agreement"]: a["counts"]["inserted"] for a in told["agreements"]} == {
+        "town_hall/permits/tax": 1, "town_hall/permits/school": 89,
+    }  # fmt: skip
+    both = document(crossdock("quarantine", "list", "town_hall/permits", "--all", "--json"))["quarantine"]
+    assert [entry["status"] for entry in both] == ["open", "replayed"]
+    assert crossdock("quarantine", "release", held["verdict"], "--reason", "Again.").exit_code == WRONG
+    assert crossdock("quarantine", "replay", "nowhere").exit_code == WRONG
+    assert "waived" in crossdock("quarantine", "show", both[0]["verdict"]).stdout
+
+
+def test_quarantine_findings(tmp_path):
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    target = tmp_path / "findings.csv"
+    assert crossdock("quarantine", "show", held["verdict"], "--findings", target).exit_code == FINE
+    assert [row["permit_no"] for row in pacsv.read_csv(target).to_pylist()] == ["P0003", "P0004"]
 
 
 # deliveries

@@ -13,14 +13,14 @@ PACKAGE = ROOT / "plugins" / "crossdock"
 BASE = {"errors", "identity", "keys", "connections", "faults"}
 STORED = BASE | {"contracts", "storage"}
 PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger"}
-FLOW = PARTS | {"exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"}
+FLOW = PARTS | {"exchange", "intake", "handover", "routes", "pipeline", "stewardship", "sweep", "trial", "lint"}
 SEEN = {"airflow", "web", "cli", "display", "forms", "demo"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "contracts": BASE,
     "storage": BASE | {"contracts"},
     **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
-    **dict.fromkeys(("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"), FLOW),
+    **dict.fromkeys(("exchange", "intake", "handover", "routes", "pipeline", "stewardship", "sweep", "trial", "lint"), FLOW),
     **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),
     "__init__": set(),
 }  # fmt: skip

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from crossdock.ledger.subjects import Received
     from crossdock.lint import Report
     from crossdock.pipeline import Audit
+    from crossdock.stewardship import Replay
+    from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass
     from crossdock.validation.judge import Judgement
+    from crossdock.validation.samples import Sample
 
 _WIDTH = None if sys.stdout.isatty() else 150  # files and pipes have no width of their own
 out = Console(highlight=False, width=_WIDTH)
@@ -138,15 +141,40 @@ def verdict(found: Verdict) -> None:
     findings(found.findings)
 
 
-def quarantine(held: Sequence[Verdict]) -> None:
-    """Prints verdicts that set rows aside."""
-    shown = table("Quarantine", "verdict", "dataset", ">rows", "top reason", "validated at")
-    for each in held:
+def quarantine(held: Sequence[tuple[Verdict, QuarantineEntry]]) -> None:
+    """Prints verdicts that set rows aside, and what became of those."""
+    shown = table("Quarantine", "verdict", "dataset", ">rows", "status", "top reason", "validated at")
+    for each, entry in held:
         top = max((f for f in each.findings if f.severity == "error"), key=lambda f: f.rows, default=None)
-        shown.add_row(
-            each.id, each.dataset, f"{each.quarantined:,}", escape(top.reason) if top else "", each.validated_at
-        )
+        reason = escape(top.reason) if top else ""
+        shown.add_row(each.id, each.dataset, f"{each.quarantined:,}", entry.status, reason, moment(each.validated_at))
     out.print(shown)
+
+
+def samples(items: Sequence[Sample]) -> None:
+    """Prints masked samples of quarantined rows."""
+    if not items:
+        return
+    shown = table("By shape (9 a digit, A, a or 文 a letter)", ">arrival", "column", "shape", "rules")
+    for item in items:
+        for column, shape in item.shapes.items():
+            text = "[dim]missing[/]" if shape is None else escape(shape)
+            shown.add_row(f"{item.arrival:,}", escape(column), text, escape(", ".join(item.rules)))
+    out.print(shown)
+
+
+def replays(done: Sequence[Replay], served: Pass, waiver: Waiver | None) -> None:
+    """Prints what was released and judged again, and who was served."""
+    if waiver:
+        out.print(f"{waiver.rows:,} rows released by {escape(waiver.released_by)}: {escape(waiver.reason)}")
+    for each in done:
+        if each.verdict is None:
+            out.print(f"{each.dataset}: nothing that its {each.rows:,} rows are judged by has changed.")
+        else:
+            out.print(f"{each.dataset}: {each.mended:,} of {each.rows:,} rows left the quarantine.")
+    if not done:
+        out.print("Nothing is in quarantine.")
+    _handed_over(served)
 
 
 def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
@@ -224,14 +252,19 @@ def finished(done: Pass, problems: Sequence[Problem]) -> None:
             escape(reasons),
         )
     out.print(verdicts)
+    for problem in problems:
+        _problem(problem)
+    _handed_over(done)
+
+
+def _handed_over(done: Pass) -> None:
     agreements = table("Agreements", "agreement", "status", ">sent", ">filtered", "why")
     for outcome in done.outcomes:
         sent = f"{_sent(outcome.counts):,}" if outcome.counts else ""
         filtered = f"{outcome.counts.get('filtered', 0):,}" if outcome.counts else ""
         agreements.add_row(outcome.agreement, coloured(outcome.status), sent, filtered, escape(outcome.reason))
-    out.print(agreements)
-    for problem in problems:
-        _problem(problem)
+    if done.outcomes:
+        out.print(agreements)
     for step in done.failures:
         if step.error:
             err.print(f"[red]failed[/] {step.verb} {step.subject}")

@@ -30,6 +30,7 @@ RuleKind = Literal[
 Sharing = Literal["unconditional", "conditional", "none"]
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]
+ON_CHANGE = "on_change"  # the frequency of what is served whenever there is something new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +230,7 @@ class Agreement:
     rows: str = ""  # row filter, source text; "" = all rows
     protect: Mapping[str, Protection] = field(default_factory=dict)
     delivery: DeliverySpec = field(default_factory=lambda: DeliverySpec(channel="open"))
-    frequency: str = "on_change"  # on_change, or a cron expression or preset
+    frequency: str = ON_CHANGE  # on_change, or a cron expression or preset
     data_life: str = ""  # ISO 8601 duration after which the consumer deletes
     licence: str = ""  # publications only
     digest: str = ""

@@ -9,7 +9,7 @@ from croniter import croniter
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
 from crossdock.contracts.documents import Document
-from crossdock.contracts.model import Rule
+from crossdock.contracts.model import ON_CHANGE, Rule
 from crossdock.contracts.names import Here
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.yaml_tree import Steps
@@ -117,6 +117,6 @@ def _schedule(level: ServiceLevelAgreementProperty) -> str | None:
 
 def check_frequency(document: Document, at: Steps, text: str) -> None:
     """Notes a frequency of an agreement that is neither on_change nor a schedule."""
-    if text != "on_change" and not is_schedule(text):
+    if text != ON_CHANGE and not is_schedule(text):
         fix = f"Write on_change, a cron expression of five fields, or a preset. {did_you_mean(text, PRESETS)}"
         document.report(at, f"'{text}' can't be scheduled.", fix)

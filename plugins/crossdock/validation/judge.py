@@ -24,6 +24,7 @@ from crossdock.validation.quarantine import Failing, Reason
 from crossdock.validation.scan import Scanned, Transform, scan
 from crossdock.validation.split import split
 from crossdock.validation.verdict import Counted, Outcome, assess, reason_of
+from crossdock.validation.waivers import Waived, waive
 from crossdock.validation.whole import WholeExtract, find_referred
 
 
@@ -37,7 +38,8 @@ class Context:
 
     `references` are the snapshots of other datasets, by id. `transforms` standardises a raw batch. `drift` names
     columns as {"missing": [...], "extra": [...]}. `on_progress` hears how many rows have been scanned. `base` is the
-    snapshot that an incremental extract adds to: row counts and freshness are promises about both together.
+    snapshot that an incremental extract adds to: row counts and freshness are promises about both together. `waived`
+    says which rows and rules a person has waived.
     """
 
     scratch: Path
@@ -47,6 +49,7 @@ class Context:
     drift: Mapping[str, Sequence[str]] = field(default_factory=dict)
     on_progress: Callable[[int], None] | None = None
     base: pads.Dataset | None = None
+    waived: Waived = field(default_factory=Waived)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,8 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         merged = _merged_rows(whole, contract, scanned, context.base)
     broken = {check.rule.id: scanned.marks.count(check.rule.id) for check in checks}
     unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, context))
+    # GX has judged what arrived; what is waived after that stays in its result, and is no reason to keep a row out.
+    waived = waive(scanned.marks, extract, [column.name for column in contract.columns], context.waived)
     names = scanned.columns if scanned.columns is not None else frozenset(extract.schema.names)
     missing = tuple(column.name for column in contract.columns if column.name not in names)
     # That a column is missing says it all: not one more finding for every rule on it.
@@ -106,7 +111,9 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     counted = Counted(
         rows=scanned.marks.rows,
         failing=scanned.marks.count_any(reasons),
-        broken=broken,
+        broken={rule: rows - waived.get(rule, 0) for rule, rows in broken.items()},
+        waived=waived,
+        of_extract_waived=context.waived.of_extract,
         unkept=unkept,
         missing=missing,
         extra=tuple(context.drift.get("extra", ())),
