@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -88,7 +89,8 @@ def up(home: Path) -> None:
     os.environ["AIRFLOW_HOME"] = str(home)
     began = instant(now())
     make_secrets(home)
-    with Children(home / "var" / "logs", _tell_restart) as children:
+    with ExitStack() as stack:
+        children = stack.enter_context(Children(home / "var" / "logs", _tell_restart))
         with display.progress(_STEPS) as told:
             _lay_out(home, told)
             told("reading airflow.cfg")
@@ -97,7 +99,7 @@ def up(home: Path) -> None:
             told("bringing Airflow's database up to date")
             _migrate(home)
             _start(home, children)
-            api = AirflowApi(address.url, USERS[0], password(home, USERS[0]))
+            api = stack.enter_context(AirflowApi(address.url, USERS[0], password(home, USERS[0])))
             told(f"waiting for {', '.join(SERVERS)}")
             _until(lambda: not api.unhealthy(), children, "Starting Airflow")
             told("reading the DAGs")
