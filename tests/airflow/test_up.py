@@ -96,8 +96,8 @@ def airflow(demo_home, tmp_path_factory):
         started.send_signal(signal.SIGTERM)
         code = started.wait(60)
     finally:
-        started.kill()
-        started.wait()
+        started.terminate()
+        started.wait(60)  # it ends its servers
     return home, port, output.read_text(), listening, code
 
 

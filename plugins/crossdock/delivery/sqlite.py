@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,27 +34,24 @@ def open_sqlite(connection: Connection) -> Iterator[Database]:
             "The folder of the SQLite database is not there.", where=where, fix="Mount it, or mend the connection."
         )
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="crossdock-stage-") as folder,
-            closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as session,
-        ):
-            yield _Sqlite(where, session, Path(folder))
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as session:
+            yield _Sqlite(where, session)
     except sqlite3.Error as error:
         raise _translated(error, where) from None
 
 
 class _Sqlite:
-    """The consumer's file is opened by one library only; staging happens in a file of our own beside it."""
+    """The consumer's file is opened by one library only; staging happens in a file of our own, beside the parquet file."""
 
     differs = "IS NOT"
 
-    def __init__(self, name: str, session: sqlite3.Connection, folder: Path) -> None:
-        self.name, self._session, self._folder = name, session, folder
+    def __init__(self, name: str, session: sqlite3.Connection) -> None:
+        self.name, self._session = name, session
 
     def stage(self, name: str, parquet: Path) -> None:
         from adbc_driver_sqlite import dbapi
 
-        path = self._folder / f"{name}-{secrets.token_hex(4)}.db"
+        path = parquet.with_name(f"{name}-{secrets.token_hex(4)}.db")
         rows = (
             pa.RecordBatch.from_arrays([_storable(c) for c in b.columns], names=b.schema.names)
             for b in batches(parquet)
