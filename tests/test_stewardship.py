@@ -115,6 +115,18 @@ def test_a_replay_of_increments_joins_what_has_come_since(hamlet):
     assert pipeline.check(exchange).sound
 
 
+def test_tolerances_are_for_what_is_pulled(hamlet):
+    """Bad rows by themselves are all bad: what a pull may have of them says nothing of a replay."""
+    path = hamlet.contract("residents")
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["customProperties"][0]["value"]["tolerance"] = {"percent": 3}
+    document["schema"][0]["quality"] = [{"metric": "rowCount", "mustBeGreaterThan": 150}]
+    document["schema"][0]["properties"][2].pop("logicalTypeOptions")
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+    done = stewardship.replay(hamlet.open(), RESIDENTS)
+    assert (done.verdict.outcome, done.mended) == ("partial", 1)
+
+
 def test_a_reference_that_came_late_is_reason_to_judge_again(hamlet):
     with (hamlet.sources / "streets.csv").open("a") as file:
         file.write("S77,New street\n")

@@ -18,6 +18,7 @@ from crossdock.storage.quarantine import Waiver, waivers
 from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot, verdict_by_id
 from crossdock.validation.increment import RowIdentity, merge_increment, newest
 from crossdock.validation.judge import Context, Judgement, judge
+from crossdock.validation.plan import row_by_row
 from crossdock.validation.transforms import TransformChain
 from crossdock.validation.waivers import Waived
 
@@ -134,7 +135,8 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
         base=exchange.dataset(case.base.key) if case.base else None,
         waived=waived(exchange, case),
     )
-    judgement = judge(contract, exchange.dataset(extract.key), context=context)
+    judged_by = row_by_row(contract) if extract.replays else contract
+    judgement = judge(judged_by, exchange.dataset(extract.key), context=context)
     if not extract.digest == judgement.raw_digest == judgement.accepted_digest + judgement.quarantined_digest:
         raise LedgerBroken(
             f"pulled = accepted + quarantined does not hold: {extract.digest} pulled, {judgement.accepted_digest} "

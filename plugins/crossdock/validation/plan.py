@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from crossdock.contracts.model import Column, Contract, Rule
+from crossdock.contracts.model import Column, Contract, Rule, Tolerance
 from crossdock.errors import WrongUse, did_you_mean
 from crossdock.validation.kernels import Kernel, kernel_of
 
@@ -64,6 +64,12 @@ def plan(contract: Contract) -> tuple[Check, ...]:
     for repeated in sorted({name for name in ids if ids.count(name) > 1}):
         raise WrongUse(f"Two rules have the id '{repeated}'.", where=contract.id, fix="Give one of them another id.")
     return tuple(_check(rule, contract) for rule in rules)
+
+
+def row_by_row(contract: Contract) -> Contract:
+    """Returns the contract without what it promises of an extract as a whole: bad rows by themselves can't keep that."""
+    rules = (replace(check.rule, tolerance=Tolerance()) for check in plan(contract) if not check.judges_extract)
+    return replace(contract, rules=tuple(rules), tolerance=Tolerance())
 
 
 def _implied(contract: Contract) -> list[Rule]:
