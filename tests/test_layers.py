@@ -13,14 +13,15 @@ PACKAGE = ROOT / "plugins" / "crossdock"
 BASE = {"errors", "identity", "keys", "connections", "faults"}
 STORED = BASE | {"contracts", "storage"}
 PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger"}
-FLOW = PARTS | {"exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"}
+FLOWING = ("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint", "comparison", "revisions")
+FLOW = PARTS | set(FLOWING)
 SEEN = {"airflow", "web", "cli", "display", "forms", "demo"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "contracts": BASE,
     "storage": BASE | {"contracts"},
     **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
-    **dict.fromkeys(("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"), FLOW),
+    **dict.fromkeys(FLOWING, FLOW),
     **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),
     "__init__": set(),
 }  # fmt: skip
