@@ -17,6 +17,7 @@ from rich.table import Table
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
 if TYPE_CHECKING:
+    from crossdock.comparison import Comparison
     from crossdock.contracts.model import Contract
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
@@ -100,7 +101,9 @@ def _problem(problem: Problem) -> None:
 
 
 def lint(report: Report) -> None:
-    """Prints every problem, then what was checked."""
+    """Prints every problem, then what was checked; before them the comparison, when one was asked for."""
+    if report.compared:
+        comparison(report.compared)
     for problem in report.problems:
         _problem(problem)
     number = len(report.problems)
@@ -108,6 +111,27 @@ def lint(report: Report) -> None:
     out.print(
         f"{report.departments} departments, {report.contracts} contracts, {report.agreements} agreements: {word}."
     )
+
+
+def comparison(found: Comparison) -> None:
+    """Prints what changed, dataset by dataset, then what has to be mended."""
+    for each in found.datasets:
+        evolution = each.evolution
+        if evolution is None:
+            out.print(f"[bold]{escape(each.dataset)}[/] {each.fate}")
+            continue
+        needs = f", needs {evolution.required}" if evolution.objection and evolution.required else ""
+        title = f"{each.dataset}: {evolution.old} to {evolution.new}{needs}"
+        shown = table(escape(title), "level", "for consumers", "for the source", "change")
+        for change in evolution.changes:
+            breaks = "[red]breaks[/]" if change.breaking else ""
+            shown.add_row(change.level, breaks, "has to give more" if change.burdens else "", escape(change.what))
+        out.print(shown)
+    for finding in found.findings:
+        _problem(finding)
+    number = len(found.findings)
+    word = f"[red]{number} finding{'' if number == 1 else 's'}[/]" if number else "[green]no findings[/]"
+    out.print(f"{len(found.datasets)} dataset{'' if len(found.datasets) == 1 else 's'} changed: {word}.")
 
 
 def findings(items: Sequence[Finding]) -> None:

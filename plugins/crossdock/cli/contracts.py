@@ -1,4 +1,4 @@
-"""Commands about contracts and files, which need no exchange: lint, validate."""
+"""Commands about contracts and files, which need no exchange: lint, diff, validate."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ def lint(
     path: Annotated[
         Path | None, typer.Argument(help="A contracts folder, or one file; default: this exchange's.")
     ] = None,
+    against: Annotated[
+        str, typer.Option(metavar="REF", help="Also compare with this git revision, and say whom the changes break.")
+    ] = "",
     as_json: Json = False,
 ) -> int:
     """Check contracts and agreements, naming file, line and fix."""
@@ -26,12 +29,31 @@ def lint(
 
     folder = path or find_home() / "contracts"
     beside = folder.parent / "transforms" if folder.is_dir() else find_home() / "transforms"
-    report = check(folder, transforms=beside if beside.is_dir() else find_home() / "transforms")
+    report = check(folder, transforms=beside if beside.is_dir() else find_home() / "transforms", against=against)
     if as_json:
-        print_json(report.to_dict())
+        print_json(forms.lint(report))
     else:
         display.lint(report)
-    return WRONG if report.problems else FINE
+    if report.problems:
+        return WRONG
+    return FINDINGS if report.compared and report.compared.findings else FINE
+
+
+@command(app, "diff")
+def diff(
+    old: Annotated[Path, typer.Argument(help="A contract file, or a contracts folder, as it was.")],
+    new: Annotated[Path, typer.Argument(help="The same as it is to be, with its agreements beside it.")],
+    as_json: Json = False,
+) -> int:
+    """Say what changed between two versions of a contract, whom it breaks, and which version it takes."""
+    from crossdock.comparison import compare
+
+    found = compare(old, new)
+    if as_json:
+        print_json(forms.comparison(found))
+    else:
+        display.comparison(found)
+    return FINDINGS if found.findings else FINE
 
 
 @command(app, "validate")
