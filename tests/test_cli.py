@@ -266,7 +266,7 @@ def test_diff(home, tmp_path):
     (dataset,) = told["datasets"]
     assert (dataset["dataset"], dataset["required_version"]) == ("town_hall/permits", "2.0.0")
     (change,) = dataset["changes"]
-    assert (change["level"], change["column"], change["breaks"]) == ("major", "fee", True)
+    assert (change["level"], change["columns"], change["breaks"]) == ("major", ["fee"], True)
     assert [b["consumer"] for b in dataset["breaks"]] == ["tax"]
     assert len(told["findings"]) == 2
     shown = crossdock("diff", old / "contract.odcs.yaml", new / "contract.odcs.yaml")

@@ -88,6 +88,21 @@ def test_what_an_agreement_relies_on(compared, properties, terms, said):
     assert "public" not in broken or "region" in said or "under" in said
 
 
+def unique(*names):
+    return {
+        "quality": [
+            {"type": "library", "metric": "duplicateValues", "arguments": {"properties": list(names)}, "mustBe": 0}
+        ]
+    }
+
+
+@pytest.mark.parametrize(("columns", "sees"), [(["id", "name"], False), (["id", "name", "born"], True)])
+def test_a_promise_about_several_columns_is_seen_by_those_who_have_them_all(compared, columns, sees):
+    before = {TAX: agreement(columns=columns), CONTRACT: contract(crossdock=REGISTER, table=unique("name", "born"))}
+    _, broken = compared({CONTRACT: new_contract()}, before)
+    assert ("tax" in broken) == sees
+
+
 UNSEEN = {
     "key in mode full": (
         people(id={"primaryKey": False, "required": True}, name={"primaryKey": True, "enum": [{"value": "A"}]}), {},

@@ -193,11 +193,9 @@ def _sees(agreement: Agreement, change: Change) -> bool:
     """True when a change shows in what the agreement delivers."""
     if change.aspect == "key":
         return agreement.delivery.mode == "changes"
-    if not change.column:
-        return True
-    protection = agreement.protect.get(change.column)
     hidden = {"type": ("mask", "generalise"), "values": ("drop",)}.get(change.aspect, ())
-    return change.column in agreement.columns and (protection is None or protection.kind not in hidden)
+    protected = {name for name, protection in agreement.protect.items() if protection.kind in hidden}
+    return set(change.columns) <= set(agreement.columns) - protected
 
 
 def _findings(compared: Compared) -> Iterator[Problem]:

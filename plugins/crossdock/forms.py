@@ -44,7 +44,7 @@ def _compared(found: Compared) -> dict[str, object]:
     form: dict[str, object] = {"dataset": found.dataset, "fate": found.fate}
     if found.evolution:
         changes = [
-            {"level": c.level, "what": c.what, "column": c.column, "path": c.path, "breaks": c.breaking, "burdens": c.burdens}
+            {"level": c.level, "what": c.what, "columns": list(c.columns), "path": c.path, "breaks": c.breaking, "burdens": c.burdens}
             for c in found.evolution.changes
         ]  # fmt: skip
         form |= {

@@ -259,7 +259,7 @@ def test_a_range_breaks_consumers_if_and_only_if_a_new_value_may_come(tmp_path_f
     folder = tmp_path_factory.mktemp("range")
     before, after = ({"logicalType": kind, "logicalTypeOptions": range_options(*b)} for b in (old, new))
     found = [
-        c for c in evolved(folder, contract(people(x=before)), contract(people(x=after))).changes if c.column == "x"
+        c for c in evolved(folder, contract(people(x=before)), contract(people(x=after))).changes if c.columns == ("x",)
     ]
     steps = [n if kind == "integer" else n / 2 for n in range(-10, 11)]
     more, less = ([v for v in steps if holds(a, v) and not holds(b, v)] for a, b in ((new, old), (old, new)))

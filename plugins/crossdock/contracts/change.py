@@ -23,7 +23,7 @@ class Change:
     what: str
     level: Level
     aspect: Aspect
-    column: str = ""  # as the old contract names it; "" for the dataset
+    columns: tuple[str, ...] = ()  # as the old contract names them; none for the dataset
     path: str = ""  # YAML path in the new contract, else in the old one
     burdens: bool = False
 

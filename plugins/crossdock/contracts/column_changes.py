@@ -18,15 +18,17 @@ def column_changes(old: Contract, new: Contract) -> Iterator[Change]:
         elif column.name in renamed:
             now = renamed[column.name]
             what = f"Column '{column.name}' is now called '{now.name}'."
-            yield Change(what=what, level="major", aspect="form", column=column.name, path=now.path)
+            yield Change(what=what, level="major", aspect="form", columns=(column.name,), path=now.path)
         else:
             what = f"Column '{column.name}' is removed."
-            yield Change(what=what, level="major", aspect="form", column=column.name, path=column.path)
+            yield Change(what=what, level="major", aspect="form", columns=(column.name,), path=column.path)
     known = {column.name for column in (*old.columns, *renamed.values())}
     for column in new.columns:
         if column.name not in known:
             what = f"Column '{column.name}' is added."
-            yield Change(what=what, level="minor", aspect="form", column=column.name, path=column.path, burdens=True)
+            yield Change(
+                what=what, level="minor", aspect="form", columns=(column.name,), path=column.path, burdens=True
+            )
     yield from _key(old, new)
 
 
@@ -48,17 +50,17 @@ def _altered(old: Column, new: Column, sharing: tuple[Sharing, Sharing]) -> Iter
     if retyped(old, new):
         yield Change(
             what=f"Column '{name}' was of type {_type(old)} and is now of type {_type(new)}.",
-            level="major", aspect="type", column=name, path=path, burdens=_narrower(old, new),
+            level="major", aspect="type", columns=(name,), path=path, burdens=_narrower(old, new),
         )  # fmt: skip
     if old.required and not new.required:
         what = f"Column '{name}' is no longer required: it may come without a value."
-        yield Change(what=what, level="major", aspect="values", column=name, path=path)
+        yield Change(what=what, level="major", aspect="values", columns=(name,), path=path)
     if new.required and not old.required:
         what = f"Column '{name}' is now required."
-        yield Change(what=what, level="minor", aspect="values", column=name, path=path, burdens=True)
+        yield Change(what=what, level="minor", aspect="values", columns=(name,), path=path, burdens=True)
     yield from _classified(old, new, sharing)
     for what in _words(old, new):
-        yield Change(what=f"Column '{name}': {what}", level="patch", aspect="values", column=name, path=path)
+        yield Change(what=f"Column '{name}': {what}", level="patch", aspect="values", columns=(name,), path=path)
 
 
 def _words(old: Column, new: Column) -> Iterator[str]:
@@ -83,7 +85,7 @@ def _classified(old: Column, new: Column, sharing: tuple[Sharing, Sharing]) -> I
     )
     what = f"Column '{old.name}' is classified as {new.classification or 'nothing'}, no longer as {old.classification or 'nothing'}."
     level: Level = "major" if was and not is_ else "minor"
-    yield Change(what=what, level=level, aspect="form", column=old.name, path=new.path)
+    yield Change(what=what, level=level, aspect="form", columns=(old.name,), path=new.path)
 
 
 def _key(old: Contract, new: Contract) -> Iterator[Change]:

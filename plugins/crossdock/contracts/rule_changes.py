@@ -101,7 +101,7 @@ def _altered(was: Rule, now: Rule, new: Contract) -> Iterator[Change]:
     if (was.id, was.reason, was.dimension) != (now.id, now.reason, now.dimension) and was.args == now.args:
         yield Change(
             what=f"Rule '{was.id}' is worded otherwise.", level="patch", aspect="values", path=now.path,
-            column=_column(now),
+            columns=now.columns,
         )  # fmt: skip
 
 
@@ -120,12 +120,8 @@ def _change(rule: Rule, how: str, shift: _Shift, *, binding: bool = False) -> Ch
     level: Level = "major" if binds and shift.looser else "minor" if binds and shift.tighter else "patch"
     return Change(
         what=f"Rule '{rule.id}' {how}.", level=level, aspect="values" if rule.columns and rule.kind != "freshness" else "dataset",
-        column=_column(rule), path=rule.path, burdens=binds and shift.tighter,
+        columns=rule.columns, path=rule.path, burdens=binds and shift.tighter,
     )  # fmt: skip
-
-
-def _column(rule: Rule) -> str:
-    return rule.columns[0] if len(rule.columns) == 1 else ""
 
 
 def _shift(was: Rule, now: Rule, columns: Mapping[str, Column]) -> _Shift:
