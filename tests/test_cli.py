@@ -458,6 +458,59 @@ def test_validate_used_wrongly(nowhere, arguments):
     assert ran.stderr
 
 
+# draft
+
+
+def test_draft(nowhere):
+    data = write(nowhere / "orders.csv", orders())
+    ran = crossdock("draft", data)
+    assert ran.exit_code == FINE
+    assert yaml.safe_load(ran.stdout)["status"] == "draft"  # the contract alone is on stdout
+    assert "confirm" in ran.stderr
+    target = nowhere / "contract.yaml"
+    ran = crossdock("draft", data, "--department", "shop", "--dataset", "sales", "--output", target)
+    assert ran.exit_code == FINE
+    assert "postcode" in ran.stdout
+    assert yaml.safe_load(target.read_text("utf-8"))["name"] == "sales"
+    unconfirmed = crossdock("validate", target, data)
+    assert unconfirmed.exit_code == WRONG
+    assert "Column 'postcode': a person must confirm" in " ".join(unconfirmed.stderr.split())
+    assert crossdock("lint", target).exit_code == WRONG
+
+
+def test_draft_as_json(nowhere):
+    told = document(crossdock("draft", write(nowhere / "orders.csv", orders()), "--json"))
+    assert set(told) == {"rows", "columns", "confirm", "contract"}
+    assert set(told["columns"][0]) == {
+        "name", "source_name", "type", "missing", "key", "classification", "reason", "confirm",
+    }  # fmt: skip
+    assert {c["name"]: c["type"] for c in told["columns"]} == {
+        "order_no": "string", "postcode": "string", "city": "string", "amount": "decimal(18,2)", "ordered_on": "date",
+    }  # fmt: skip
+
+
+def test_draft_from_a_database():
+    told = document(crossdock("draft", "--connection", "town_database", "--table", "residents", "--json"))
+    assert (told["rows"], len(told["columns"])) == (200, 7)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("nothing.csv",), ("orders.csv", "--table", "t"), ("--connection", "c"), ("--table", "t"),
+        ("--connection", "nowhere", "--table", "t"), ("orders.csv", "--output", "x.txt"),
+        ("orders.csv", "--output", "there.yaml"), ("orders.csv", "--output", "no/folder.yaml"),
+    ],
+)  # fmt: skip
+def test_draft_used_wrongly(nowhere, arguments):
+    write(nowhere / "orders.csv", orders())
+    (nowhere / "there.yaml").write_text("mine")
+    ran = crossdock("draft", *arguments, "--json")
+    assert (ran.exit_code, ran.stdout) == (WRONG, "")
+    assert ran.stderr
+    assert (nowhere / "there.yaml").read_text() == "mine"
+
+
 # no exchange
 
 

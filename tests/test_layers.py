@@ -12,7 +12,7 @@ PACKAGE = ROOT / "plugins" / "crossdock"
 # What each part may import of crossdock, beside itself. Siblings on one level do not know each other.
 BASE = {"errors", "identity", "keys", "connections", "faults"}
 STORED = BASE | {"contracts", "storage"}
-PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger"}
+PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "drafting"}
 FLOWING = ("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint", "comparison", "revisions")
 FLOW = PARTS | set(FLOWING)
 SEEN = {"airflow", "web", "cli", "display", "forms", "demo"}
@@ -21,6 +21,7 @@ ALLOWED = {
     "contracts": BASE,
     "storage": BASE | {"contracts"},
     **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
+    "drafting": STORED | {"sources", "validation"},  # it reads as sources do, and tries types as validation does
     **dict.fromkeys(FLOWING, FLOW),
     **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),
     "__init__": set(),

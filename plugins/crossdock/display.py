@@ -19,6 +19,7 @@ from crossdock.errors import ContractInvalid, CrossdockError, Problem
 if TYPE_CHECKING:
     from crossdock.comparison import Comparison
     from crossdock.contracts.model import Contract
+    from crossdock.drafting.draft import Draft
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.lint import Report
@@ -132,6 +133,22 @@ def comparison(found: Comparison) -> None:
     number = len(found.findings)
     word = f"[red]{number} finding{'' if number == 1 else 's'}[/]" if number else "[green]no findings[/]"
     out.print(f"{len(found.datasets)} dataset{'' if len(found.datasets) == 1 else 's'} changed: {word}.")
+
+
+def draft(made: Draft, *, shown: bool) -> None:
+    """Prints what was guessed of each column; with the contract on stdout (`shown`), the rest goes to stderr."""
+    where = err if shown else out
+    if shown:
+        sys.stdout.write(made.text)
+    guesses = table(f"{made.rows:,} rows", "column", "read from", "type", ">missing", "key", "class", "because")
+    for each in made.columns:
+        column = each.column
+        guesses.add_row(
+            escape(column.name), escape(column.source_name), each.type, f"{each.facts.missing:,}",
+            "yes" if column.key_position else "", each.sensitivity.classification, escape(each.sensitivity.reason),
+        )  # fmt: skip
+    where.print(guesses)
+    where.print("A person has to confirm each guess: the contract can't be used before every `confirm` is removed.")
 
 
 def findings(items: Sequence[Finding]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crossdock.comparison import Compared, Comparison
+    from crossdock.drafting.draft import Draft
     from crossdock.errors import Problem
     from crossdock.lint import Report
     from crossdock.pipeline import Audit
@@ -55,6 +56,29 @@ def _compared(found: Compared) -> dict[str, object]:
         }
     broken = [{"agreement": b.agreement, "consumer": b.consumer, "reasons": list(b.reasons)} for b in found.broken]
     return form | {"breaks": broken}
+
+
+def draft(made: Draft) -> dict[str, object]:
+    """Returns the JSON form of `draft`."""
+    columns = [
+        {
+            "name": each.column.name,
+            "source_name": each.column.source_name,
+            "type": each.type,
+            "missing": each.facts.missing,
+            "key": each.column.key_position,
+            "classification": each.sensitivity.classification,
+            "reason": each.sensitivity.reason,
+            "confirm": each.question,
+        }
+        for each in made.columns
+    ]
+    return {
+        "rows": made.rows,
+        "columns": columns,
+        "confirm": list(made.questions),
+        "contract": dict(made.document),
+    }
 
 
 def finding(found: Finding) -> dict[str, object]:
