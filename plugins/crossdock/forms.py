@@ -7,13 +7,80 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from crossdock.comparison import Compared, Comparison
+    from crossdock.drafting.draft import Draft
     from crossdock.errors import Problem
+    from crossdock.lint import Report
     from crossdock.pipeline import Audit
     from crossdock.stewardship import Replay
     from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass
     from crossdock.validation.judge import Judgement
+
+
+def problem(found: Problem) -> dict[str, object]:
+    """Returns a problem's JSON form."""
+    return {"file": str(found.file), "line": found.line, "path": found.path, "what": found.what, "fix": found.fix}
+
+
+def lint(report: Report) -> dict[str, object]:
+    """Returns the JSON form of `lint`; with a comparison, when one was asked for."""
+    form: dict[str, object] = {
+        "departments": report.departments,
+        "contracts": report.contracts,
+        "agreements": report.agreements,
+        "problems": [problem(p) for p in report.problems],
+    }
+    return form | (comparison(report.compared) if report.compared else {})
+
+
+def comparison(found: Comparison) -> dict[str, object]:
+    """Returns the JSON form of `diff`."""
+    return {
+        "datasets": [_compared(each) for each in found.datasets],
+        "findings": [problem(p) for p in found.findings],
+    }
+
+
+def _compared(found: Compared) -> dict[str, object]:
+    form: dict[str, object] = {"dataset": found.dataset, "fate": found.fate}
+    if found.evolution:
+        changes = [
+            {"level": c.level, "what": c.what, "columns": list(c.columns), "path": c.path, "breaks": c.breaking, "burdens": c.burdens}
+            for c in found.evolution.changes
+        ]  # fmt: skip
+        form |= {
+            "old_version": found.evolution.old,
+            "new_version": found.evolution.new,
+            "required_version": found.evolution.required,
+            "changes": changes,
+        }
+    broken = [{"agreement": b.agreement, "consumer": b.consumer, "reasons": list(b.reasons)} for b in found.broken]
+    return form | {"breaks": broken}
+
+
+def draft(made: Draft) -> dict[str, object]:
+    """Returns the JSON form of `draft`."""
+    columns = [
+        {
+            "name": each.column.name,
+            "source_name": each.column.source_name,
+            "type": each.type,
+            "missing": each.facts.missing,
+            "key": each.column.key_position,
+            "classification": each.sensitivity.classification,
+            "reason": each.sensitivity.reason,
+            "confirm": each.question,
+        }
+        for each in made.columns
+    ]
+    return {
+        "rows": made.rows,
+        "columns": columns,
+        "confirm": list(made.questions),
+        "contract": dict(made.document),
+    }
 
 
 def finding(found: Finding) -> dict[str, object]:

@@ -28,6 +28,8 @@ RuleKind = Literal[
     "expectation",  # args: type, kwargs: a Great Expectations expectation as written
 ]
 Sharing = Literal["unconditional", "conditional", "none"]
+IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
+APPROVED = frozenset({"approved", "active"})
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]
 ON_CHANGE = "on_change"  # the frequency of what is served whenever there is something new

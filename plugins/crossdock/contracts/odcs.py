@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
+from crossdock.contracts.confirmations import check_confirmed, check_dataset_confirmed
 from crossdock.contracts.documents import Document, demanded, parsed, read_document
 from crossdock.contracts.extension import PROPERTY, Extension
 from crossdock.contracts.model import Column, Contract, Label, Rule, SourceSpec, Subject, Tolerance, TransformStep
@@ -129,6 +130,8 @@ class _Reader:
         self.document, self.given, self.table = document, given, table
         self.at: Steps = ("schema", index)
         self.extra_at, self.extra = _extension(document, given)
+        check_dataset_confirmed(document, self.extra_at, self.extra.confirm)
+        check_confirmed(document, self.at, table)
         found = read_columns(document, self.at, table)
         self.columns: Mapping[str, Column] = {column.name: column for column in found.values()}
         self.by_place = found

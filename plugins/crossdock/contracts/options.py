@@ -15,7 +15,7 @@ from crossdock.errors import did_you_mean
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_TEXT_FORMATS = {
+TEXT_FORMATS = {
     "byte": r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
     "email": rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})+$",
     "hostname": rf"^{_LABEL}(\.{_LABEL})*$",
@@ -102,10 +102,10 @@ def _format_rule(rules: Rules, at: Steps, form: str, column: Column) -> None:
         low, high = (0, 2**bits - 1) if sign == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         bounds = {"min": max(low, -_LARGEST - 1), "max": min(high, _LARGEST)}
         rules.add(replace(_of(column, "format", "between", bounds), reason=f"It does not fit {form}."), at)
-    elif column.type == "string" and form in _TEXT_FORMATS:
-        pattern = _of(column, "format", "pattern", {"regex": _TEXT_FORMATS[form]})
+    elif column.type == "string" and form in TEXT_FORMATS:
+        pattern = _of(column, "format", "pattern", {"regex": TEXT_FORMATS[form]})
         rules.add(replace(pattern, reason=f"It is no {form}."), at)
     elif column.type in ("string", "integer", "number"):
-        known = {"string": set(_TEXT_FORMATS), "integer": set(_INTEGER_FORMATS), "number": _FLOATS}[column.type]
+        known = {"string": set(TEXT_FORMATS), "integer": set(_INTEGER_FORMATS), "number": _FLOATS}[column.type]
         if form not in (_FLOATS if column.type == "number" else _SAY_NOTHING):
             rules.document.report(at, f"crossdock can't check the format '{form}'.", did_you_mean(form, known))

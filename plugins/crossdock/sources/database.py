@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
+from types import ModuleType
 
-from crossdock.connections import Lookup
+from crossdock.connections import Connection, Lookup
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.databases.query import Query, Table
@@ -25,7 +26,7 @@ def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
     spec = spec_of(contract)
     table = Table.parse(option(contract, "table"), where=str(contract.path))
     connection = lookup(spec.connection)
-    reader = import_module(f"crossdock.sources.databases.{_READERS.get(connection.type, 'dialect')}")
+    reader = _reader(connection)
     where = f"{connection.id}:{option(contract, 'table')}"
     names = reader.column_names(connection, table)
     match = match_columns(contract, names, where=where)
@@ -43,3 +44,18 @@ def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
         )
     schema, batches = reader.stream(connection, query)
     return Pulled(batches=batches, schema=schema, missing=match.missing, extra=match.extra)
+
+
+def column_names(connection: Connection, table: Table) -> list[str]:
+    """Returns the names of a table's columns.
+
+    Raises:
+        SourceInvalid: there is no such table for us.
+        SourceUnavailable: the database does not answer.
+    """
+    names: list[str] = _reader(connection).column_names(connection, table)
+    return names
+
+
+def _reader(connection: Connection) -> ModuleType:
+    return import_module(f"crossdock.sources.databases.{_READERS.get(connection.type, 'dialect')}")

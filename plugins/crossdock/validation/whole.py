@@ -20,6 +20,19 @@ ARRIVAL = "arrival"  # the row number's name in the scratch file, whose data col
 _MEMORY = "768MB"  # beyond it DuckDB spills into the scratch folder
 
 
+def spilling_database(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """Opens a DuckDB of its own that keeps little in memory and the rest in the scratch folder, and installs nothing."""
+    return duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "temp_directory": str(scratch / "duckdb"),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
 class WholeExtract:
     """The typed rows of an extract, for questions over all of them at once; answers are ascending arrival numbers.
 
@@ -33,15 +46,7 @@ class WholeExtract:
     def __init__(self, typed: Path, schema: pa.Schema, scratch: Path) -> None:
         self._typed = pads.dataset(typed, format="ipc")
         self._schema = schema
-        self._database = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(scratch / "duckdb"),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
+        self._database = spilling_database(scratch)
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ _AS_THEY_ARE = frozenset({"boolean", "smallint", "integer", "bigint", "real", "d
 _MOMENTS = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
 _TEXTS = frozenset({"text", "character varying", "character"})
-_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure, lock not available.
 _TRANSIENT = ("08", "53", "57", "40", "55P03")
 _SESSION = (
@@ -144,7 +144,7 @@ def _opened(connection: Connection) -> Iterator[dbapi.Cursor]:
 def _uri(connection: Connection) -> str:
     login = quote(connection.login, safe="")
     secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    given = {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
+    given = {k: str(connection.extra[k]) for k in TLS if k in connection.extra}
     query = urlencode({"connect_timeout": "10"} | given)
     address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
     return f"postgresql://{login}{secret}@{address}?{query}"

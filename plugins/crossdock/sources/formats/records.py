@@ -51,17 +51,17 @@ def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -
 
 def _batches(records: Iterable[Record], contract: Contract, pulled: Pulled, where: str) -> Iterator[pa.RecordBatch]:
     keys = _keys(contract)
-    seen: set[str] = set()
+    seen: dict[str, None] = {}
     remaining = iter(records)
     while rows := list(islice(remaining, _ROWS)):
         for row in rows:
-            seen.update(row)
+            seen.update(dict.fromkeys(row))
         columns = [_column(rows, names, where) for names in keys.values()]
         yield pa.RecordBatch.from_arrays(columns, schema=pulled.schema)
     known = {name for names in keys.values() for name in names}
-    pulled.extra = tuple(sorted(seen - known))
-    pulled.missing = tuple(c for c, names in keys.items() if seen and seen.isdisjoint(names))
-    if seen and len(pulled.missing) == len(keys):
+    pulled.extra = tuple(name for name in seen if name not in known)
+    pulled.missing = tuple(c for c, names in keys.items() if seen and seen.keys().isdisjoint(names))
+    if seen and keys and len(pulled.missing) == len(keys):
         raise SourceInvalid(
             "No record has a key that is one of the contract's columns.",
             where=where,
