@@ -177,7 +177,7 @@ schema:
         logicalTypeOptions: {multipleOf: 2}
         quality:
           - {metric: nulValues}
-          - {type: sql, query: select 1}
+          - {type: sql, query: select 1 form t}
 team: {members: [{usrname: x}]}
 """
     with pytest.raises(ContractInvalid) as caught:

@@ -22,11 +22,14 @@ RuleKind = Literal[
     "ordered",  # columns (a, b): a <= b; args: strict
     "reference",  # args: dataset, columns (of that dataset), None dataset = this one
     "checksum",  # args: scheme ("gb11643" | "gb32100")
-    "row_count",  # args: min, max (whole extract)
+    "row_count",  # args: limits (whole extract)
     "freshness",  # args: max_age_seconds (whole extract, newest value of the column)
-    "count",  # args: of (another RuleKind plus its args), min, max: a library metric that no single row can be blamed for
+    "count",  # args: of (another RuleKind plus its args), limits: a library metric that no single row can be blamed for
+    "query",  # args: sql, tables (names it may go by), dated, limits: the one number that a query returns
     "expectation",  # args: type, kwargs: a Great Expectations expectation as written
 ]
+# Kinds that hold or not for the whole extract. Their limits are `contracts.limits.Limits` spelled as args.
+OF_EXTRACT: frozenset[str] = frozenset({"row_count", "freshness", "count", "query"})
 Sharing = Literal["unconditional", "conditional", "none"]
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]

@@ -13,7 +13,17 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 
 from crossdock.contracts.documents import Document, demanded, parsed, read_document
 from crossdock.contracts.extension import PROPERTY, Extension
-from crossdock.contracts.model import Column, Contract, Label, Rule, SourceSpec, Subject, Tolerance, TransformStep
+from crossdock.contracts.model import (
+    OF_EXTRACT,
+    Column,
+    Contract,
+    Label,
+    Rule,
+    SourceSpec,
+    Subject,
+    Tolerance,
+    TransformStep,
+)
 from crossdock.contracts.names import Here
 from crossdock.contracts.options import key_rules, property_rules
 from crossdock.contracts.quality import quality_rules
@@ -169,7 +179,9 @@ class _Reader:
         return Label(zh=self.table.businessName or name, en=name)
 
     def _rules(self) -> tuple[Rule, ...]:
-        rules = Rules(self.document, self.columns)
+        rules = Rules(
+            self.document, self.columns, [name for name in (self.table.name, self.table.physicalName) if name]
+        )
         here = self._here()
         for index, given in enumerate(self.table.properties or []):
             if index in self.by_place:
@@ -197,7 +209,7 @@ class _Reader:
         for name in given.keys() - found.keys():
             self.document.report((*at, name), f"There is no rule '{name}'.", did_you_mean(name, found))
         for rule in found.values():
-            if rule.id in given and rule.kind in ("row_count", "freshness", "count"):
+            if rule.id in given and rule.kind in OF_EXTRACT:
                 self.document.report((*at, rule.id), "No row can be blamed for this rule, so none can be tolerated.")
             elif rule.id in given and rule.tolerance not in (Tolerance(), given[rule.id]):
                 self.document.report((*at, rule.id), "The rule's own bound says something else.", "State it once.")

@@ -17,9 +17,12 @@ Scope = Literal[
     "reference",  # DuckDB: keys that the other dataset does not hold
     "row_count",
     "freshness",
+    "query",
 ]
 _WHOLE: Mapping[str, Scope] = {"unique": "unique", "reference": "reference"}
-_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness"}
+_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness", "query": "query"}
+
+_COLUMNS = {"row_count": {0}, "freshness": {1}, "query": {0, 1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def _judged(kind: str, args: Mapping[str, object], columns: Sequence[Column], wh
     columns = tuple(columns)
     stand_in = Rule(id="", kind="type", columns=())
     if kind in _EXTRACT:
-        _must_have_columns(kind, columns, {0} if kind == "row_count" else {1}, where)
+        _must_have_columns(kind, columns, _COLUMNS[kind], where)
         return Check(rule=stand_in, scope=_EXTRACT[kind], args=args, columns=columns)
     if kind in _WHOLE:
         _must_have_columns(kind, columns, None, where)

@@ -12,6 +12,7 @@ from great_expectations.expectations.expectation import Expectation  # noqa: TID
 from great_expectations.expectations.registry import get_expectation_impl  # noqa: TID253
 
 from crossdock.contracts.bounds import bind_range
+from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Contract
 from crossdock.errors import WrongUse
 from crossdock.validation import promises  # noqa: F401 - importing it makes its expectations known to GX
@@ -134,13 +135,20 @@ def _checksum(check: Check) -> _Said:
 
 def _count(check: Check) -> _Said:
     kind, _ = counted(check.rule)
-    keywords = {"of": kind, "min_broken": check.rule.args.get("min"), "max_broken": check.rule.args.get("max")}
-    return "expect_broken_rows_to_be_between", {**_of_rule(check), **keywords}
+    return "expect_broken_rows_to_be_within", {**_of_rule(check), "of": kind, "limits": _limits(check)}
 
 
 def _row_count(check: Check) -> _Said:
-    keywords = {"min_value": check.args.get("min"), "max_value": check.args.get("max")}
-    return "expect_snapshot_row_count_to_be_between", keywords
+    return "expect_snapshot_row_count_to_be_within", {"limits": _limits(check)}
+
+
+def _query(check: Check) -> _Said:
+    keywords = {"rule": check.rule.id, "query": check.args["sql"], "limits": _limits(check)}
+    return "expect_query_result_to_be_within", keywords
+
+
+def _limits(check: Check) -> dict[str, Any]:
+    return Limits.of(check.rule.args if check.counts else check.args).args()
 
 
 def _freshness(check: Check) -> _Said:
@@ -169,6 +177,7 @@ _SAY: Mapping[str, Callable[[Check], _Said]] = {
     "checksum": _checksum,
     "count": _count,
     "row_count": _row_count,
+    "query": _query,
     "freshness": _freshness,
     "expect_column_values_to_be_null": _plain("expect_column_values_to_be_null"),
     "expect_column_values_to_not_match_regex": _matching("expect_column_values_to_not_match_regex"),

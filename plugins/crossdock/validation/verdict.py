@@ -139,6 +139,7 @@ _SENTENCES = {
     "checksum": "The check digit of {columns} is wrong.",
     "row_count": "The extract has too few or too many rows.",
     "freshness": "The newest value of {columns} is too old.",
+    "query": "The result of its query is out of range.",
     "count": "Too few or too many rows break a rule on {columns}.",
     "expect_column_values_to_be_null": "Column {columns} must be empty.",
     "expect_column_values_to_not_match_regex": "The value of {columns} matches a pattern it must not match.",
