@@ -14,6 +14,7 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 from crossdock.contracts.documents import Document, demanded, parsed, read_document
 from crossdock.contracts.extension import PROPERTY, Extension
 from crossdock.contracts.model import (
+    NESTED,
     OF_EXTRACT,
     Column,
     Contract,
@@ -25,7 +26,8 @@ from crossdock.contracts.model import (
     TransformStep,
 )
 from crossdock.contracts.names import Here
-from crossdock.contracts.options import key_rules, property_rules
+from crossdock.contracts.options import key_rules
+from crossdock.contracts.promised import column_rules
 from crossdock.contracts.quality import quality_rules
 from crossdock.contracts.relationships import relationship_rules
 from crossdock.contracts.rules import Rules
@@ -186,8 +188,7 @@ class _Reader:
         for index, given in enumerate(self.table.properties or []):
             if index in self.by_place:
                 at, column = (*self.at, "properties", index), self.by_place[index]
-                property_rules(rules, at, given, column)
-                quality_rules(rules, at, given.quality or [], column)
+                column_rules(rules, at, given, column)
                 relationship_rules(rules, at, given.relationships or [], (column.name,), here)
         key = sorted((c for c in self.columns.values() if c.key_position), key=lambda c: c.key_position or 0)
         key_rules(rules, self.at, tuple(column.name for column in key))
@@ -220,11 +221,16 @@ class _Reader:
             if name not in self.columns:
                 self.document.report(steps, f"There is no column '{name}'.", did_you_mean(name, self.columns))
 
+    def _plain(self, steps: Steps, name: str, what: str) -> None:
+        if name in self.columns and self.columns[name].type in NESTED:
+            self.document.report(steps, f"Column '{name}' is of type {self.columns[name].type}, which {what}.")
+
     def _subject(self) -> Subject | None:
         subject = self.extra.subject
         if subject is None:
             return None
         self._known((*self.extra_at, "subject", "column"), [subject.column])
+        self._plain((*self.extra_at, "subject", "column"), subject.column, "names nobody")
         return Subject(kind=subject.kind, column=subject.column)
 
     def _source(self) -> SourceSpec | None:
@@ -236,6 +242,7 @@ class _Reader:
             self.document.report((*at, "kind"), what, did_you_mean(source.kind, _KINDS))
         if source.watermark:
             self._known((*at, "watermark"), [source.watermark])
+            self._plain((*at, "watermark"), source.watermark, "has no newest value")
             if not any(column.key_position for column in self.columns.values()):
                 fix = "Mark the key columns with `primaryKey: true`."
                 self.document.report((*at, "watermark"), "Pulling by watermark needs a primary key.", fix)

@@ -118,8 +118,10 @@ def _add_query(rules: Rules, entry: _Entry) -> None:
     """Adds a query whose one number is held against the entry's operators; without one it counts failing rows."""
     from crossdock.contracts.queries import read_query  # DuckDB comes with it, and few contracts have queries
 
+    if entry.column and entry.column.field:
+        raise WrongUse("A query asks whole columns.", fix="Move it to the column, and reach inside with SQL.")
     column = entry.column.name if entry.column else None
-    query = read_query(entry.given.query or "", rules.tables, tuple(rules.columns.values()), column)
+    query = read_query(entry.given.query or "", rules.tables, tuple(rules.table.values()), column)
     limits = limits_of(_truths_as_numbers(entry.given), "number")
     if limits is None and query.is_truth:
         raise WrongUse("The query says true or false, but not which of them is right.", fix="Add `mustBe: true`.")

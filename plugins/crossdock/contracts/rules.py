@@ -14,15 +14,20 @@ from crossdock.contracts.checks import check_rule
 from crossdock.contracts.documents import Document, spelled
 from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Rule, Tolerance
+from crossdock.contracts.nested import routes
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import CrossdockError, did_you_mean
 
 
 class Rules:
-    """The rules of one contract, collected with their places; ids are unique."""
+    """The rules of one contract, collected with their places; ids are unique.
+
+    `columns` are the table's and what is inside of them, by path; `table` the former alone.
+    """
 
     def __init__(self, document: Document, columns: Mapping[str, Column], tables: Sequence[str] = ()) -> None:
-        self.document, self.columns = document, columns
+        self.document, self.table = document, columns
+        self.columns = {**columns} | {path: way[-1] for path, way in routes(tuple(columns.values())).items()}
         self.tables = tuple(tables)  # the names by which a query may call the table
         self.found: dict[str, Rule] = {}
 
@@ -84,6 +89,7 @@ def sentence(rule: Rule) -> str:
     return {
         "type": f"It is no valid {args.get('type', 'value')}.",
         "not_null": "It is missing.",
+        "unique_items": "A value stands in it twice.",
         "unique": f"The same {named} stands in several rows.",
         "in_set": f"It is not one of the {allowed} allowed values.",
         "not_in_set": "It is one of the values that are not allowed.",
@@ -97,11 +103,15 @@ def sentence(rule: Rule) -> str:
 
 
 def _span(rule: Rule) -> str:
+    if names := rule.args.get("names"):
+        return f"It lacks one of: {', '.join(map(str, names)) if isinstance(names, tuple) else names}."
     return Limits.of(rule.args).sentence(_MEASURED[rule.kind])
 
 
 _MEASURED: Mapping[str, str] = {
     "length": "Its length",
+    "items": "The number of its items",
+    "properties": "The number of its properties",
     "between": "It",
     "row_count": "The number of rows",
     "count": "The number of rows that break it",

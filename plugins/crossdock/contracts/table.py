@@ -9,7 +9,8 @@ from itertools import pairwise
 from open_data_contract_standard.model import SchemaObject
 
 from crossdock.contracts.documents import Document
-from crossdock.contracts.model import Column
+from crossdock.contracts.model import NESTED, Column
+from crossdock.contracts.nested import routes
 from crossdock.contracts.types import read_column
 from crossdock.contracts.yaml_tree import Steps
 
@@ -26,7 +27,11 @@ def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[
             found[index] = column
     if not table.properties:
         document.report(at, "The table has no properties.", "Describe its columns.")
+    paths = routes(tuple(found.values()))
     for index, column in found.items():
+        if column.name in paths:
+            what = f"The column name '{column.name}' is also the path of something inside of another column."
+            document.report((*at, "properties", index, "name"), what, "Choose another name.")
         others = [each for place, each in found.items() if place < index]
         _check_name(document, (*at, "properties", index, "name"), column.name, [each.name for each in others])
         if column.source_name in {each.source_name for each in others if each.name != column.name}:
@@ -50,6 +55,10 @@ def _check_name(document: Document, at: Steps, name: str, others: list[str]) -> 
 def _with_key(document: Document, at: Steps, found: Mapping[int, Column]) -> Mapping[int, Column]:
     """Returns the columns with the key's positions counted 1, 2, 3."""
     keyed = sorted((c.key_position, index) for index, c in found.items() if c.key_position is not None)
+    for _, index in keyed:
+        if found[index].type in NESTED:
+            place = (*at, "properties", index, "primaryKey")
+            document.report(place, f"A column of type {found[index].type} is no key.", "Use plain columns.")
     for (position, _), (again, index) in pairwise(keyed):
         if position == again and position <= len(found):
             place = (*at, "properties", index, "primaryKeyPosition")

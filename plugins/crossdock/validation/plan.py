@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from crossdock.contracts.model import Column, Contract, Rule
+from crossdock.contracts.nested import routes
 from crossdock.errors import WrongUse, did_you_mean
 from crossdock.validation.kernels import Kernel, kernel_of
 
@@ -30,7 +31,8 @@ class Check:
     """A rule, how it is judged, and with what.
 
     `counts` marks a rule of kind "count": its broken rows are only counted, and the count is what is judged.
-    `args` are the args of what is judged (for a count: of the rule that is counted).
+    `args` are the args of what is judged (for a count: of the rule that is counted). `way` leads to what is judged
+    inside of a nested column: the column first; a row breaks the rule when any value there does.
     """
 
     rule: Rule
@@ -38,6 +40,7 @@ class Check:
     args: Mapping[str, object]
     columns: tuple[Column, ...]
     kernel: Kernel | None = None
+    way: tuple[Column, ...] = ()
     counts: bool = False
 
     @property
@@ -73,7 +76,7 @@ def _implied(contract: Contract) -> list[Rule]:
     """A misfit is null in the typed batch, and snapshots hold no nulls in required columns: both must be quarantined."""
     fatal = {(rule.kind, rule.columns) for rule in contract.rules if rule.severity == "error"}
     taken = {rule.id for rule in contract.rules}
-    wanted = [("type", column.name) for column in contract.columns]
+    wanted = [("type", name) for name in (*(column.name for column in contract.columns), *routes(contract.columns))]
     wanted += [("not_null", column.name) for column in contract.columns if column.required]
     return [
         Rule(id=_free(f"{name}.{kind}", taken), kind=kind, columns=(name,))  # type: ignore[arg-type] # both are kinds
@@ -90,7 +93,8 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _check(rule: Rule, contract: Contract) -> Check:
     where = f"{contract.id}, rule {rule.id}"
-    known = {column.name: column for column in contract.columns}
+    ways = routes(contract.columns)
+    known = {column.name: column for column in contract.columns} | {path: way[-1] for path, way in ways.items()}
     for name in rule.columns:
         if name not in known:
             raise WrongUse(f"There is no column '{name}'.", where=where, fix=did_you_mean(name, known))
@@ -98,8 +102,15 @@ def _check(rule: Rule, contract: Contract) -> Check:
     if rule.kind == "count":
         kind, args = counted(rule)
         judged = _judged(kind, args, columns, where)
-        return replace(judged, rule=rule, counts=True)
-    return replace(_judged(rule.kind, rule.args, columns, where), rule=rule)
+        return replace(judged, rule=rule, way=_way(rule, ways, where), counts=True)
+    return replace(_judged(rule.kind, rule.args, columns, where), rule=rule, way=_way(rule, ways, where))
+
+
+def _way(rule: Rule, ways: Mapping[str, tuple[Column, ...]], where: str) -> tuple[Column, ...]:
+    inside = [name for name in rule.columns if name in ways]
+    if inside and (len(rule.columns) > 1 or rule.kind in (*_WHOLE, *_EXTRACT)):
+        raise WrongUse(f"A rule of kind '{rule.kind}' can't look inside of a column.", where=where)
+    return ways[inside[0]] if inside else ()
 
 
 def counted(rule: Rule) -> tuple[str, Mapping[str, object]]:

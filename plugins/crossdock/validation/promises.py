@@ -105,6 +105,10 @@ class ExpectColumnValuesToFitTheirType(RuleExpectation):
     of_type: str
 
 
+class ExpectValuesInsideToKeepTheRule(RuleExpectation):
+    """Whatever an object, array or map holds keeps the rule of that name."""
+
+
 class ExpectColumnValuesToBeWithin(RuleExpectation):
     """Every value is within bounds that GX's own expectation would round; they are given as text."""
 

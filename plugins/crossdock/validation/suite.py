@@ -35,6 +35,8 @@ def expectation_of(check: Check) -> Expectation:
     """
     rule = check.rule
     kind = str(rule.args["type"]) if rule.kind == "expectation" else rule.kind
+    if check.way and kind != "count":
+        kind = "inside"
     if kind not in _SAY:
         raise WrongUse(f"No expectation says what a rule of kind '{kind}' says.", where=f"rule {rule.id}")
     name, keywords = _SAY[kind](check)
@@ -133,6 +135,11 @@ def _checksum(check: Check) -> _Said:
     return f"expect_column_values_to_have_{check.args['scheme']}_check_digit", _column(check)
 
 
+def _inside(check: Check) -> _Said:
+    """GX counts values of a column; of what is inside of one, only the rows that break the rule."""
+    return "expect_values_inside_to_keep_the_rule", _of_rule(check)
+
+
 def _count(check: Check) -> _Said:
     kind, _ = counted(check.rule)
     return "expect_broken_rows_to_be_within", {**_of_rule(check), "of": kind, "limits": _limits(check)}
@@ -164,6 +171,10 @@ def _spelled(value: object) -> object:
 
 
 _SAY: Mapping[str, Callable[[Check], _Said]] = {
+    "inside": _inside,
+    "items": _inside,
+    "unique_items": _inside,
+    "properties": _inside,
     "type": _type,
     "not_null": _plain("expect_column_values_to_not_be_null"),
     "unique": _unique,
