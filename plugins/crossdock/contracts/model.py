@@ -172,6 +172,7 @@ class Contract:
     transforms: tuple[TransformStep, ...]
     tolerance: Tolerance = Tolerance()  # over all rules together
     schedule: str | None = None  # cron or preset from slaProperties frequency
+    retention: str = ""  # ISO 8601 duration from slaProperties retention: how long the department keeps the rows
     null_tokens: tuple[str, ...] = ()  # texts that mean null, beside those the format itself has
     digest: str = ""
     path: Path = Path()

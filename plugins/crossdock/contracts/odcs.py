@@ -31,7 +31,7 @@ from crossdock.contracts.promised import column_rules
 from crossdock.contracts.quality import quality_rules
 from crossdock.contracts.relationships import relationship_rules
 from crossdock.contracts.rules import Rules
-from crossdock.contracts.services import schedule_of, service_rules
+from crossdock.contracts.services import retention_of, schedule_of, service_rules
 from crossdock.contracts.table import read_columns
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
@@ -171,6 +171,7 @@ class _Reader:
             transforms=self._transforms(),
             tolerance=extra.tolerance.value(),
             schedule=schedule_of(self.document, levels) if extra.source else None,
+            retention=retention_of(self.document, levels, self._here()),
             null_tokens=extra.null_tokens,
             digest=content_id(self.document.data, self.table.name),
             path=self.document.path,
