@@ -30,6 +30,10 @@ IN_SET = {"metric": "invalidValues", "arguments": {"validValues": ["a", None]}}
         ({"metric": "invalidValues", "arguments": {"pattern": "^a"}}, ("x.pattern", "pattern", {"regex": "^a"})),
         ({"metric": "missingValues"}, ("x.not_null", "not_null", {})),
         (
+            {"type": "library", "rule": "between", "customProperties": [{"property": "min", "value": "a"}]},
+            ("x.between", "between", {"min": "a"}),
+        ),
+        (
             {"metric": "missingValues", "arguments": {"missingValues": ["", "N/A"]}},
             ("x.not_in_set", "not_in_set", {"values": ("", "N/A")}),
         ),
@@ -172,6 +176,7 @@ def test_text_is_for_people(tmp_path):
     [
         ({"metric": "nulValues"}, "can't run the metric 'nulValues'. Did you mean 'nullValues'?"),
         ({"type": "library"}, "can't run the metric ''"),
+        ({"rule": "minCheck"}, "needs a property, and `min` or `max`"),
         ({"metric": "nullValues", "severity": "eror"}, "Did you mean 'error'?"),
         ({"metric": "nullValues", "unit": "parts"}, "can't count in 'parts'"),
         ({"metric": "nullValues", "mustNotBeBetween": [2, 1]}, "goes from the smaller"),

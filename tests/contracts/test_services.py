@@ -80,6 +80,8 @@ def test_a_freshness_that_cannot_be_judged_is_a_problem(tmp_path, given, said):
         ("freshnes", "There is no service level 'freshnes'. Did you mean 'freshness'?"),
         ("frequencey", "Did you mean 'frequency'?"),
         ("completeness", "can't judge the service level 'completeness'"),
+        ("er", "can't judge the service level 'er'"),
+        ("Ly", "names no column"),
         ("errorRate", "can't judge the service level 'errorRate'"),
         ("row_count", "can't judge the service level 'row_count'"),
     ],

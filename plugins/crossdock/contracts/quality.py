@@ -95,6 +95,9 @@ _TELLING = (("query", "sql"), ("engine", "custom"), ("metric", "library"), ("rul
 
 def _add_metric(rules: Rules, entry: _Entry) -> None:
     given = entry.given
+    if given.metric is None and given.rule in _RANGES:
+        _add_range(rules, entry)
+        return
     metric = metric_of(given)
     bound = bound_of(given, metric)
     arguments = dict(given.arguments or {})
@@ -112,6 +115,17 @@ def _add_metric(rules: Rules, entry: _Entry) -> None:
     for counted in counted_rules(metric, arguments, alone):
         rule = entry.rule(f"{'+'.join(columns)}.{counted[0]}", counted, columns, bound)
         rules.add(rule, entry.at, named=bool(entry.name))
+
+
+_RANGES = ("between", "minCheck", "maxCheck")  # of ODCS 3.0, whose rules had their ends as custom properties
+
+
+def _add_range(rules: Rules, entry: _Entry) -> None:
+    ends = {p.property: p.value for p in entry.given.customProperties or [] if p.property in ("min", "max")}
+    if entry.column is None or not ends:
+        raise WrongUse(f"The rule '{entry.given.rule}' needs a property, and `min` or `max` as custom properties.")
+    name = entry.column.name
+    rules.add(entry.rule(f"{name}.between", ("", "between", ends), (name,)), entry.at, named=bool(entry.name))
 
 
 def _add_query(rules: Rules, entry: _Entry) -> None:

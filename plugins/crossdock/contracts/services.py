@@ -19,6 +19,7 @@ from crossdock.errors import did_you_mean
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
 _EVERY = {3600: "@hourly", 86_400: "@daily", 604_800: "@weekly", 2_678_400: "@monthly", 31_622_400: "@yearly"}
+_SHORT = {"ly": "latency", "fy": "frequency", "re": "retention", "er": "errorrate"}  # ODCS's synonyms
 _JUDGED = ("freshness", "latency", "frequency", "retention")
 # What these promise of the rows, no service level says exactly enough to be judged: quality rules do.
 _OF_ROWS = frozenset(
@@ -47,9 +48,9 @@ def service_rules(
     """
     for index, level in enumerate(levels):
         at: Steps = ("slaProperties", index)
-        word = (level.property or "").lower()
+        word = _word(level)
         element = level.element or default or ""
-        _check_word(rules.document, at, level.property or "")
+        _check_word(rules.document, at, level.property or "", word)
         if word in ("freshness", "latency"):
             columns = list(here.columns(element))
             seconds = seconds_of(level.value, level.unit)
@@ -64,8 +65,12 @@ def service_rules(
                 rules.add(rule, at)
 
 
-def _check_word(document: Document, at: Steps, word: str) -> None:
-    plain = re.sub(r"[\W_]", "", word).lower()
+def _word(level: ServiceLevelAgreementProperty) -> str:
+    plain = re.sub(r"[\W_]", "", level.property or "").lower()
+    return _SHORT.get(plain, plain)
+
+
+def _check_word(document: Document, at: Steps, word: str, plain: str) -> None:
     if plain in _OF_ROWS:
         what = f"crossdock can't judge the service level '{word}': it says nothing exact of the rows."
         document.report((*at, "property"), what, "Write it as `quality` of the table or of a property.")
@@ -77,7 +82,7 @@ def retention_of(document: Document, levels: Sequence[ServiceLevelAgreementPrope
     """Returns how long the rows are kept, as an ISO 8601 duration; "" when nothing is said, or after noting why not."""
     found: set[str] = set()
     for index, level in enumerate(levels):
-        if (level.property or "").lower() != "retention" or (level.element and not list(here.columns(level.element))):
+        if _word(level) != "retention" or (level.element and not list(here.columns(level.element))):
             continue
         length = iso_of(level.value, level.unit)
         if length is None:
@@ -93,7 +98,7 @@ def retention_of(document: Document, levels: Sequence[ServiceLevelAgreementPrope
 def schedule_of(document: Document, levels: Sequence[ServiceLevelAgreementProperty]) -> str | None:
     """Returns the cron expression or preset of the service level `frequency`; None for none, or after noting why."""
     for index, level in enumerate(levels):
-        if (level.property or "").lower() == "frequency":
+        if _word(level) == "frequency":
             found = _schedule(level)
             if found is None:
                 fix = "Write `value: 1, unit: d`, or a cron expression of five fields as `schedule`."

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from open_data_contract_standard.model import SchemaObject
+from open_data_contract_standard.model import SchemaObject, SchemaProperty
 
 from crossdock.contracts.documents import Document
 from crossdock.contracts.model import NESTED, Column
 from crossdock.contracts.nested import routes
 from crossdock.contracts.types import read_column
 from crossdock.contracts.yaml_tree import Steps
+from crossdock.errors import did_you_mean
 
 TECHNICAL = frozenset({"_arrival", "_failures", "_contract_version"})  # columns of quarantine files
+_SEMANTICS = ("column", "measure", "dimension")
 _LONGEST = 128
 
 
@@ -22,7 +24,8 @@ def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[
     """Returns the columns by their place among the properties; what is wrong with them is noted in the document."""
     found: dict[int, Column] = {}
     for index, given in enumerate(table.properties or []):
-        column = read_column(document, (*at, "properties", index), given)
+        place = (*at, "properties", index)
+        column = None if _is_computed(document, place, given) else read_column(document, place, given)
         if column:
             found[index] = column
     if not table.properties:
@@ -38,6 +41,19 @@ def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[
             what = f"Two columns are read from '{column.source_name}'."
             document.report((*at, "properties", index, "physicalName"), what, "Give each its own physicalName.")
     return _with_key(document, at, found)
+
+
+def _is_computed(document: Document, at: Steps, given: SchemaProperty) -> bool:
+    """Returns whether a property is a measure or a dimension: computed by whoever asks, and no column of the data."""
+    if given.semanticType not in (None, *_SEMANTICS):
+        what = f"There is no semantic type '{given.semanticType}'."
+        document.report((*at, "semanticType"), what, did_you_mean(given.semanticType or "", _SEMANTICS))
+    computed = given.semanticType in ("measure", "dimension")
+    stated = (given.required, given.unique, given.primaryKey, given.quality, given.enum, given.relationships)
+    if computed and any(stated):
+        what = f"'{given.name}' is a {given.semanticType}: it is computed, so no row can be judged by it."
+        document.report(at, what, "State rules for the columns that it is computed from.")
+    return computed
 
 
 def _check_name(document: Document, at: Steps, name: str, others: list[str]) -> None:
