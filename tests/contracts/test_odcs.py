@@ -389,7 +389,7 @@ FULL = contract(
         {"name": "o", "logicalType": "object", "properties": [{"name": "l", "logicalType": "array", "items": PEOPLE[1]}]},
         {"name": "m", "logicalType": "map", "map": {"key": PEOPLE[1], "value": {"logicalType": "vector", "logicalTypeOptions": {"dimensions": 2}}}},
     ],
-    table={"quality": [{"type": "custom", "engine": "gx", "implementation": {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}}]},
+    table={"quality": [{"query": "select 1 + count(*) from people", "mustBeBetween": [1, 2]}, {"type": "custom", "engine": "gx", "implementation": {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}}]},
     crossdock=REGISTER | {"tolerances": {"id.unique": {"percent": 1}}, "transforms": [{"use": "t", "columns": ["id"]}]},
     slaProperties=[{"property": "freshness", "value": 1, "unit": "d", "element": "people.born"}],
     team={"members": [{"username": "a"}]},

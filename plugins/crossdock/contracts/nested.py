@@ -55,6 +55,8 @@ def with_children(document: Document, at: Steps, given: SchemaProperty, column: 
             source_name = part.physicalName or field
             children.append(replace(child, field=field, source_name=source_name, key_position=None))
         _check_key(document, place, part)
+    if column.type == "map" and len(children) < 2:
+        return column  # what is missing has been noted
     required = _required(document, (*at, "logicalTypeOptions", "required"), given, children)
     return replace(
         column, children=tuple(replace(child, required=child.required or child.field in required) for child in children)
