@@ -53,6 +53,7 @@ def asked(text, column="age", names=NAMES):
         ("select count(*) from people where now() = timestamptz '2026-11-23 23:30:00+00'", 3),
         ("select count(*) from people where regexp_matches(id, '^[a]{1}')", 1),
         ("select count(*) from people, unnest([1, 2]) t(n)", 6),
+        ("select year(max(age(current_date, born))) from people", 0),
     ],
 )
 def test_a_query_asks_the_rows_under_the_names_people_write(text, number):
@@ -90,6 +91,8 @@ def test_a_query_asks_the_rows_under_the_names_people_write(text, number):
         ("select count(*) from people where random() > 0.5", "random, which has another answer"),
         ("select count(*) from people where id = current_user", "current_user, which has another answer"),
         ("select length(current_setting('temp_directory'))", "current_setting, which has another answer"),
+        ("select year(max(age(born))) from people", "age to now, which has another answer"),
+        ("select count(*) from people where born > ago(interval 1 day)", "ago, which has another answer"),
         ("select hour(localtimestamp)", "localtimestamp, which has another answer"),
         ("select count(agee) from people", "a column 'agee', which is not there. Did you mean 'age'?"),
         ("select count(*) from people p where p.agee > 1", "a column 'agee', which is not there. Did you mean 'age'?"),
