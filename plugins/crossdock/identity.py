@@ -113,6 +113,8 @@ def _canonical_sql(schema: pa.Schema) -> str:
     lengths: list[str] = []
     for field in schema:
         name = '"' + field.name.replace('"', '""') + '"'
+        if pa.types.is_nested(field.type):
+            name = f"to_json({name})"  # as text, a struct could pass for another one
         parts += [f"coalesce({name}::VARCHAR, chr(0))", "chr(1)"]
         if not (pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)):
             lengths += ["chr(1)", f"coalesce(strlen({name}::VARCHAR), -1)"]
@@ -149,6 +151,8 @@ def _texts(column: pa.Array | pa.ChunkedArray) -> list[bytes | None]:
     """Spells values as UTF-8 text, the same for an identifier that is a number here and text there."""
     import pyarrow as pa
 
+    if pa.types.is_nested(column.type):
+        return [None if value is None else canonical(value) for value in column.to_pylist()]
     text = column if pa.types.is_string(column.type) else column.cast(pa.string())
     values: list[bytes | None] = text.cast(pa.binary()).to_pylist()
     return values

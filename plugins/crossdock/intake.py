@@ -66,7 +66,7 @@ class Case:
 
 
 def open_case(exchange: Exchange, extract_id: str) -> Case:
-    """Gathers what an extract is judged by; the day counts only for contracts that promise freshness.
+    """Gathers what an extract is judged by; the day counts only for contracts whose rules ask for the time.
 
     Raises:
         ReferenceMissing: a dataset that this one refers to has no snapshot yet.
@@ -75,7 +75,8 @@ def open_case(exchange: Exchange, extract_id: str) -> Case:
     contract = exchange.contract(extract.dataset)
     referred = _references(exchange, contract)
     granted = waivers(exchange.state, contract.id)
-    day = instant(exchange.clock())[:10] if any(rule.kind == "freshness" for rule in contract.rules) else ""
+    dated = any(rule.kind == "freshness" or rule.args.get("dated") for rule in contract.rules)
+    day = instant(exchange.clock())[:10] if dated else ""
     return Case(
         contract=contract,
         extract=extract,

@@ -34,6 +34,7 @@ FACTS = Facts(
     considered={"x.filled": 2, "x.type": 3},
     nulls={"x": 1},
     ages={},
+    results={},
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from open_data_contract_standard.model import SchemaProperty
 
 from crossdock.contracts.model import Column, Rule, RuleKind
+from crossdock.contracts.nested_options import nested_rules, vector_rules
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
@@ -31,6 +32,9 @@ _RANGE = frozenset({"format", "minimum", "maximum", "exclusiveMinimum", "exclusi
 _KNOWN: Mapping[str, frozenset[str]] = {
     "string": frozenset({"format", "minLength", "maxLength", "pattern"}),
     "boolean": frozenset(),
+    "object": frozenset({"minProperties", "maxProperties", "required"}),
+    "array": frozenset({"minItems", "maxItems", "uniqueItems"}),
+    "map": frozenset(),
     **dict.fromkeys(("integer", "number", "date"), _RANGE),
     **dict.fromkeys(("timestamp", "time"), _RANGE | {"timezone", "defaultTimezone"}),
 }
@@ -48,7 +52,12 @@ def property_rules(rules: Rules, at: Steps, given: SchemaProperty, column: Colum
         if not values:
             rules.document.report((*at, "enum"), "The enum allows no value.", "List values, or remove it.")
         rules.add(_of(column, "in_set", "in_set", {"values": values}), (*at, "enum"))
-    _option_rules(rules, (*at, "logicalTypeOptions"), given.logicalTypeOptions or {}, column)
+    options, place = given.logicalTypeOptions or {}, (*at, "logicalTypeOptions")
+    if given.logicalType == "vector":
+        vector_rules(rules, place, options, column)
+    else:
+        _option_rules(rules, place, options, column)
+        nested_rules(rules, place, options, column)
 
 
 def key_rules(rules: Rules, at: Steps, key: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """A consumer's SQLite database.
 
-SQLite has no exact decimals, dates or times: they are stored as text (ISO 8601), so that nothing is rounded.
+SQLite has no exact decimals, dates or times: they are stored as text (ISO 8601), so that nothing is rounded; objects,
+arrays and maps are JSON text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import Database, Table, Value
-from crossdock.delivery.files import batches
+from crossdock.delivery.files import batches, json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _PATIENCE = 30.0  # seconds to wait for another writer
@@ -104,6 +105,8 @@ def _storable(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_boolean(kind):
         return values.cast(pa.int64())
+    if pa.types.is_nested(kind):
+        return json_texts(values)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind):
         return values
     return values.cast(pa.string())

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 
 from crossdock.connections import Connection, Lookup
-from crossdock.contracts.model import Contract
+from crossdock.contracts.model import NESTED, Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.databases.query import Query, Table
 from crossdock.sources.source import REQUIRED, Pulled, match_columns, option, spec_of
@@ -31,7 +31,8 @@ def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
     names = reader.column_names(connection, table)
     match = match_columns(contract, names, where=where)
     columns = tuple((names[position], name) for position, name in zip(match.positions, match.names, strict=True))
-    query = Query(table=table, columns=columns)
+    as_json = frozenset(source for source, name in columns if contract.column(name).type in NESTED)
+    query = Query(table=table, columns=columns, as_json=as_json)
     if spec.watermark and since is not None:
         column = contract.column(spec.watermark)
         at_source = {name: source for source, name in columns}
@@ -39,9 +40,7 @@ def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
             raise SourceInvalid(
                 f"The table lacks the watermark column '{column.source_name}'.", where=where, fix="Mend the contract."
             )
-        query = Query(
-            table=table, columns=columns, watermark=replace(column, source_name=at_source[column.name]), since=since
-        )
+        query = replace(query, watermark=replace(column, source_name=at_source[column.name]), since=since)
     schema, batches = reader.stream(connection, query)
     return Pulled(batches=batches, schema=schema, missing=match.missing, extra=match.extra)
 

@@ -17,8 +17,10 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
+from crossdock.contracts.sandbox import Result
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
+from crossdock.validation.measure import measure
 from crossdock.validation.plan import Check, plan
 from crossdock.validation.quarantine import Failing, Reason
 from crossdock.validation.scan import Scanned, Transform, scan
@@ -95,8 +97,9 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     with WholeExtract(typed_file, arrow_schema(contract), context.scratch) as whole:
         _judge_whole(whole, checks, scanned, referred)
         merged = _merged_rows(whole, contract, scanned, context.base)
+    results = measure(contract, checks, typed_file, now=context.now)
     broken = {check.rule.id: scanned.marks.count(check.rule.id) for check in checks}
-    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, context))
+    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, results, context))
     # GX has judged what arrived; what is waived after that stays in its result, and is no reason to keep a row out.
     waived = waive(scanned.marks, extract, [column.name for column in contract.columns], context.waived)
     names = scanned.columns if scanned.columns is not None else frozenset(extract.schema.names)
@@ -191,13 +194,13 @@ def _ask_great_expectations(
     checks: Sequence[Check],
     scanned: Scanned,
     broken: Mapping[str, int],
-    asked: tuple[int, Context],
+    asked: tuple[int, Mapping[str, Result], Context],
 ) -> tuple[frozenset[str], bytes]:
     """Returns which rules GX finds not kept by the extract as a whole, and GX's result."""
     from crossdock.validation.engine import Facts, result_document, run_suite
     from crossdock.validation.suite import compile_suite
 
-    merged, context = asked
+    merged, query_results, context = asked
     facts = Facts(
         rows=scanned.marks.rows,
         snapshot_rows=merged,
@@ -210,6 +213,7 @@ def _ask_great_expectations(
             for check in checks
             if check.scope == "freshness"
         },
+        results=query_results,
     )
     results = run_suite(compile_suite(contract, checks), checks, facts)
     unkept = {

@@ -21,6 +21,7 @@ import pyarrow.dataset as pads
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.identity import RowsDigest, row_hashes
+from crossdock.validation.inside import run_inside
 from crossdock.validation.kernels import all_present
 from crossdock.validation.marks import Marks
 from crossdock.validation.plan import Check
@@ -178,6 +179,8 @@ def _run(
 
     A value that does not fit its type is not missing: it breaks the type, and no other rule can be judged on it.
     """
+    if check.way:
+        return run_inside(check, typed, misfits[check.columns[0].name])
     values = [typed.column(column.name) for column in check.columns]
     misfit, present = misfits[check.columns[0].name], all_present(values)
     if check.scope == "type":

@@ -5,6 +5,7 @@ The connection's extra holds the address as `sqlalchemy_url` (without login and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -72,6 +73,8 @@ def _text(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, date | datetime | time):
         return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
     return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 

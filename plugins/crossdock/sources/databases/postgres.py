@@ -48,7 +48,8 @@ def stream(connection: Connection, query: Query) -> tuple[pa.Schema, Iterator[pa
     with _opened(connection) as cursor:
         types = _types(cursor, query.table, connection)
         columns = ", ".join(
-            f"{_selected(quoted(source), types[source])} AS {quoted(name)}" for source, name in query.columns
+            f"{_selected(_json(query, source, types[source]), types[source])} AS {quoted(name)}"
+            for source, name in query.columns
         )
         sql = f"SELECT {columns} FROM {query.table}"  # noqa: S608 - quoted names only
         given = cursor.adbc_execute_schema(sql)
@@ -83,6 +84,12 @@ def _broken_off(cursor: dbapi.Cursor, connection: Connection) -> CrossdockError:
         where=f"connection {connection.id}",
         fix="Read the whole of it once by hand: the server then says why (a view that divides by zero, say).",
     )
+
+
+def _json(query: Query, source: str, sql_type: str) -> str:
+    """PostgreSQL spells arrays and rows in a way of its own; where a column is to hold them, they are JSON."""
+    plain = sql_type in ("json", "jsonb", *_TEXTS)
+    return quoted(source) if plain or source not in query.as_json else f"to_json({quoted(source)})"
 
 
 def _selected(column: str, sql_type: str) -> str:
