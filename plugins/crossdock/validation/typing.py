@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from crossdock.validation.spelling import cast_or_null, parse_texts
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # years 1 to 9999, all that Python, SQL and people can say
 _DAY = 86_400_000_000
+_NO_TEXT = pa.scalar(None, pa.string())
 
 
 def cast_batch(raw: pa.RecordBatch, contract: Contract) -> tuple[pa.RecordBatch, dict[str, pa.BooleanArray]]:
@@ -48,8 +50,7 @@ def cast_column(values: pa.Array, column: Column, null_tokens: tuple[str, ...]) 
     """Returns one column's values in its type, and the mask of those that do not fit it."""
     values = _decoded(values)
     if null_tokens and pa.types.is_string(values.type):
-        null = pc.is_in(values, value_set=pa.array(null_tokens, pa.string()))
-        values = pc.if_else(null, pa.scalar(None, pa.string()), values)
+        values = _without(values, null_tokens)
     typed = _possible(_typed(values, column))
     if typed.null_count == values.null_count:
         return typed, pa.repeat(pa.scalar(False), len(values))
@@ -57,6 +58,20 @@ def cast_column(values: pa.Array, column: Column, null_tokens: tuple[str, ...]) 
     if column.type != "string" and pa.types.is_string(values.type):
         misfit = pc.and_not(misfit, pc.fill_null(pc.equal(values, ""), False))
     return typed, misfit
+
+
+def _without(texts: pa.StringArray, tokens: tuple[str, ...]) -> pa.StringArray:
+    """Returns texts with null in place of every token; few texts are as long as one, and only those are compared."""
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    lengths = np.diff(offsets)
+    alike = np.zeros(len(texts), np.bool_)
+    for length in {len(token.encode()) for token in tokens}:
+        alike |= lengths == length
+    if not alike.any():
+        return texts
+    places = np.nonzero(alike)[0]
+    alike[places] = pc.is_in(texts.take(pa.array(places)), value_set=pa.array(tokens, pa.string()))
+    return pc.if_else(pa.array(alike), _NO_TEXT, texts) if alike.any() else texts
 
 
 def _decoded(values: pa.Array) -> pa.Array:
