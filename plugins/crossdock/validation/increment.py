@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.identity import RowsDigest, row_hashes
+from crossdock.identity import RowsDigest
+from crossdock.rowhash import row_hashes
 
 ROW_GROUP = 131_072
 
@@ -51,7 +52,7 @@ def merge_increment(
                     database.unregister("base")
                 if kept.num_rows:
                     table = pa.table(kept).cast(schema)
-                    digest += RowsDigest.of(row_hashes(table, connection=database))
+                    digest += RowsDigest.of(row_hashes(table))
                     writer.write_table(table, row_group_size=ROW_GROUP)
     return merged, digest
 

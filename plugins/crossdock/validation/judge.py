@@ -164,7 +164,7 @@ def _judge_whole(whole: WholeExtract, checks: Sequence[Check], scanned: Scanned,
     for check in checks:
         names = [column.name for column in check.columns]
         if check.scope == "unique":
-            scanned.marks.add_rows(check.rule.id, whole.repeated(names))
+            scanned.marks.add_rows(check.rule.id, whole.repeated(names, scanned.keys[check.rule.id].suspects()))
         elif check.scope == "reference":
             dataset, columns = referred[check.rule.id]
             scanned.marks.add_rows(check.rule.id, whole.dangling(names, dataset, columns))
@@ -194,7 +194,6 @@ def _ask_great_expectations(
     facts = Facts(
         rows=scanned.marks.rows,
         snapshot_rows=merged,
-        columns=[column.name for column in contract.columns],
         broken=broken,
         considered=scanned.considered,
         nulls=scanned.nulls,

@@ -49,14 +49,21 @@ class WholeExtract:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._database.close()
 
-    def repeated(self, columns: Sequence[str]) -> np.ndarray:
-        """Returns every row whose key occurs more than once; keys with a missing value don't count."""
+    def repeated(self, columns: Sequence[str], suspects: np.ndarray) -> np.ndarray:
+        """Returns every row whose key occurs more than once; keys with a missing value don't count.
+
+        Args:
+            columns: the key.
+            suspects: ascending arrival numbers of the only rows that may be among them.
+        """
+        if len(suspects) == 0:
+            return suspects
         keys = [self._key(name) for name in columns]
         listed = ", ".join(keys)
-        self._database.register("typed", self._typed)
+        self._database.register("suspects", self._rows(keys, suspects))
         return self._arrivals(
             f"""
-            WITH keyed AS (SELECT {listed}, {ARRIVAL} FROM typed WHERE {self._present(columns)}),
+            WITH keyed AS (SELECT {listed}, {ARRIVAL} FROM suspects WHERE {self._present(columns)}),
             often AS (SELECT {listed} FROM keyed GROUP BY {listed} HAVING count(*) > 1)
             SELECT {ARRIVAL} FROM keyed SEMI JOIN often USING ({listed}) ORDER BY {ARRIVAL}
             """  # noqa: S608 - our own names only
@@ -86,6 +93,21 @@ class WholeExtract:
             SELECT {ARRIVAL} FROM keyed t ANTI JOIN held r ON {same} ORDER BY {ARRIVAL}
             """  # noqa: S608 - our own names only
         )
+
+    def _rows(self, columns: Sequence[str], arrivals: np.ndarray) -> pa.Table:
+        """Returns some rows, by ascending arrival number, with the named columns of the scratch file."""
+        named = [*columns, ARRIVAL]
+        schema = self._typed.schema
+        chosen = [schema.get_field_index(name) for name in named]
+        found, start = [], 0
+        with pa.ipc.open_file(self._typed.files[0], options=pa.ipc.IpcReadOptions(included_fields=chosen)) as file:
+            for number in range(file.num_record_batches):
+                batch = file.get_batch(number)
+                first, last = np.searchsorted(arrivals, (start, start + batch.num_rows))
+                if first < last:
+                    found.append(batch.select(named).take(pa.array(arrivals[first:last] - start)))
+                start += batch.num_rows
+        return pa.Table.from_batches(found)
 
     def _arrivals(self, query: str) -> np.ndarray:
         found = self._database.sql(query).to_arrow_table()
