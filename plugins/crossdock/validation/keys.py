@@ -23,7 +23,7 @@ class Keys:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._rows = 0
-        self._writer = file.open("wb")
+        file.write_bytes(b"")
 
     def add(self, hashes: np.ndarray, missing: np.ndarray | None) -> None:
         """Takes the next rows' hashes, and which of them have no whole key."""
@@ -32,11 +32,11 @@ class Keys:
             # No two of these are alike, so that they don't look like one key that is repeated.
             hashes[places] = (places + self._rows).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         self._rows += len(hashes)
-        hashes.tofile(self._writer)
+        with self._file.open("ab") as file:
+            hashes.tofile(file)
 
     def suspects(self) -> np.ndarray:
         """Returns, ascending, the arrival numbers of all rows whose hash another row has too: every repeated key's."""
-        self._writer.close()
         repeated = [np.zeros(0, np.uint64)]
         parts = -(-self._rows // _PART)
         for part in range(parts):

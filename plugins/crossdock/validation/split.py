@@ -22,7 +22,7 @@ from crossdock.rowhash import row_hashes
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
 from crossdock.validation.scan import BATCH_ROWS, Scanned, in_order, raw_batches
 
-_SAMPLE, _FEW = 32_768, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
+_SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 _LANE = 1 << 64
 
 

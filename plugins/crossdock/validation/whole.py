@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,7 @@ from crossdock.validation.plan import Check
 
 ARRIVAL = "arrival"  # the row number's name in the scratch file, whose data columns are c0, c1, ...
 _MEMORY = "768MB"  # beyond it DuckDB spills into the scratch folder
+_FEW = 65_536  # values that are looked up without DuckDB
 
 
 class WholeExtract:
@@ -33,21 +36,27 @@ class WholeExtract:
     def __init__(self, typed: Path, schema: pa.Schema, scratch: Path) -> None:
         self._typed = pads.dataset(typed, format="ipc")
         self._schema = schema
-        self._database = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(scratch / "duckdb"),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
+        self._scratch = scratch
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._database.close()
+        self._opened.close()
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        database = duckdb.connect(
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": str(self._scratch / "duckdb"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        return self._opened.enter_context(database)
 
     def repeated(self, columns: Sequence[str], suspects: np.ndarray) -> np.ndarray:
         """Returns every row whose key occurs more than once; keys with a missing value don't count.
@@ -121,6 +130,18 @@ class WholeExtract:
         tests = [f"{self._key(name)} IS NOT NULL" for name in columns]
         floats = [name for name in columns if pa.types.is_floating(self._schema.field(name).type)]
         return " AND ".join(tests + [f"NOT isnan({self._key(name)})" for name in floats])
+
+
+def few_values(dataset: pads.Dataset, column: str) -> pa.Array | None:
+    """Returns a column's different values without null; None when they are many, or floats (zero has two spellings)."""
+    found = pa.array([], dataset.schema.field(column).type)
+    if pa.types.is_floating(found.type):
+        return None
+    for batch in dataset.to_batches(columns=[column]):
+        found = pc.unique(pa.concat_arrays([found, batch.column(0)]))
+        if len(found) > _FEW:
+            return None
+    return found.drop_null()
 
 
 def find_referred(
