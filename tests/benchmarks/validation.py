@@ -80,6 +80,14 @@ _ENGINES = (
         exact=True,
     ),
     Engine(
+        name="pandera on polars, rows written",
+        script="pandera_polars",
+        rows="typed.parquet",
+        packages=("pandera[polars]==0.35.0", "polars==2.1.0"),
+        exact=True,
+        settings={"files": True},
+    ),
+    Engine(
         name="datacontract-cli",
         script="odcs_tests",
         rows="typed.parquet",

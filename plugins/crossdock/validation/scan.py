@@ -118,15 +118,22 @@ def scan(
     return scanned
 
 
-def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time."""
-    cores = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside: int = 0) -> Iterator[_Result]:
+    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time.
+
+    Args:
+        work: done in threads of its own.
+        items: made in this thread.
+        beside: how many cores are left to what this thread does with the results.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(2 - beside, cores - beside)
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(cores, thread_name_prefix="crossdock-scan") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="crossdock-scan") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > cores:
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

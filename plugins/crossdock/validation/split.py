@@ -79,7 +79,8 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
         typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.OSFile(str(typed_file)))))
         accepting = stack.enter_context(_Sink(accepted_file, schema, _few_values(typed, schema)))
         setting_aside = stack.enter_context(_Sink(quarantine_file, quarantine_schema(extract.schema)))
-        for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned)):
+        batches = _batches(typed, schema, extract if any_fails else None, scanned)
+        for parted in in_order(part, batches, beside=1):
             accepting.add(parted.accepted)
             if parted.quarantined is not None:
                 setting_aside.add(parted.quarantined)

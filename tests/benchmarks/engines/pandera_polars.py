@@ -24,9 +24,18 @@ def judge(job, path):
     try:
         schema.validate(rows, lazy=True)
     except pa.errors.SchemaErrors as errors:
+        if job.settings.get("files"):
+            write(rows, errors.failure_cases, job.scratch)
         for case in errors.failure_cases.group_by("column", "check").len().iter_rows(named=True):
             found[rule_of(job, case)] += case["len"]
     return found
+
+
+def write(rows, cases, scratch):
+    """Writes sound and failing rows, as crossdock does (without the reasons, and without reconciling them)."""
+    broken = rows.with_row_index("_row")["_row"].is_in(cases["index"].drop_nulls().unique().cast(pl.UInt32).implode())
+    rows.filter(~broken).write_parquet(scratch / "accepted.parquet", compression="zstd", compression_level=1)
+    rows.filter(broken).write_parquet(scratch / "quarantine.parquet", compression="zstd", compression_level=1)
 
 
 def rule_of(job, case):
