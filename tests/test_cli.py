@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import openpyxl
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from crossdock.cli import app
 from hamlet import REFUSED, column, contract, found, key, tax_rows
+from repositories import commit, git
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 FINDING = {"rule", "column", "reason", "rows"}
@@ -159,7 +161,12 @@ def test_quarantine_show(tmp_path):
     (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
     target = tmp_path / "failed.parquet"
     ran = crossdock("quarantine", "show", held["verdict"], "--output", target, "--json")
-    assert (ran.exit_code, document(ran)) == (FINE, held)
+    told = document(ran)
+    assert (ran.exit_code, told | {"status": "open", "closed_at": None, "closed_by": None}) == (FINE, held | told)
+    assert {sample["arrival"]: sample["shapes"] for sample in told["samples"]} == {
+        3: {"fee": "a aaa"},
+        4: {"fee": "-9.99"},
+    }
     rows = pq.read_table(target).to_pylist()
     assert [(r["permit_no"], r["fee"]) for r in rows] == [("P0003", "a lot"), ("P0004", "-1.00")]  # as they arrived
     assert target.stat().st_mode & 0o777 == 0o600
@@ -173,6 +180,39 @@ def test_quarantine_show_what_is_not_or_cannot_be(tmp_path):
         ran = crossdock("quarantine", "show", held["verdict"], "--output", target)
         assert ran.exit_code == WRONG
         assert target.name in ran.stderr.replace("\n", "")
+
+
+def test_quarantine_release_and_replay(tmp_path, monkeypatch):
+    made = found(tmp_path)
+    monkeypatch.setenv("CROSSDOCK_HOME", str(made.home))
+    made.sweep()
+    assert document(crossdock("quarantine", "replay", "--json")) == {
+        "replays": [{"dataset": d, "rows": n, "mended": 0, "verdict": None}
+                    for d, n in (("town_hall/permits", 2), ("town_hall/residents", 4))],
+        "agreements": [], "failures": [],
+    }  # fmt: skip
+    assert "nothing that its 2 rows are judged by" in crossdock("quarantine", "replay", "town_hall/permits").stdout
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    ran = crossdock("quarantine", "release", held["verdict"], "--reason", "A refund.", "--by", "ada", "--json")
+    told = document(ran)
+    assert (ran.exit_code, told["waiver"]["released_by"], told["waiver"]["rows"]) == (FINE, "ada", 1)
+    (replay,) = told["replays"]
+    assert (replay["dataset"], replay["rows"], replay["mended"]) == ("town_hall/permits", 2, 1)
+    assert {a["agreement"]: a["counts"]["inserted"] for a in told["agreements"]} == {
+        "town_hall/permits/tax": 1, "town_hall/permits/school": 89,
+    }  # fmt: skip
+    both = document(crossdock("quarantine", "list", "town_hall/permits", "--all", "--json"))["quarantine"]
+    assert [entry["status"] for entry in both] == ["open", "replayed"]
+    assert crossdock("quarantine", "release", held["verdict"], "--reason", "Again.").exit_code == WRONG
+    assert crossdock("quarantine", "replay", "nowhere").exit_code == WRONG
+    assert "waived" in crossdock("quarantine", "show", both[0]["verdict"]).stdout
+
+
+def test_quarantine_findings(tmp_path):
+    (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
+    target = tmp_path / "findings.csv"
+    assert crossdock("quarantine", "show", held["verdict"], "--findings", target).exit_code == FINE
+    assert [row["permit_no"] for row in pacsv.read_csv(target).to_pylist()] == ["P0003", "P0004"]
 
 
 # deliveries
@@ -223,6 +263,71 @@ def test_lint_names_file_line_and_fix(tmp_path):
     assert (problem["file"], line.split()) == (str(file), ["logicalType:", "nubmer"])
     assert "number" in problem["what"] + problem["fix"]
     assert crossdock("lint", tmp_path / "nothing").exit_code == WRONG
+
+
+def test_lint_against_a_revision(home, tmp_path):
+    folder = tmp_path / "repository" / "contracts"
+    shutil.copytree(home / "contracts", folder)
+    git(folder.parent, "init", "-q")
+    commit(folder.parent)
+    ran = crossdock("lint", folder, "--against", "HEAD", "--json")
+    assert (ran.exit_code, document(ran)["datasets"], document(ran)["findings"]) == (FINE, [], [])
+    change_fee(folder / "town_hall" / "permits" / "contract.odcs.yaml")
+    ran = crossdock("lint", folder, "--against", "HEAD", "--json")
+    assert ran.exit_code == FINDINGS
+    assert document(ran)["problems"] == []
+    assert [f["path"] for f in document(ran)["findings"]] == ["version", ""]
+    told = crossdock("lint", folder, "--against", "HEAD")
+    assert "no problems" in told.stdout
+    assert "2.0.0" in told.stderr
+    wrong = crossdock("lint", folder, "--against", "nowhere", "--json")
+    assert (wrong.exit_code, wrong.stdout) == (WRONG, "")
+
+
+# diff
+
+
+def change_fee(file: Path, **header) -> None:
+    """Gives the fee of a permit more digits after the point."""
+    promise = yaml.safe_load(file.read_text("utf-8"))
+    promise["schema"][0]["properties"][2]["physicalType"] = "decimal(10,4)"
+    file.write_text(yaml.safe_dump(promise | header, allow_unicode=True, sort_keys=False), "utf-8")
+
+
+def test_diff(home, tmp_path):
+    old, new = home / "contracts" / "town_hall" / "permits", tmp_path / "town_hall" / "permits"
+    shutil.copytree(old, new)
+    change_fee(new / "contract.odcs.yaml")
+    ran = crossdock("diff", old / "contract.odcs.yaml", new / "contract.odcs.yaml", "--json")
+    assert ran.exit_code == FINDINGS
+    told = document(ran)
+    (dataset,) = told["datasets"]
+    assert (dataset["dataset"], dataset["required_version"]) == ("town_hall/permits", "2.0.0")
+    (change,) = dataset["changes"]
+    assert (change["level"], change["columns"], change["breaks"]) == ("major", ["fee"], True)
+    assert [b["consumer"] for b in dataset["breaks"]] == ["tax"]
+    assert len(told["findings"]) == 2
+    shown = crossdock("diff", old / "contract.odcs.yaml", new / "contract.odcs.yaml")
+    assert "decimal(10,4)" in shown.stdout
+    assert "'tax' would break" in " ".join(shown.stderr.split())
+
+
+def test_diff_of_folders_and_what_it_takes(home, tmp_path):
+    shutil.copytree(home / "contracts", tmp_path / "new")
+    assert crossdock("diff", home / "contracts", tmp_path / "new").exit_code == FINE
+    permits = tmp_path / "new" / "town_hall" / "permits"
+    change_fee(permits / "contract.odcs.yaml", version="2.0.0")
+    assert crossdock("diff", home / "contracts", tmp_path / "new").exit_code == FINDINGS
+    tax = permits / "agreements" / "tax.oaas.yaml"
+    tax.write_text(tax.read_text("utf-8").replace("version: 1.0.0", "version: 1.1.0"), "utf-8")
+    assert crossdock("diff", home / "contracts", tmp_path / "new").exit_code == FINE
+
+
+def test_diff_used_wrongly(home, tmp_path):
+    permits = home / "contracts" / "town_hall" / "permits" / "contract.odcs.yaml"
+    for arguments in ((permits, tmp_path / "none.yaml"), (home / "contracts", permits), (permits,)):
+        ran = crossdock("diff", *arguments, "--json")
+        assert (ran.exit_code, ran.stdout) == (WRONG, "")
 
 
 # validate: contracts and data that crossdock has never seen, with no exchange around
@@ -389,6 +494,59 @@ def test_validate_used_wrongly(nowhere, arguments):
     ran = crossdock("validate", *arguments, "--json")
     assert (ran.exit_code, ran.stdout) == (WRONG, "")
     assert ran.stderr
+
+
+# draft
+
+
+def test_draft(nowhere):
+    data = write(nowhere / "orders.csv", orders())
+    ran = crossdock("draft", data)
+    assert ran.exit_code == FINE
+    assert yaml.safe_load(ran.stdout)["status"] == "draft"  # the contract alone is on stdout
+    assert "confirm" in ran.stderr
+    target = nowhere / "contract.yaml"
+    ran = crossdock("draft", data, "--department", "shop", "--dataset", "sales", "--output", target)
+    assert ran.exit_code == FINE
+    assert "postcode" in ran.stdout
+    assert yaml.safe_load(target.read_text("utf-8"))["name"] == "sales"
+    unconfirmed = crossdock("validate", target, data)
+    assert unconfirmed.exit_code == WRONG
+    assert "Column 'postcode': a person must confirm" in " ".join(unconfirmed.stderr.split())
+    assert crossdock("lint", target).exit_code == WRONG
+
+
+def test_draft_as_json(nowhere):
+    told = document(crossdock("draft", write(nowhere / "orders.csv", orders()), "--json"))
+    assert set(told) == {"rows", "columns", "confirm", "contract"}
+    assert set(told["columns"][0]) == {
+        "name", "source_name", "type", "missing", "key", "classification", "reason", "confirm",
+    }  # fmt: skip
+    assert {c["name"]: c["type"] for c in told["columns"]} == {
+        "order_no": "string", "postcode": "string", "city": "string", "amount": "decimal(18,2)", "ordered_on": "date",
+    }  # fmt: skip
+
+
+def test_draft_from_a_database():
+    told = document(crossdock("draft", "--connection", "town_database", "--table", "residents", "--json"))
+    assert (told["rows"], len(told["columns"])) == (200, 7)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("nothing.csv",), ("orders.csv", "--table", "t"), ("--connection", "c"), ("--table", "t"),
+        ("--connection", "nowhere", "--table", "t"), ("orders.csv", "--output", "x.txt"),
+        ("orders.csv", "--output", "there.yaml"), ("orders.csv", "--output", "no/folder.yaml"),
+    ],
+)  # fmt: skip
+def test_draft_used_wrongly(nowhere, arguments):
+    write(nowhere / "orders.csv", orders())
+    (nowhere / "there.yaml").write_text("mine")
+    ran = crossdock("draft", *arguments, "--json")
+    assert (ran.exit_code, ran.stdout) == (WRONG, "")
+    assert ran.stderr
+    assert (nowhere / "there.yaml").read_text() == "mine"
 
 
 # no exchange

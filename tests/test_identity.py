@@ -53,6 +53,22 @@ def test_instants_have_one_spelling_that_sorts(at):
     assert now().tzinfo is UTC
 
 
+PAIR = pa.struct([("a", pa.string()), ("b", pa.string())])
+PLACES = st.none() | st.fixed_dictionaries({"a": TEXTS, "b": TEXTS})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
+    st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
+)
+def test_nested_values_have_one_keyed_hash_and_pass_for_no_other(one, other):
+    columns = [pa.array([row[0] for row in (one, other)], PAIR)]
+    columns.append(pa.array([row[1] for row in (one, other)], pa.list_(pa.string())))
+    first, second = keyed_hashes(pa.table(columns, names=["o", "l"]), ["o", "l"], key=KEY, domain="d").to_pylist()
+    assert (first == second) == (one == other)
+
+
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8))
 def test_keyed_hashes_are_the_same_for_the_same_record_only(rows):

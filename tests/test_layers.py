@@ -12,15 +12,29 @@ PACKAGE = ROOT / "plugins" / "crossdock"
 # What each part may import of crossdock, beside itself. Siblings on one level do not know each other.
 BASE = {"errors", "identity", "rowhash", "keys", "connections", "faults"}
 STORED = BASE | {"contracts", "storage"}
-PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger"}
-FLOW = PARTS | {"exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"}
+PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "drafting"}
+FLOWING = (
+    "exchange",
+    "intake",
+    "handover",
+    "routes",
+    "pipeline",
+    "stewardship",
+    "sweep",
+    "trial",
+    "lint",
+    "comparison",
+    "revisions",
+)
+FLOW = PARTS | set(FLOWING)
 SEEN = {"airflow", "web", "cli", "display", "forms", "demo"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "contracts": BASE,
     "storage": BASE | {"contracts"},
     **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
-    **dict.fromkeys(("exchange", "intake", "handover", "routes", "pipeline", "sweep", "trial", "lint"), FLOW),
+    "drafting": STORED | {"sources", "validation"},  # it reads as sources do, and tries types as validation does
+    **dict.fromkeys(FLOWING, FLOW),
     **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),
     "__init__": set(),
 }  # fmt: skip

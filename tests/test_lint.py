@@ -1,9 +1,13 @@
 """Lint says before any data comes what source, engine, transforms and the decision to deliver would refuse."""
 
+import shutil
+
 import pytest
 
+from crossdock.errors import WrongUse
 from crossdock.lint import lint
-from drafts import REGISTER, agreement, contract, tree, write
+from drafts import PEOPLE, REGISTER, agreement, contract, tree, write
+from repositories import commit, git
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def test_a_sound_tree_has_nothing_to_say(root):
     report = lint(root, transforms=root.parent / "transforms")
     assert report.problems == ()
     assert (report.departments, report.contracts, report.agreements) == (2, 1, 2)
-    assert report.to_dict()["problems"] == []
+    assert report.compared is None
 
 
 def test_a_source_option_that_nothing_reads(root):
@@ -49,3 +53,62 @@ def test_an_agreement_that_could_never_be_delivered(root):
     )
     assert any("There is no delivery format 'parket'" in text for text in said(root))
     assert said(root, path) == said(root)
+
+
+# against a revision
+
+
+@pytest.fixture
+def repository(root):
+    """The tree, committed, in a repository of its own."""
+    git(root.parent, "init", "-q")
+    commit(root.parent)
+    return root
+
+
+def against(root, revision="HEAD"):
+    return lint(root, transforms=root.parent / "transforms", against=revision)
+
+
+def test_nothing_changed_since(repository):
+    report = against(repository)
+    assert (report.problems, report.compared.datasets, report.compared.findings) == ((), (), ())
+
+
+def test_every_contract_is_held_against_its_own_past(repository):
+    other = repository / "police/other/contract.odcs.yaml"
+    write(other, contract(crossdock=REGISTER))
+    commit(repository.parent)
+    write(other, contract(PEOPLE[:-1], crossdock=REGISTER))
+    write(repository / "police/people/contract.odcs.yaml", contract(PEOPLE[:-1], crossdock=REGISTER, version="2.0.0"))
+    found = against(repository).compared.findings
+    assert [(f.file.parent.name, f.path) for f in found] == [("other", "version"), ("agreements", "")]
+    assert found[1].file.name == "public.oaas.yaml"
+    assert against(repository, "HEAD~1").compared.datasets[0].fate == "added"
+
+
+def test_problems_and_findings_are_told_together(repository):
+    write(repository / "police/people/contract.odcs.yaml", contract(PEOPLE[:-1], crossdock=REGISTER))
+    report = against(repository)
+    assert any("public.oaas.yaml" in str(p.file) for p in report.problems)
+    assert {f.path for f in report.compared.findings} == {"version", ""}
+
+
+def test_a_removed_contract_with_a_live_agreement(repository):
+    shutil.rmtree(repository / "police/people")
+    (public, tax) = against(repository).compared.findings
+    assert "Consumer 'public' would break" in public.what
+    assert "retired" in tax.fix
+    assert tax.file == repository / "police/people/agreements/tax.oaas.yaml"
+
+
+def test_what_was_broken_at_the_revision_holds_nothing_up(repository):
+    write(repository / "police/people/contract.odcs.yaml", "kind: Nothing\n")
+    commit(repository.parent)
+    write(repository / "police/people/contract.odcs.yaml", contract(PEOPLE[:-1], crossdock=REGISTER))
+    assert against(repository).compared.findings == ()
+
+
+def test_only_a_folder_has_revisions(repository):
+    with pytest.raises(WrongUse, match="folder"):
+        lint(repository / "police/people/contract.odcs.yaml", transforms=repository, against="HEAD")

@@ -160,6 +160,34 @@ def test_no_value_passes_for_another(one, other):
     assert digest([one]) != digest([other])
 
 
+PAIR = pa.struct([("a", pa.string()), ("b", pa.string())])
+PLACES = st.none() | st.fixed_dictionaries({"a": TEXTS, "b": TEXTS})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
+    st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
+)
+def test_nested_values_have_one_hash_and_pass_for_no_other(one, other):
+    def nested(*rows):
+        columns = [pa.array([row[0] for row in rows], PAIR), pa.array([row[1] for row in rows], pa.list_(pa.string()))]
+        return pa.table(columns, names=["o", "l"])
+
+    first, second = row_hashes(nested(one, other)).tolist()
+    assert (first == second) == (one == other)
+    assert row_hashes(nested(other, one).slice(1)).tolist() == [first]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [({"a": None, "b": "x"}, {"a": "NULL", "b": "x"}), ({"a": "x, 'b': y", "b": None}, {"a": "x", "b": "y"})],
+)
+def test_no_object_passes_for_another(one, other):
+    both = row_hashes(pa.table({"o": pa.array([one, other], PAIR)}))
+    assert both[0].tolist() != both[1].tolist()
+
+
 def test_values_exchanged_between_rows_are_other_rows():
     assert digest([("a", "b", 1), ("c", "d", 1)]) != digest([("a", "d", 1), ("c", "b", 1)])
 

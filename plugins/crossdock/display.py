@@ -17,14 +17,19 @@ from rich.table import Table
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
 if TYPE_CHECKING:
+    from crossdock.comparison import Comparison
     from crossdock.contracts.model import Contract
+    from crossdock.drafting.draft import Draft
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.lint import Report
     from crossdock.pipeline import Audit
+    from crossdock.stewardship import Replay
+    from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass
     from crossdock.validation.judge import Judgement
+    from crossdock.validation.samples import Sample
 
 _WIDTH = None if sys.stdout.isatty() else 150  # files and pipes have no width of their own
 out = Console(highlight=False, width=_WIDTH)
@@ -100,7 +105,9 @@ def _problem(problem: Problem) -> None:
 
 
 def lint(report: Report) -> None:
-    """Prints every problem, then what was checked."""
+    """Prints every problem, then what was checked; before them the comparison, when one was asked for."""
+    if report.compared:
+        comparison(report.compared)
     for problem in report.problems:
         _problem(problem)
     number = len(report.problems)
@@ -108,6 +115,43 @@ def lint(report: Report) -> None:
     out.print(
         f"{report.departments} departments, {report.contracts} contracts, {report.agreements} agreements: {word}."
     )
+
+
+def comparison(found: Comparison) -> None:
+    """Prints what changed, dataset by dataset, then what has to be mended."""
+    for each in found.datasets:
+        evolution = each.evolution
+        if evolution is None:
+            out.print(f"[bold]{escape(each.dataset)}[/] {each.fate}")
+            continue
+        needs = f", needs {evolution.required}" if evolution.objection and evolution.required else ""
+        title = f"{each.dataset}: {evolution.old} to {evolution.new}{needs}"
+        shown = table(escape(title), "level", "for consumers", "for the source", "change")
+        for change in evolution.changes:
+            breaks = "[red]breaks[/]" if change.breaking else ""
+            shown.add_row(change.level, breaks, "has to give more" if change.burdens else "", escape(change.what))
+        out.print(shown)
+    for finding in found.findings:
+        _problem(finding)
+    number = len(found.findings)
+    word = f"[red]{number} finding{'' if number == 1 else 's'}[/]" if number else "[green]no findings[/]"
+    out.print(f"{len(found.datasets)} dataset{'' if len(found.datasets) == 1 else 's'} changed: {word}.")
+
+
+def draft(made: Draft, *, shown: bool) -> None:
+    """Prints what was guessed of each column; with the contract on stdout (`shown`), the rest goes to stderr."""
+    where = err if shown else out
+    if shown:
+        sys.stdout.write(made.text)
+    guesses = table(f"{made.rows:,} rows", "column", "read from", "type", ">missing", "key", "class", "because")
+    for each in made.columns:
+        column = each.column
+        guesses.add_row(
+            escape(column.name), escape(column.source_name), each.type, f"{each.facts.missing:,}",
+            "yes" if column.key_position else "", each.sensitivity.classification, escape(each.sensitivity.reason),
+        )  # fmt: skip
+    where.print(guesses)
+    where.print("A person has to confirm each guess: the contract can't be used before every `confirm` is removed.")
 
 
 def findings(items: Sequence[Finding]) -> None:
@@ -138,15 +182,40 @@ def verdict(found: Verdict) -> None:
     findings(found.findings)
 
 
-def quarantine(held: Sequence[Verdict]) -> None:
-    """Prints verdicts that set rows aside."""
-    shown = table("Quarantine", "verdict", "dataset", ">rows", "top reason", "validated at")
-    for each in held:
+def quarantine(held: Sequence[tuple[Verdict, QuarantineEntry]]) -> None:
+    """Prints verdicts that set rows aside, and what became of those."""
+    shown = table("Quarantine", "verdict", "dataset", ">rows", "status", "top reason", "validated at")
+    for each, entry in held:
         top = max((f for f in each.findings if f.severity == "error"), key=lambda f: f.rows, default=None)
-        shown.add_row(
-            each.id, each.dataset, f"{each.quarantined:,}", escape(top.reason) if top else "", each.validated_at
-        )
+        reason = escape(top.reason) if top else ""
+        shown.add_row(each.id, each.dataset, f"{each.quarantined:,}", entry.status, reason, moment(each.validated_at))
     out.print(shown)
+
+
+def samples(items: Sequence[Sample]) -> None:
+    """Prints masked samples of quarantined rows."""
+    if not items:
+        return
+    shown = table("By shape (9 a digit, A, a or 文 a letter)", ">arrival", "column", "shape", "rules")
+    for item in items:
+        for column, shape in item.shapes.items():
+            text = "[dim]missing[/]" if shape is None else escape(shape)
+            shown.add_row(f"{item.arrival:,}", escape(column), text, escape(", ".join(item.rules)))
+    out.print(shown)
+
+
+def replays(done: Sequence[Replay], served: Pass, waiver: Waiver | None) -> None:
+    """Prints what was released and judged again, and who was served."""
+    if waiver:
+        out.print(f"{waiver.rows:,} rows released by {escape(waiver.released_by)}: {escape(waiver.reason)}")
+    for each in done:
+        if each.verdict is None:
+            out.print(f"{each.dataset}: nothing that its {each.rows:,} rows are judged by has changed.")
+        else:
+            out.print(f"{each.dataset}: {each.mended:,} of {each.rows:,} rows left the quarantine.")
+    if not done:
+        out.print("Nothing is in quarantine.")
+    _handed_over(served)
 
 
 def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
@@ -224,14 +293,19 @@ def finished(done: Pass, problems: Sequence[Problem]) -> None:
             escape(reasons),
         )
     out.print(verdicts)
+    for problem in problems:
+        _problem(problem)
+    _handed_over(done)
+
+
+def _handed_over(done: Pass) -> None:
     agreements = table("Agreements", "agreement", "status", ">sent", ">filtered", "why")
     for outcome in done.outcomes:
         sent = f"{_sent(outcome.counts):,}" if outcome.counts else ""
         filtered = f"{outcome.counts.get('filtered', 0):,}" if outcome.counts else ""
         agreements.add_row(outcome.agreement, coloured(outcome.status), sent, filtered, escape(outcome.reason))
-    out.print(agreements)
-    for problem in problems:
-        _problem(problem)
+    if done.outcomes:
+        out.print(agreements)
     for step in done.failures:
         if step.error:
             err.print(f"[red]failed[/] {step.verb} {step.subject}")

@@ -106,6 +106,8 @@ def _texts(column: pa.Array | pa.ChunkedArray) -> list[bytes | None]:
     """Spells values as UTF-8 text, the same for an identifier that is a number here and text there."""
     import pyarrow as pa
 
+    if pa.types.is_nested(column.type):
+        return [None if value is None else canonical(value) for value in column.to_pylist()]
     text = column if pa.types.is_string(column.type) else column.cast(pa.string())
     values: list[bytes | None] = text.cast(pa.binary()).to_pylist()
     return values

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
 from crossdock.identity import content_id, file_sha256, instant
-from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot
-from crossdock.validation.increment import merge_increment, newest
+from crossdock.storage.quarantine import Waiver, waivers
+from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot, verdict_by_id
+from crossdock.validation.increment import RowIdentity, merge_increment, newest
 from crossdock.validation.judge import Context, Judgement, judge
+from crossdock.validation.plan import row_by_row
 from crossdock.validation.transforms import TransformChain
+from crossdock.validation.waivers import Waived
 
 
 class ReferenceMissing(Transient):
     """A dataset refers to another one that has no snapshot yet."""
 
 
-def store_parquet(exchange: Exchange, area: str, dataset: str, path: Path, sha256: str | None = None) -> str:
+def store_parquet(exchange: Exchange, area: str, folder: str, path: Path, sha256: str | None = None) -> str:
     """Moves a local parquet file into the store, named by its content, and returns its key."""
-    key = f"{area}/{dataset}/{(sha256 or file_sha256(path))[:32]}.parquet"
+    key = f"{area}/{folder}/{(sha256 or file_sha256(path))[:32]}.parquet"
     exchange.store.put_file(key, path)
     return key
 
@@ -56,11 +61,12 @@ class Case:
     extract: Extract
     references: Mapping[str, Snapshot]  # current snapshots of the datasets that rules and transforms refer to
     base: Snapshot | None  # the snapshot that an incremental extract joins; a full one is the whole dataset itself
+    waivers: Sequence[Waiver]
     verdict_id: str
 
 
 def open_case(exchange: Exchange, extract_id: str) -> Case:
-    """Gathers what an extract is judged by; the day counts only for contracts that promise freshness.
+    """Gathers what an extract is judged by; the day counts only for contracts whose rules ask for the time.
 
     Raises:
         ReferenceMissing: a dataset that this one refers to has no snapshot yet.
@@ -68,13 +74,40 @@ def open_case(exchange: Exchange, extract_id: str) -> Case:
     extract = extract_by_id(exchange.state, extract_id)
     contract = exchange.contract(extract.dataset)
     referred = _references(exchange, contract)
-    day = instant(exchange.clock())[:10] if any(rule.kind == "freshness" for rule in contract.rules) else ""
+    granted = waivers(exchange.state, contract.id)
+    dated = any(rule.kind == "freshness" or rule.args.get("dated") for rule in contract.rules)
+    day = instant(exchange.clock())[:10] if dated else ""
     return Case(
         contract=contract,
         extract=extract,
         references=referred,
         base=latest_snapshot(exchange.state, contract.id) if extract.incremental else None,
-        verdict_id=content_id("verdict", extract.id, contract.digest, {k: s.id for k, s in referred.items()}, day),
+        waivers=granted,
+        verdict_id=content_id(
+            "verdict",
+            extract.id,
+            contract.digest,
+            {step.use: file_sha256(exchange.transforms / f"{step.use}.py") for step in contract.transforms},
+            {name: snapshot.id for name, snapshot in referred.items()},
+            [waiver.id for waiver in granted],
+            day,
+        ),
+    )
+
+
+def waived(exchange: Exchange, case: Case) -> Waived:
+    """Returns what people have waived for a case's extract: rows of the dataset, and rules of this extract itself."""
+    rows: dict[str, list[pa.Array]] = {}
+    of_extract: set[str] = set()
+    for waiver in case.waivers:
+        hashes = exchange.dataset(waiver.key).to_table()["row"].combine_chunks()
+        for rule in waiver.rules:
+            rows.setdefault(rule, []).append(hashes)
+        verdict = verdict_by_id(exchange.state, waiver.verdict)
+        if verdict and verdict.extract == case.extract.id:
+            of_extract |= set(waiver.rules)
+    return Waived(
+        rows={rule: pa.concat_arrays(found) for rule, found in rows.items()}, of_extract=frozenset(of_extract)
     )
 
 
@@ -101,8 +134,10 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
         scratch=scratch,
         drift=extract.drift,
         base=exchange.dataset(case.base.key) if case.base else None,
+        waived=waived(exchange, case),
     )
-    judgement = judge(contract, exchange.dataset(extract.key), context=context)
+    judged_by = row_by_row(contract) if extract.replays else contract
+    judgement = judge(judged_by, exchange.dataset(extract.key), context=context)
     if not extract.digest == judgement.raw_digest == judgement.accepted_digest + judgement.quarantined_digest:
         raise LedgerBroken(
             f"pulled = accepted + quarantined does not hold: {extract.digest} pulled, {judgement.accepted_digest} "
@@ -115,7 +150,7 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
 
 def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tuple[Verdict, Snapshot | None]:
     """Stores quarantine, GX result and accepted rows, and returns the rows of state that will make them count."""
-    dataset, quarantine = case.contract.id, judgement.quarantine_file
+    dataset, quarantine, judged_at = case.contract.id, judgement.quarantine_file, instant(exchange.clock())
     # GX's document tells when it was made, so a repeated judgement has another: its name holds its content.
     result_key = f"results/{dataset}/{case.verdict_id}-{content_id(judgement.result.decode())}.json"
     exchange.store.put_new(result_key, judgement.result)
@@ -132,11 +167,18 @@ def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tup
         accepted_digest=judgement.accepted_digest,
         quarantined_digest=judgement.quarantined_digest,
         findings=judgement.findings,
-        quarantine_key=store_parquet(exchange, "quarantine", dataset, quarantine) if quarantine else None,
+        quarantine_key=store_parquet(exchange, "quarantine", f"{dataset}/{judged_at[:10]}", quarantine)
+        if quarantine
+        else None,
         result_key=result_key,
-        validated_at=instant(exchange.clock()),
+        validated_at=judged_at,
     )
     return verdict, _store_snapshot(exchange, case, judgement, verdict)
+
+
+def _identity_of(contract: Contract) -> RowIdentity:
+    watermark = contract.source.watermark if contract.source else ""
+    return RowIdentity(key=contract.primary_key, watermark=watermark)
 
 
 def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdict: Verdict) -> Snapshot | None:
@@ -146,7 +188,7 @@ def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdic
         return None
     if case.base:
         base = exchange.dataset(case.base.key)
-        path, digest = merge_increment(base, path, case.contract.primary_key, arrow_schema(case.contract))
+        path, digest = merge_increment(base, path, arrow_schema(case.contract), _identity_of(case.contract))
     sha256 = file_sha256(path)
     return Snapshot(
         id=content_id("snapshot", verdict.dataset, sha256),

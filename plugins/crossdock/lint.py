@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crossdock.comparison import Comparison, compare_folders
 from crossdock.contracts.catalogue import load_catalogue
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.contracts.oaas import SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.delivery.decide import contradictions
-from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid
+from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid, WrongUse
+from crossdock.revisions import at_revision
 from crossdock.sources.source import wrong_options
 from crossdock.validation.plan import plan
 from crossdock.validation.transform import load_transform
@@ -24,22 +26,25 @@ class Report:
     contracts: int
     agreements: int
     problems: tuple[Problem, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """Returns the JSON form."""
-        problems = [
-            {"file": str(p.file), "line": p.line, "path": p.path, "what": p.what, "fix": p.fix} for p in self.problems
-        ]
-        return {
-            "departments": self.departments,
-            "contracts": self.contracts,
-            "agreements": self.agreements,
-            "problems": problems,
-        }
+    compared: Comparison | None = None  # with another revision, when one was asked for
 
 
-def lint(path: Path, *, transforms: Path) -> Report:
-    """Checks a contracts folder, or one contract or agreement file by itself."""
+def lint(path: Path, *, transforms: Path, against: str = "") -> Report:
+    """Checks a contracts folder, or one contract or agreement file by itself.
+
+    Args:
+        path: the folder or file.
+        transforms: the folder whose files contracts name as transforms.
+        against: a git revision; what changed in the folder since is held against the rules of contract evolution.
+
+    Raises:
+        WrongUse: a file was to be compared, or there is no such revision.
+    """
+    if against:
+        if path.is_file():
+            raise WrongUse("Only a contracts folder has revisions.", where=str(path), fix="Name the folder.")
+        with at_revision(path, against) as earlier:
+            return replace(lint(path, transforms=transforms), compared=compare_folders(earlier, path))
     if path.is_file():
         return _one_file(path, transforms)
     catalogue = load_catalogue(path, transforms=transforms)

@@ -23,14 +23,8 @@ from crossdock.ledger.counts import count
 from crossdock.ledger.verify import Break, verify
 from crossdock.sources.landing import land
 from crossdock.sources.source import read
-from crossdock.storage.records import (
-    Extract,
-    Verdict,
-    reaccept,
-    record_extract,
-    record_verdict,
-    verdict_by_id,
-)
+from crossdock.storage.acceptance import reaccept, record_verdict
+from crossdock.storage.records import Extract, Verdict, record_extract, verdict_by_id
 
 
 def pull(exchange: Exchange, dataset: str) -> Extract:
@@ -76,6 +70,7 @@ def validate(exchange: Exchange, extract_id: str) -> Verdict:
 
     Raises:
         ReferenceMissing: a dataset that this one refers to has no snapshot yet; try again after it has.
+        Transient: the snapshot that an increment joins changed meanwhile; try again.
         LedgerBroken: the rows do not add up (`pulled = accepted + quarantined`).
     """
     case = intake.open_case(exchange, extract_id)
@@ -87,7 +82,7 @@ def validate(exchange: Exchange, extract_id: str) -> Verdict:
         judgement = intake.judge_case(exchange, case, scratch)
         verdict, snapshot = intake.store_judgement(exchange, case, judgement)
     reached("validate.stored")
-    record_verdict(exchange.state, verdict, snapshot)
+    record_verdict(exchange.state, verdict, snapshot, base=case.base)
     reached("validate.recorded")
     return verdict
 

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from crossdock import pipeline
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import ON_CHANGE, Agreement, Contract
 from crossdock.errors import CrossdockError, Transient, WrongUse, did_you_mean
 from crossdock.exchange import Exchange
 from crossdock.handover import Outcome
@@ -68,6 +68,17 @@ def run(exchange: Exchange, target: str = "", *, on_step: Callable[[Step], None]
     return done
 
 
+def serve(exchange: Exchange, dataset: str, *, on_step: Callable[[Step], None] = lambda _: None) -> Pass:
+    """Pushes and publishes one dataset's snapshot under the agreements that are served on change."""
+    done = Pass()
+    for agreement in _agreements(exchange, [exchange.contract(dataset)]):
+        if agreement.frequency == ON_CHANGE:
+            step = _hand_over(exchange, agreement)
+            done.steps.append(step)
+            on_step(step)
+    return done
+
+
 def steps_ahead(exchange: Exchange, target: str = "") -> int:
     """Returns how many steps `run` will take at most: two per dataset and one per agreement."""
     contracts = _chosen(exchange, target)
@@ -115,8 +126,12 @@ def _steps(exchange: Exchange, contracts: list[Contract]) -> Iterator[Step]:
         if isinstance(pulled.result, Extract):
             yield _attempt("validate", contract.id, partial(pipeline.validate, exchange, pulled.result.id))
     for agreement in _agreements(exchange, contracts):
-        verb, act = ("publish", pipeline.publish) if agreement.is_publication else ("push", pipeline.push)
-        yield _attempt(verb, agreement.id, partial(act, exchange, agreement.id))
+        yield _hand_over(exchange, agreement)
+
+
+def _hand_over(exchange: Exchange, agreement: Agreement) -> Step:
+    verb, act = ("publish", pipeline.publish) if agreement.is_publication else ("push", pipeline.push)
+    return _attempt(verb, agreement.id, partial(act, exchange, agreement.id))
 
 
 def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outcome]) -> Step:

@@ -24,6 +24,7 @@ RUNNER = Path(__file__).with_name("dag_runs.py")
 HAMLET_DAGS = ["receive__town_hall", "share__tax", "share__school", "share__court", "publish__town_hall", "audit"]
 
 
+STEWARD_DAGS = ["quarantine__release", "quarantine__replay"]
 TIMES = {"residents": "0 6 * * 1", "permits": "@daily"}
 
 
@@ -76,7 +77,7 @@ def hamlet_run(tmp_path_factory):
 def test_every_dag_loads(hamlet_run):
     _, result, _ = hamlet_run
     assert result["import_errors"] == {}
-    assert sorted(result["dags"]) == sorted([*HAMLET_DAGS, "hand_written"])
+    assert sorted(result["dags"]) == sorted([*HAMLET_DAGS, *STEWARD_DAGS, "hand_written"])
 
 
 def test_a_bad_dataset_fails_by_itself(hamlet_run):
@@ -172,7 +173,7 @@ def test_the_repositorys_dags_are_those_its_contracts_ask_for(province_run):
     for each in catalogue.agreements.values():
         wanted.add(f"publish__{each.provider}" if each.is_publication else f"share__{each.consumer}")
     assert result["import_errors"] == {}
-    assert set(result["dags"]) == wanted | {"audit", "hand_written"}
+    assert set(result["dags"]) == wanted | {"audit", "hand_written", *STEWARD_DAGS}
     assert result["undocumented"] == []
 
 
@@ -185,3 +186,26 @@ def test_a_hand_written_dag_of_the_same_operators(province_run):
     made = {d.consumer: d.counts["inserted"] for d in deliveries(open_exchange(home).state)}
     assert made.keys() == {"tax", "human_resources"}
     assert min(made.values()) > 100
+
+
+def test_a_steward_has_rows_judged_again(tmp_path):
+    hamlet = found(tmp_path)
+    shutil.copytree(ROOT / "dags", hamlet.home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "airflow.cfg", hamlet.home)
+    (hamlet.home / "plugins").symlink_to(ROOT / "plugins")
+    assert not hamlet.sweep().failures
+    document = yaml.safe_load(hamlet.contract("permits").read_text("utf-8"))
+    document["schema"][0]["properties"][2]["logicalTypeOptions"]["minimum"] = -5
+    write_yaml(hamlet.contract("permits"), document)
+    replays = [
+        f"quarantine__replay={json.dumps({'dataset': f'town_hall/{name}'})}" for name in ("permits", "residents")
+    ]
+    (result, _), (unchanged, _) = (run_dags(hamlet.home, replay) for replay in replays)
+    assert result["runs"]["quarantine__replay"] == {"state": "success", "tasks": {"replay": "success"}, "labels": []}
+    assert unchanged["runs"]["quarantine__replay"]["tasks"] == {"replay": "skipped"}
+    with sqlite3.connect(hamlet.home / "var" / "airflow.db") as database:
+        told = database.execute(
+            "SELECT DISTINCT a.name FROM asset_event e JOIN asset a ON a.id = e.asset_id"
+        ).fetchall()
+    database.close()
+    assert told == [("town_hall",)]

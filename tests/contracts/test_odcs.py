@@ -11,6 +11,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract, Label, Subject, Tolerance
+from crossdock.contracts.nested import routes
 from crossdock.contracts.odcs import read_contract
 from crossdock.errors import ContractInvalid
 from drafts import PEOPLE, REGISTER, contract, problems, read, tree, write
@@ -103,9 +104,24 @@ def test_a_table_that_is_not_clear_is_asked_for(tmp_path, schema, name, said):
     assert said in found
 
 
+def test_measures_and_dimensions_are_no_columns(tmp_path):
+    computed = [
+        {"name": "incomes", "semanticType": "measure", "logicalType": "number", "transformLogic": "sum(income)"},
+        {"name": "where", "semanticType": "dimension", "logicalType": "string", "transformLogic": "region"},
+    ]
+    found = read(tmp_path, contract([*PEOPLE[:3], computed[0], PEOPLE[3] | {"semanticType": "column"}, computed[1]]))
+    assert [c.name for c in found.columns] == ["id", "name", "born", "income"]
+    assert not {"incomes.type", "where.type"} & {rule.id for rule in found.rules}
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
+        (
+            contract([*PEOPLE, {"name": "m", "semanticType": "measure", "required": True}]),
+            "so no row can be judged by it",
+        ),
+        (contract([PEOPLE[0] | {"semanticType": "mesure"}]), "Did you mean 'measure'?"),
         (contract(kind="DataProduct"), "kind: This is a 'DataProduct'"),
         (contract(apiVersion="v2.2.2"), "apiVersion: crossdock reads ODCS 3.x"),
         (contract(apiVersion=None), "apiVersion: crossdock reads ODCS 3.x"),
@@ -177,7 +193,7 @@ schema:
         logicalTypeOptions: {multipleOf: 2}
         quality:
           - {metric: nulValues}
-          - {type: sql, query: select 1}
+          - {type: sql, query: select 1 form t}
 team: {members: [{usrname: x}]}
 """
     with pytest.raises(ContractInvalid) as caught:
@@ -305,8 +321,26 @@ def test_an_older_contract_of_other_people_is_read_as_far_as_it_can_be_run(tmp_p
 
 
 names = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=8)
-promises = st.fixed_dictionaries(
-    {"logicalType": st.sampled_from(["string", "integer", "number", "boolean", "date", "timestamp", "time"])},
+plain = st.sampled_from(["string", "integer", "number", "boolean", "date", "timestamp", "time"])
+nested = st.recursive(
+    st.fixed_dictionaries({"logicalType": plain}, optional={"required": st.booleans()}),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {"logicalType": st.just("array"), "items": inner},
+            optional={"logicalTypeOptions": st.just({"uniqueItems": True, "maxItems": 3})},
+        )
+        | st.lists(inner, min_size=1, max_size=3).map(
+            lambda parts: {
+                "logicalType": "object",
+                "properties": [{"name": f"p{number}", **part} for number, part in enumerate(parts)],
+            }
+        )
+        | inner.map(lambda value: {"logicalType": "map", "map": {"key": {"logicalType": "string"}, "value": value}})
+    ),
+    max_leaves=4,
+)
+promises = nested | st.fixed_dictionaries(
+    {"logicalType": plain},
     optional={
         "required": st.booleans(),
         "unique": st.booleans(),
@@ -318,6 +352,8 @@ promises = st.fixed_dictionaries(
                 [
                     {"metric": "nullValues", "mustBe": 0},
                     {"metric": "duplicateValues", "mustBeLessThan": 3},
+                    {"metric": "nullValues", "mustNotBeBetween": [3, 5.5], "unit": "percent"},
+                    {"type": "sql", "query": "select count(${column}) from ${table}", "mustNotBe": 0.5},
                     {"type": "text", "description": "for people"},
                 ]
             ),
@@ -350,8 +386,10 @@ FULL = contract(
         {**PEOPLE[0], "quality": [{"metric": "nullValues", "mustBe": 0}], "logicalTypeOptions": {"pattern": "a"}},
         {**PEOPLE[3], "logicalTypeOptions": {"minimum": 0}, "enum": [{"value": 1}]},
         {**PEOPLE[2], "relationships": [{"to": "people.id", "type": "foreignKey"}]},
+        {"name": "o", "logicalType": "object", "properties": [{"name": "l", "logicalType": "array", "items": PEOPLE[1]}]},
+        {"name": "m", "logicalType": "map", "map": {"key": PEOPLE[1], "value": {"logicalType": "vector", "logicalTypeOptions": {"dimensions": 2}}}},
     ],
-    table={"quality": [{"type": "custom", "engine": "gx", "implementation": {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}}]},
+    table={"quality": [{"query": "select 1 + count(*) from people", "mustBeBetween": [1, 2]}, {"type": "custom", "engine": "gx", "implementation": {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}}]},
     crossdock=REGISTER | {"tolerances": {"id.unique": {"percent": 1}}, "transforms": [{"use": "t", "columns": ["id"]}]},
     slaProperties=[{"property": "freshness", "value": 1, "unit": "d", "element": "people.born"}],
     team={"members": [{"username": "a"}]},
@@ -400,4 +438,5 @@ def test_any_part_may_be_wrong_and_it_is_said_or_harmless(tmp_path, place, value
         assert all(said)
     else:
         found = read(tmp_path, data)
-        assert {c for r in found.rules for c in r.columns} <= {c.name for c in found.columns}
+        known = {c.name for c in found.columns} | routes(found.columns).keys()
+        assert {c for r in found.rules for c in r.columns} <= known

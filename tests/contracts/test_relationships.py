@@ -44,6 +44,13 @@ def test_a_table_refers_by_several_columns(tmp_path):
     assert rule.args == {"dataset": "civil/divisions", "columns": ("code", "kind")}
 
 
+def test_a_table_may_refer_to_itself_by_several_columns(tmp_path):
+    given = {"from": ["parent", "people.kind"], "to": ["people.code", "/schema/people/properties/kind"]}
+    rule = reference(tmp_path, contract(COLUMNS, table={"relationships": [given]}))
+    assert rule.columns == ("parent", "kind")
+    assert rule.args == {"dataset": None, "columns": ("code", "kind")}
+
+
 def test_one_column_may_refer_to_two_datasets(tmp_path):
     given = [{"to": f"{OTHER}code"}, {"to": "people.code"}]
     columns = [COLUMNS[0], COLUMNS[1] | {"relationships": given}]

@@ -38,6 +38,7 @@ COLUMNS = {
         Column(name="birth_date", source_name="q", type="date"),
         Column(name="seen", source_name="q", type="timestamp", timezone=True),
         Column(name="noted", source_name="q", type="timestamp"),
+        Column(name="address", source_name="q", type="object"),
         Column(name="opens", source_name="q", type="time"),
         Column(name='odd " name', source_name="q", type="integer"),
     )
@@ -148,6 +149,7 @@ def test_names_the_columns_it_looks_at():
         ("region_code under ''", "character 19", "prefix"),
         ("region_code = 'x", "character 15", "cannot be read"),
         ("order in ()", "character 11", "cannot be read"),
+        ("address is null", "character 1", "of type object: a row filter compares plain values"),
         ("1 = 1", "character 1", "cannot be read"),
         ("region_code = 'x'; drop table t", "character 18", "cannot be read"),
         ("not " * 40 + "order = 1", "row filter", "Simplify"),

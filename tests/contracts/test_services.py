@@ -19,6 +19,8 @@ def level(tmp_path, *levels, **header):
         ({"value": "P1DT12H"}, 129_600),
         ({"value": "PT90M"}, 5400),
         ({"value": "P2W"}, 1_209_600),
+        ({"value": "P1M"}, 31 * 86_400),
+        ({"value": "P1YT1S"}, 366 * 86_400 + 1),
     ],
 )
 def test_freshness_is_an_age_of_the_newest_value(tmp_path, given, seconds):
@@ -42,7 +44,9 @@ def test_service_levels_of_other_tables_or_of_no_rows_are_left_alone(tmp_path):
     ]
     levels = [
         {"property": "freshness", "value": 1, "unit": "d", "element": "orders.at"},
-        {"property": "latency", "value": 4, "unit": "d"},
+        {"property": "latency", "value": 4, "unit": "d", "element": "orders.at"},
+        {"property": "availability", "value": 99.9, "unit": "percent"},
+        {"property": "timeToRepair", "value": 4, "unit": "h"},
         {"property": "retention", "value": 3, "unit": "y", "element": "people.born"},
         {"property": "timeOfAvailability", "value": "09:00-08:00"},
     ]
@@ -70,9 +74,58 @@ def test_a_freshness_that_cannot_be_judged_is_a_problem(tmp_path, given, said):
 
 
 @pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("latency", "The latency names no column."),
+        ("freshnes", "There is no service level 'freshnes'. Did you mean 'freshness'?"),
+        ("frequencey", "Did you mean 'frequency'?"),
+        ("completeness", "can't judge the service level 'completeness'"),
+        ("er", "can't judge the service level 'er'"),
+        ("Ly", "names no column"),
+        ("errorRate", "can't judge the service level 'errorRate'"),
+        ("row_count", "can't judge the service level 'row_count'"),
+    ],
+)
+def test_a_service_level_about_rows_is_judged_or_refused(tmp_path, word, said):
+    (found,) = problems(tmp_path, contract(slaProperties=[{"property": word, "value": 1, "unit": "d"}]))
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"value": 3, "unit": "y"}, "P3Y"),
+        ({"value": "18", "unit": "months"}, "P18M"),
+        ({"value": "P10Y6M"}, "P10Y6M"),
+        ({"value": 90, "unit": "days", "element": "people.born"}, "P90D"),
+        ({"value": 3, "unit": "y", "element": "orders.at"}, ""),
+    ],
+)
+def test_a_retention_is_kept_as_a_duration(tmp_path, given, expected):
+    tables = [contract()["schema"][0], {"name": "orders", "properties": [{"name": "at", "logicalType": "date"}]}]
+    data = contract(slaProperties=[{"property": "retention", **given}]) | {"schema": tables}
+    assert read(tmp_path, data, schema="people").retention == expected
+
+
+@pytest.mark.parametrize("given", [{"value": 6, "unit": "m"}, {"value": 1.5, "unit": "y"}, {"value": "for ever"}])
+def test_a_retention_that_is_not_clear_is_a_problem(tmp_path, given):
+    (found,) = problems(tmp_path, contract(slaProperties=[{"property": "retention", **given}]))
+    assert "The retention needs a number above 0 and a unit." in found
+
+
+def test_there_is_one_retention(tmp_path):
+    levels = [{"property": "retention", "value": value, "unit": "y"} for value in (3, 3, 4)]
+    (found,) = problems(tmp_path, contract(slaProperties=levels))
+    assert found == "slaProperties[2]: Another retention has been stated before. Keep one of them."
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({"value": 1, "unit": "d"}, "@daily"),
+        ({"value": "P1D"}, "@daily"),
+        ({"value": "PT15M"}, "*/15 * * * *"),
+        ({"value": "P7D"}, "@weekly"),
         ({"value": 1, "unit": "month"}, "@monthly"),
         ({"value": "weekly"}, "@weekly"),
         ({"value": 15, "unit": "min"}, "*/15 * * * *"),
@@ -96,6 +149,8 @@ def test_a_frequency_is_a_schedule(tmp_path, given, expected):
         {"value": 0, "unit": "d"},
         {"value": 2, "unit": "y"},
         {"value": "often"},
+        {"value": "PT7H"},
+        {"value": "PT1S"},
         {"value": 1, "schedule": "every day"},
         {"value": 1, "schedule": "61 * * * *"},
     ],

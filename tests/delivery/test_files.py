@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 
 import pyarrow as pa
@@ -92,3 +94,41 @@ def test_numbers_that_json_has_not_are_text(tmp_path):
     schema = pa.schema([("f", pa.float64())])
     path = write(tmp_path / "rows.parquet", [{"f": float("nan")}, {"f": float("-inf")}], schema)
     assert encode(path, "jsonl").read_text() == '{"f": "nan"}\n{"f": "-inf"}\n'
+
+
+NESTED = pa.schema(
+    [
+        ("id", pa.string()),
+        ("who", pa.struct([("name", pa.string()), ("paid", pa.decimal128(5, 2)), ("on", pa.date32())])),
+        ("tags", pa.list_(pa.string())),
+        ("sizes", pa.map_(pa.string(), pa.decimal128(4, 1))),
+    ]
+)
+ONE = {
+    "id": "1",
+    "who": {"name": "=1", "paid": Decimal("1.50"), "on": date(2026, 1, 31)},
+    "tags": ["a", None],
+    "sizes": [("a", Decimal("2.0"))],
+}
+NOTHING = dict.fromkeys(NESTED.names)
+IN_JSON = {
+    "id": "1",
+    "who": {"name": "=1", "paid": "1.50", "on": "2026-01-31"},
+    "tags": ["a", None],
+    "sizes": {"a": "2.0"},
+}
+
+
+def test_nested_values_are_themselves_in_parquet_and_json_lines(tmp_path):
+    path = write(tmp_path / "rows.parquet", [ONE, NOTHING], NESTED)
+    assert pq.read_table(path).to_pylist() == [ONE, NOTHING]
+    lines = encode(path, "jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [IN_JSON, NOTHING]
+
+
+def test_nested_values_are_json_text_in_csv(tmp_path):
+    path = write(tmp_path / "rows.parquet", [ONE, NOTHING], NESTED)
+    header, first, second = csv.reader(encode(path, "csv").read_text("utf-8").splitlines())
+    found = dict(zip(header, first, strict=True))
+    assert {name: json.loads(text) for name, text in found.items() if name != "id"} | {"id": "1"} == IN_JSON
+    assert second == ["", "", "", ""]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.model import Column, Protection
 from crossdock.delivery.protect import protect, protected_type, unsuitable
 from delivery.samples import CONTRACT, KEYS, SCHEMA
 
@@ -114,6 +114,19 @@ def test_unsuitable_protections_say_why(column, protection, words):
 def test_pseudonymise_and_drop_suit_every_column(column):
     for kind in ("pseudonymise", "drop"):
         assert unsuitable(CONTRACT.column(column), Protection(kind=kind)) is None
+
+
+@pytest.mark.parametrize("kind", ["mask", "generalise"])
+def test_objects_are_dropped_or_pseudonymised_as_a_whole(kind):
+    column = Column(name="address", source_name="address", type="object")
+    assert "only be dropped, or pseudonymised as a whole" in unsuitable(column, Protection(kind=kind, to="year"))
+    assert unsuitable(column, Protection(kind="pseudonymise")) is None
+    kind = pa.struct([("a", pa.string()), ("b", pa.int64())])
+    values = pa.array([{"a": "x", "b": 1}, {"b": 1, "a": "x"}, {"a": "x", "b": None}, None], kind)
+    made = protect(values, Protection(kind="pseudonymise"), key=KEY).to_pylist()
+    assert made[0] == made[1] != made[2]
+    assert made[3] is None
+    assert protect(values, Protection(kind="drop"), key=KEY).type == kind
 
 
 def test_whole_decimals_have_whole_bands():

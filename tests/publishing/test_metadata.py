@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
+from crossdock.contracts.model import Column
 from crossdock.publishing.dictionary import dictionary_csv, meanings
 from crossdock.publishing.licences import licence
 
@@ -36,6 +38,23 @@ def test_types_are_those_of_the_published_values(press):
     meant = meanings(released.publication, released.contract, schema)
     assert [m.type for m in meant] == ["date", "datetime", "number", "boolean"]
     assert dictionary_csv(meant)
+
+
+def test_what_is_inside_of_an_object_stands_in_the_dictionary_by_its_path(press):
+    city = Column(name="home.city", source_name="city", field="city", type="string", label="城市")
+    home = Column(name="home", source_name="home", type="object", children=(city,))
+    tags = Column(name="tags", source_name="tags", type="array")
+    released = press.prepare()
+    contract = replace(released.contract, columns=(home, tags))
+    schema = pa.schema([("home", pa.struct([("city", pa.string())])), ("tags", pa.string())])
+    meant = meanings(released.publication, contract, schema)
+    assert [(m.column, m.type) for m in meant] == [("home", "object"), ("tags", "array")]
+    rows = list(csv.DictReader(dictionary_csv(meant).decode("utf-8-sig").splitlines()))
+    assert [(r["column"], r["type"], r["label"]) for r in rows] == [
+        ("home", "object", ""),
+        ("home.city", "string", "城市"),
+        ("tags", "array", ""),
+    ]
 
 
 def test_the_data_package_describes_the_file_it_lies_beside(press):

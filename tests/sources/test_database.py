@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -213,6 +214,22 @@ def test_postgres_keeps_plain_types_and_spells_the_others(postgres):
         "code": "0012", "tags": "{a,b}", "extra": '{"k": 1.50}', "small": 7,
     }  # fmt: skip
     assert (second["name"], second["amount"], second["born"], second["seen"]) == ("", "NaN", "infinity", "-infinity")
+
+
+def test_objects_and_arrays_of_postgres_are_json_where_the_contract_has_such_columns(postgres):
+    connection, other = with_table(
+        postgres,
+        "CREATE TABLE t (tags text[], extra jsonb, kept json, words text);"
+        """INSERT INTO t VALUES ('{a,"b c"}', '{"k": 1.50}', '[1]', '[2]'), (NULL, NULL, NULL, NULL)""",
+    )
+    made = of(column("tags", "array"), column("extra", "object"), column("kept", "array"), column("words", "array"))
+    first, second = rows(pulled(made, connection))
+    assert {name: json.loads(text) for name, text in first.items()} == {
+        "tags": ["a", "b c"], "extra": {"k": 1.5}, "kept": [1], "words": [2],
+    }  # fmt: skip
+    assert set(second.values()) == {None}
+    first, _ = rows(pulled(made, other))
+    assert [json.loads(first[name]) for name in ("tags", "extra", "kept")] == [["a", "b c"], {"k": 1.5}, [1]]
 
 
 def test_any_dialect_gives_text(postgres):

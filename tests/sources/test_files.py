@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from crossdock.connections import Connection
 from crossdock.errors import SourceInvalid, SourceUnavailable
-from crossdock.sources.files import pull, read_file
+from crossdock.sources.files import file_columns, pull, read_file
+from crossdock.sources.landing import land
 from crossdock.sources.source import read
 from sources.made import column, contract, folder, rows, table
 
@@ -299,6 +300,15 @@ def test_parquet_keeps_its_types(tmp_path):
     ]
 
 
+def test_parquet_numbers_of_more_digits_than_databases_have_come_as_text(tmp_path):
+    """DuckDB can't hash them: landing such a file broke off with an error of DuckDB's own."""
+    wide = pa.array([Decimal("-1234567890123456789012345678901234567890.5000"), Decimal(0), None], pa.decimal256(60, 4))
+    pq.write_table(pa.table({"a": wide}), tmp_path / "x.parquet")
+    landed = land(read_file(tmp_path / "x.parquet", contract("a")), tmp_path / "landed.parquet")
+    (minus, nothing, missing) = pq.read_table(landed.path)["a"].to_pylist()
+    assert (Decimal(minus), Decimal(nothing), missing) == (wide[0].as_py(), 0, None)
+
+
 def test_damaged_parquet_is_refused(tmp_path):
     path = tmp_path / "x.parquet"
     pq.write_table(
@@ -385,3 +395,37 @@ def test_a_bucket_is_read_like_a_folder(s3):
     closed = Connection(id="dept", type="aws", login="x", password="y", extra=dict(given.extra))
     with pytest.raises(SourceUnavailable, match="can't be listed"):
         pull(contract("a", "b", path="*.csv"), lambda _: closed, since=None)
+
+
+# --- asking for columns ---
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.csv", "b, a ,,姓名\n1,2,3,4\n"),
+        ("x.tsv", "b\ta\t\t姓名\n"),
+        ("x.jsonl", '{"b": 1}\n{"a": 2, "": 3}\n{"姓名": 1, "b": 2}\n'),
+        ("x.json", '[{"b": 1, "a": 2}, {"姓名": 3}]'),
+    ],
+)
+def test_columns_are_named_as_they_stand_in_the_file(tmp_path, name, data):
+    assert file_columns(write(tmp_path / name, data), contract()) == ["b", "a", "姓名"]
+
+
+def test_columns_of_typed_files(tmp_path):
+    pq.write_table(pa.table({"b": [1], "a.c": [2]}), tmp_path / "x.parquet")
+    book = openpyxl.Workbook()
+    book.active.append(["b", None, "a.c"])
+    book.save(tmp_path / "x.xlsx")
+    assert (
+        file_columns(tmp_path / "x.parquet", contract())
+        == file_columns(tmp_path / "x.xlsx", contract())
+        == ["b", "a.c"]
+    )
+
+
+@pytest.mark.parametrize(("name", "data"), [("x.csv", '"",""\n1,2\n'), ("x.jsonl", ""), ("x.jsonl", "{}\n")])
+def test_a_file_without_named_columns_is_refused(tmp_path, name, data):
+    with pytest.raises(SourceInvalid, match="no column with a name"):
+        file_columns(write(tmp_path / name, data), contract())

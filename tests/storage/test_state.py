@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from crossdock.errors import Permanent, Transient, WrongUse
 from crossdock.identity import RowsDigest
-from crossdock.storage import records, tables
+from crossdock.storage import acceptance, records, tables
 from crossdock.storage.rows import columns_of
 from crossdock.storage.state import State
 
@@ -61,7 +61,7 @@ def accept(state, number, at):
     pulled = extract(number, at)
     records.record_extract(state, pulled)
     judged = verdict(number, pulled)
-    records.record_verdict(state, judged, snapshot(number, judged))
+    acceptance.record_verdict(state, judged, snapshot(number, judged))
     return judged
 
 
@@ -99,7 +99,7 @@ def test_records_come_back_as_they_went(state):
 
 def test_a_verdict_counts_once(state):
     judged = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
-    records.record_verdict(state, judged, snapshot(1, judged))
+    acceptance.record_verdict(state, judged, snapshot(1, judged))
     with state.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(tables.snapshot)).scalar_one() == 1
 
@@ -108,8 +108,8 @@ def test_a_source_that_goes_back_brings_its_old_snapshot_into_force(state):
     first = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
     accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
     records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
-    records.reaccept(state, first)
-    records.reaccept(state, first)
+    acceptance.reaccept(state, first)
+    acceptance.reaccept(state, first)
     assert records.latest_snapshot(state, "d/s").id == "s1"
     assert records.latest_snapshot(state, "d/s").seq == 3
 
@@ -117,7 +117,7 @@ def test_a_source_that_goes_back_brings_its_old_snapshot_into_force(state):
 def test_a_late_judgement_does_not_bring_old_data_back(state):
     accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
     late = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
-    records.reaccept(state, late)
+    acceptance.reaccept(state, late)
     assert records.latest_snapshot(state, "d/s").id == "s2"
 
 
@@ -125,7 +125,7 @@ def test_a_late_judgement_is_known_when_the_source_goes_back_to_it(state):
     accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
     late = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
     records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
-    records.reaccept(state, late)
+    acceptance.reaccept(state, late)
     assert records.latest_snapshot(state, "d/s").id == "s1"
     accept(state, 3, "2026-11-04T00:00:00.000000+00:00")
     assert records.latest_snapshot(state, "d/s").id == "s3"
@@ -152,7 +152,7 @@ def race(act):
 def test_racing_writers_record_everything_once(state):
     judged = verdict(1, extract(1))
     assert race(lambda: records.record_extract(state, extract(1))) == []
-    assert race(lambda: records.record_verdict(state, judged, snapshot(1, judged))) == []
+    assert race(lambda: acceptance.record_verdict(state, judged, snapshot(1, judged))) == []
     assert race(lambda: records.intend_delivery(state, delivery())) == []
     with state.connect() as connection:
         counts = [
@@ -166,7 +166,7 @@ def test_racing_writers_bring_a_snapshot_back_once(state):
     first = accept(state, 1, "2026-11-01T00:00:00.000000+00:00")
     accept(state, 2, "2026-11-02T00:00:00.000000+00:00")
     records.record_extract(state, extract(1, "2026-11-03T00:00:00.000000+00:00"))
-    assert race(lambda: records.reaccept(state, first)) == []
+    assert race(lambda: acceptance.reaccept(state, first)) == []
     assert records.latest_snapshot(state, "d/s").id == "s1"
     with state.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(tables.snapshot)).scalar_one() == 3

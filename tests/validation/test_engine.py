@@ -33,6 +33,7 @@ FACTS = Facts(
     considered={"x.filled": 2, "x.type": 3},
     nulls={"x": 1},
     ages={},
+    results={},
 )
 
 

@@ -224,6 +224,10 @@ def test_a_count_blames_no_row(tmp_path):
     result = judged(tmp_path, promised(min=3), rows)
     assert (result.outcome, rules_of(result)) == ("rejected", {"c": 4})
     assert judged(tmp_path, promised(max=1), rows).outcome == "rejected"
+    assert judged(tmp_path, promised(gaps=((2, 2),)), rows).outcome == "rejected"
+    assert judged(tmp_path, promised(gaps=((3, 9),)), rows).outcome == "accepted"
+    assert judged(tmp_path, promised(min=50, max=50, percent=True), rows).outcome == "accepted"
+    assert judged(tmp_path, promised(min=50, strict_min=True, percent=True), rows).outcome == "rejected"
 
 
 def test_references_may_span_columns_types_and_the_extract_itself(tmp_path):

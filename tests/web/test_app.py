@@ -46,8 +46,8 @@ def address(home):
         except httpx.TransportError:
             return False
 
-    with Children(home / "var" / "logs", environment(home, port)) as children:
-        children.start("api-server", [sys.executable, "-m", "airflow", "api-server"])
+    with Children(home / "var" / "logs") as children:
+        children.start("api-server", [sys.executable, "-m", "airflow", "api-server"], environment(home, port))
         wait_until(answers, "the API server")
         yield url
 

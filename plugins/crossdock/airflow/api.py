@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
@@ -27,6 +28,14 @@ class AirflowApi:
     def __init__(self, base_url: str, user: str, password: str) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=10, trust_env=False)  # it is on this machine: no proxy
         self._login = {"username": user, "password": password}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
 
     def unhealthy(self) -> Sequence[str]:
         """Returns which servers do not report to be healthy; needs no login."""

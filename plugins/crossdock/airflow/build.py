@@ -22,9 +22,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import PublishOperator, PullOperator, PushOperator, ValidateOperator
-from crossdock.airflow.schedules import ON_CHANGE, due, kind_of_run
+from crossdock.airflow.schedules import due, kind_of_run
 from crossdock.airflow.work import exchange_at_work, home_folder
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
+from crossdock.contracts.model import ON_CHANGE
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 

@@ -12,8 +12,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.links import DeliveryLink, VerdictLink
-from crossdock.airflow.schedules import ON_CHANGE, kind_of_run, leaves
+from crossdock.airflow.schedules import kind_of_run, leaves
 from crossdock.airflow.work import exchange_at_work
+from crossdock.contracts.model import ON_CHANGE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,4 +1,4 @@
-"""Servers started together as children of this process, and ended together by their process ids."""
+"""Servers started together as children of this process, kept running, and ended together by their process ids."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,16 @@ from typing import Self
 from crossdock.errors import Permanent
 
 PATIENCE = 20.0  # seconds that children have to end by themselves
+RESTARTS = 3  # how often a child that ends by itself is started again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """One server: its name, its process, and the file that holds what it says."""
+    """One server: its name, how it was started, its process, and the file that holds what it says."""
 
     name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -34,13 +38,14 @@ class Children:
     be ended with it.
     """
 
-    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
-        """Keeps where logs go, and the environment that all children get."""
+    def __init__(self, logs: Path, on_restart: Callable[[str], None] = lambda _: None) -> None:
+        """Keeps where logs go, and who hears that a child was started again."""
         self._logs = logs
-        self._environment = dict(environment)
+        self._on_restart = on_restart
         self._started: list[Child] = []
+        self._restarts: Counter[str] = Counter()
 
-    def start(self, name: str, command: Sequence[str]) -> Child:
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
         """Starts a server; what it writes is appended to <name>.log."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
@@ -50,25 +55,28 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=dict(environment),
                 start_new_session=True,
             )
-        child = Child(name=name, process=process, log=log)
+        child = Child(name=name, command=command, environment=environment, process=process, log=log)
         self._started.append(child)
         return child
 
     def check(self) -> None:
-        """Does nothing while all children run.
+        """Does nothing while all children run; one that has ended is started again.
 
         Raises:
-            Permanent: one has ended.
+            Permanent: one has ended too often.
         """
-        for child in self._started:
-            code = child.process.poll()
-            if code is not None:
-                raise Permanent(
-                    f"The {child.name} ended with exit code {code}.", where=str(child.log), fix="Its log says why."
-                )
+        for child in [each for each in self._started if each.process.poll() is not None]:
+            ended = f"The {child.name} ended with exit code {child.process.returncode}"
+            self._restarts[child.name] += 1
+            if self._restarts[child.name] > RESTARTS:
+                raise Permanent(f"{ended}, again and again.", where=str(child.log), fix="Its log says why.")
+            _kill_group(child.process.pid)
+            self._started.remove(child)
+            self.start(child.name, child.command, child.environment)
+            self._on_restart(f"{ended} and was started again; {child.log} says why.")
 
     def __enter__(self) -> Self:
         return self

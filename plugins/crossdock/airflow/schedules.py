@@ -7,7 +7,7 @@ from typing import Any
 
 from croniter import croniter
 
-ON_CHANGE = "on_change"
+from crossdock.contracts.model import ON_CHANGE
 
 
 def kind_of_run(context: Any) -> str:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -82,13 +83,14 @@ def up(home: Path) -> None:
 
     Raises:
         WrongUse: the port is taken.
-        Permanent: a server ended by itself.
+        Permanent: a server ends by itself again and again.
     """
     os.umask(0o077)  # databases and logs are nobody else's
     os.environ["AIRFLOW_HOME"] = str(home)
     began = instant(now())
     make_secrets(home)
-    with Children(home / "var" / "logs", os.environ) as children:
+    with ExitStack() as stack:
+        children = stack.enter_context(Children(home / "var" / "logs", _tell_restart))
         with display.progress(_STEPS) as told:
             _lay_out(home, told)
             told("reading airflow.cfg")
@@ -97,7 +99,7 @@ def up(home: Path) -> None:
             told("bringing Airflow's database up to date")
             _migrate(home)
             _start(home, children)
-            api = AirflowApi(address.url, USERS[0], password(home, USERS[0]))
+            api = stack.enter_context(AirflowApi(address.url, USERS[0], password(home, USERS[0])))
             told(f"waiting for {', '.join(SERVERS)}")
             _until(lambda: not api.unhealthy(), children, "Starting Airflow")
             told("reading the DAGs")
@@ -127,9 +129,27 @@ def _migrate(home: Path) -> None:
 
 
 def _start(home: Path, children: Children) -> None:
-    children.start("weather", [sys.executable, "-m", "crossdock.demo.server", str(home)])
+    children.start("weather", [sys.executable, "-m", "crossdock.demo.server", str(home)], os.environ)
     for name, words in SERVERS.items():
-        children.start(name, _airflow(*words))
+        children.start(name, _airflow(*words), _environment(name))
+
+
+def _environment(server: str) -> Mapping[str, str]:
+    """Returns a server's environment; on SQLite the API server waits for locks for a short time only.
+
+    Its event loop waits for a lock that a request of its own holds, which only the event loop can end: until one gives
+    up, nobody writes. The request is tried again by whoever asked; a scheduler that had to give up would end.
+    """
+    from airflow.configuration import conf
+
+    database = str(conf.get("database", "sql_alchemy_conn"))
+    if server != "api-server" or not database.startswith("sqlite"):
+        return os.environ
+    return {**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database.partition('?')[0]}?timeout=2"}
+
+
+def _tell_restart(what: str) -> None:
+    display.out.print(f"[yellow]{escape(what)}[/]")
 
 
 def _airflow(*words: str) -> list[str]:

@@ -8,11 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossdock.contracts.bounds import bind_range, bind_value
-from crossdock.contracts.model import Column, Rule
+from crossdock.contracts.model import NESTED, Column, Rule
 from crossdock.errors import WrongUse
 
 _TEXT_ONLY = {"length", "pattern", "checksum"}
 _AGES = {"date", "timestamp"}
+# Rules that compare values of one row, or of several rows, with one another.
+_ROWS_APART = {"unique", "ordered", "reference", "freshness"}
+_OF_NESTED = {"type", "not_null", "items", "unique_items", "properties", "query"}
 
 
 def check_rule(rule: Rule, columns: Mapping[str, Column]) -> None:
@@ -24,6 +27,8 @@ def check_rule(rule: Rule, columns: Mapping[str, Column]) -> None:
     kind, args = _counted(rule) if rule.kind == "count" else (str(rule.kind), rule.args)
     for name in rule.columns:
         _check_column(kind, args, columns[name])
+    if len(rule.columns) > 1 and any(columns[name].field for name in rule.columns):
+        raise WrongUse("A rule about several columns is about plain ones.", fix="Make what it is about columns.")
     if kind == "ordered" and len({_family(columns[name]) for name in rule.columns}) > 1:
         raise WrongUse(
             f"{' and '.join(rule.columns)} have types that can't be compared.", fix="Give both the same type."
@@ -41,6 +46,7 @@ def _family(column: Column) -> str:
 
 
 def _check_column(kind: str, args: Mapping[str, object], column: Column) -> None:
+    _check_nesting(kind, column)
     if kind in _TEXT_ONLY and column.type != "string":
         raise WrongUse(
             f"A {kind} is a promise about text, but '{column.name}' is of type {column.type}.",
@@ -54,15 +60,31 @@ def _check_column(kind: str, args: Mapping[str, object], column: Column) -> None
             bind_value(value, column, where="")
     if kind == "between":
         bind_range(args, column, where="")
-    if kind == "length":
+    if kind in ("length", "items", "properties"):
         _check_length(args)
     if "regex" in args:
         _check_regex(str(args["regex"]))
 
 
+def _check_nesting(kind: str, column: Column) -> None:
+    if kind in _ROWS_APART and (column.field or column.type in NESTED):
+        raise WrongUse(
+            f"'{column.name}' is {'inside of another column' if column.field else f'of type {column.type}'}, and a rule "
+            f"of kind '{kind}' is about plain columns.",
+            fix="Make what it is about a column of its own.",
+        )
+    if column.type in NESTED and kind not in _OF_NESTED:
+        raise WrongUse(
+            f"A rule of kind '{kind}' says nothing of a column of type {column.type}.",
+            fix="State it for what is inside: `properties`, `items` or `map`.",
+        )
+
+
 def _check_length(args: Mapping[str, object]) -> None:
     if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for key, v in args.items() if key in ("min", "max")):
         raise WrongUse("A length is a whole number of at least 0.")
+    if isinstance(low := args.get("min"), int) and isinstance(high := args.get("max"), int) and low > high:
+        raise WrongUse(f"Nothing is at least {low} and at most {high}.")
 
 
 def _check_regex(pattern: str) -> None:

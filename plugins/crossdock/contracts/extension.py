@@ -65,9 +65,16 @@ class GivenSource(pydantic.BaseModel):
     watermark: str = ""
 
 
-class Extension(_Strict):
-    """The whole property."""
+class ColumnExtension(_Strict):
+    """The property of one column."""
 
+    confirm: str = ""  # what a person must answer before the contract may be used; drafts ask
+
+
+class Extension(_Strict):
+    """The whole property of a contract."""
+
+    confirm: tuple[str, ...] = ()
     title: GivenLabel | None = None
     sharing: GivenSharing = GivenSharing.model_validate({"class": "none"})
     subject: GivenSubject | None = None

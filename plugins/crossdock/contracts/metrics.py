@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from math import ceil, floor
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from open_data_contract_standard.model import DataQuality
 
 from crossdock.contracts.bounds import bind_value
+from crossdock.contracts.limits import Limits, limits_of
 from crossdock.contracts.model import Column, RuleKind, Tolerance
 from crossdock.errors import WrongUse, did_you_mean
 
@@ -23,24 +23,7 @@ _OLDER = {
     **dict.fromkeys(("rowcount", "row_count", "countCheck"), "rowCount"),
 }
 _ARGUMENTS: Mapping[str, set[str]] = {"missingValues": {"missingValues"}, "invalidValues": {"validValues", "pattern"}}
-_MOST = 10**15
 _JUST_LESS = 1e-9  # of a percentage: "less than 1 percent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """How many rows may be counted: from `low` on, up to `high` (rows, or a share of them in percent)."""
-
-    low: int = 0
-    high: float | None = None
-    percent: bool = False
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """How many rows may break the rule before the extract is rejected; no bound when none may."""
-        if not self.high:
-            return Tolerance()
-        return Tolerance(percent=round(self.high, 9)) if self.percent else Tolerance(rows=int(self.high))
 
 
 def metric_of(given: DataQuality) -> str:
@@ -55,8 +38,8 @@ def metric_of(given: DataQuality) -> str:
     return _OLDER.get(word, word)
 
 
-def bound_of(given: DataQuality, metric: str) -> Bound:
-    """Returns the bound of a quality entry; without an operator no row may fail, and there must be rows.
+def bound_of(given: DataQuality, metric: str) -> Limits:
+    """Returns how many rows a metric may count; without an operator no row may fail, and there must be rows.
 
     Raises:
         WrongUse: it can't be checked, or nothing keeps it.
@@ -66,63 +49,24 @@ def bound_of(given: DataQuality, metric: str) -> Bound:
         raise WrongUse(f"crossdock can't count in '{given.unit}'.", fix="Write rows or percent.")
     if percent and metric == "rowCount":
         raise WrongUse("A number of rows has no share.", fix="Write `unit: rows`.")
-    stated = {name: getattr(given, name) for name in (*_READ, "mustNotBeBetween") if getattr(given, name) is not None}
-    if not stated:
-        return Bound(low=1) if metric == "rowCount" else Bound(high=0)
-    ranges = [_range(name, value, percent=percent) for name, value in stated.items()]
-    low, high = max(low for low, _ in ranges), min((h for _, h in ranges if h is not None), default=None)
-    if high is not None and (high < 0 or low > high):
-        raise WrongUse(f"No number is in the range that {' and '.join(stated)} leave(s).")
-    return Bound(low=low, high=high, percent=percent)
+    limits = limits_of(given, "share" if percent else "count")
+    if limits is None:
+        return Limits(low=1) if metric == "rowCount" else Limits(high=0)
+    return replace(limits, percent=percent)
 
 
-def _range(name: str, value: Any, *, percent: bool) -> tuple[int, float | None]:
-    if name not in _READ:
-        raise WrongUse(f"crossdock can't run {name}.", fix="State the range that must hold.")
-    numbers = value if name.endswith("Between") else [value]
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= _MOST for n in numbers):
-        raise WrongUse(f"The bound of {name} must be a number from 0 to {_MOST:,}.")
-    return _shares(name, *numbers) if percent else _READ[name](*numbers)
+def tolerance_of(limits: Limits) -> Tolerance | None:
+    """Returns how many rows may break a rule before the extract is rejected; None when limits are no such bound.
 
-
-def _not(number: float) -> tuple[int, float | None]:
-    if number != 0:
-        raise WrongUse("crossdock runs mustNotBe only with 0.", fix="State the range that must hold.")
-    return 1, None
-
-
-def _just(number: float) -> tuple[int, float | None]:
-    if number != int(number):
-        raise WrongUse("A number of rows is whole.")
-    return int(number), int(number)
-
-
-_READ: Mapping[str, Callable[..., tuple[int, float | None]]] = {
-    "mustBe": _just,
-    "mustNotBe": _not,
-    "mustBeGreaterThan": lambda n: (floor(n) + 1, None),
-    "mustBeGreaterOrEqualTo": lambda n: (ceil(n), None),
-    "mustBeLessThan": lambda n: (0, ceil(n) - 1),
-    "mustBeLessOrEqualTo": lambda n: (0, floor(n)),
-    "mustBeBetween": lambda a, b: (ceil(a), floor(b)),
-}
-
-
-def _shares(name: str, *numbers: float) -> tuple[int, float | None]:
-    """Reads a bound in percent: a largest share, or that there is any such row at all."""
-    first, last = numbers[0], numbers[-1]
-    match name:
-        case "mustBeLessThan":
-            return 0, first - _JUST_LESS
-        case "mustBeLessOrEqualTo":
-            return 0, first
-        case "mustBe" | "mustBeBetween" if first == 0:
-            return 0, last
-        case "mustBeGreaterThan" | "mustNotBe" if first == 0:
-            return 1, None
-        case "mustBeGreaterOrEqualTo" if first == 0:
-            return 0, None
-    raise WrongUse("A smallest share of failing rows can't be checked.", fix="State it in rows, or as a largest share.")
+    A bound of none says what the rule says by itself, and so does no bound.
+    """
+    if not limits.only_at_most:
+        return None
+    if not limits.high:
+        return Tolerance()
+    if limits.percent:
+        return Tolerance(percent=round(limits.high - (_JUST_LESS if limits.strict_high else 0), 9))
+    return Tolerance(rows=int(limits.high))
 
 
 Counted = tuple[str, RuleKind, dict[str, Any]]  # suffix of the rule's id, its kind and args

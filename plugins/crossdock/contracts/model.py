@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-LogicalType = Literal["string", "integer", "number", "boolean", "date", "timestamp", "time"]
+LogicalType = Literal["string", "integer", "number", "boolean", "date", "timestamp", "time", "object", "array", "map"]
+NESTED: frozenset[str] = frozenset({"object", "array", "map"})
 Severity = Literal["error", "warning"]
 RuleKind = Literal[
     "type",  # the value fits the declared type
@@ -22,14 +23,23 @@ RuleKind = Literal[
     "ordered",  # columns (a, b): a <= b; args: strict
     "reference",  # args: dataset, columns (of that dataset), None dataset = this one
     "checksum",  # args: scheme ("gb11643" | "gb32100")
-    "row_count",  # args: min, max (whole extract)
+    "row_count",  # args: limits (whole extract)
     "freshness",  # args: max_age_seconds (whole extract, newest value of the column)
-    "count",  # args: of (another RuleKind plus its args), min, max: a library metric that no single row can be blamed for
+    "count",  # args: of (another RuleKind plus its args), limits: a library metric that no single row can be blamed for
+    "items",  # args: min, max: how many an array holds
+    "unique_items",  # no value stands twice in an array
+    "properties",  # args: min, max: how many an object has; names: those that it must have
+    "query",  # args: sql, tables (names it may go by), dated, limits: the one number that a query returns
     "expectation",  # args: type, kwargs: a Great Expectations expectation as written
 ]
+# Kinds that hold or not for the whole extract. Their limits are `contracts.limits.Limits` spelled as args.
+OF_EXTRACT: frozenset[str] = frozenset({"row_count", "freshness", "count", "query"})
 Sharing = Literal["unconditional", "conditional", "none"]
+IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
+APPROVED = frozenset({"approved", "active"})
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]
+ON_CHANGE = "on_change"  # the frequency of what is served whenever there is something new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,9 @@ class Column:
     `source_name` is the column's name where it is pulled from (ODCS physicalName, else the name).
     `precision` and `scale` are set for exact decimals; a number without them is a 64-bit float.
     `formats` are strptime patterns for dates, timestamps and times that arrive as text (default ISO 8601).
+    `children` are what is inside of it: the properties of an object, the items of an array, key and value of a map; a
+    child's `name` is its path from the column on (see `contracts.nested`), `field` its name inside of its parent. An
+    object or array without children is free in form, and held as JSON text.
     """
 
     name: str
@@ -72,6 +85,8 @@ class Column:
     label: str = ""  # businessName
     description: str = ""
     path: str = ""  # YAML path in the contract
+    field: str = ""  # "" for a column of the table
+    children: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +175,7 @@ class Contract:
     transforms: tuple[TransformStep, ...]
     tolerance: Tolerance = Tolerance()  # over all rules together
     schedule: str | None = None  # cron or preset from slaProperties frequency
+    retention: str = ""  # ISO 8601 duration from slaProperties retention: how long the department keeps the rows
     null_tokens: tuple[str, ...] = ()  # texts that mean null, beside those the format itself has
     digest: str = ""
     path: Path = Path()
@@ -229,7 +245,7 @@ class Agreement:
     rows: str = ""  # row filter, source text; "" = all rows
     protect: Mapping[str, Protection] = field(default_factory=dict)
     delivery: DeliverySpec = field(default_factory=lambda: DeliverySpec(channel="open"))
-    frequency: str = "on_change"  # on_change, or a cron expression or preset
+    frequency: str = ON_CHANGE  # on_change, or a cron expression or preset
     data_life: str = ""  # ISO 8601 duration after which the consumer deletes
     licence: str = ""  # publications only
     digest: str = ""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from crossdock.contracts.documents import Document, demanded, read_document
-from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec, Mode, Protection
+from crossdock.contracts.model import ON_CHANGE, Agreement, Column, Contract, DeliverySpec, Mode, Protection
 from crossdock.contracts.rows import parse as parse_rows
 from crossdock.contracts.services import check_frequency
 from crossdock.contracts.yaml_tree import Steps
@@ -71,7 +71,7 @@ class _Terms(_Strict):
     rows: str = ""
     protect: dict[str, Literal["pseudonymise", "drop"] | _Protect] = pydantic.Field(default_factory=dict)
     delivery: _Delivery | None = None
-    frequency: str = "on_change"
+    frequency: str = ON_CHANGE
     data_life: Annotated[str, pydantic.Field(alias="dataLife")] = ""
     licence: str = ""
 

@@ -11,15 +11,28 @@ from typing import Any, get_args, get_type_hints
 
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
+from crossdock.contracts.confirmations import check_confirmed, check_dataset_confirmed
 from crossdock.contracts.documents import Document, demanded, parsed, read_document
 from crossdock.contracts.extension import PROPERTY, Extension
-from crossdock.contracts.model import Column, Contract, Label, Rule, SourceSpec, Subject, Tolerance, TransformStep
+from crossdock.contracts.model import (
+    NESTED,
+    OF_EXTRACT,
+    Column,
+    Contract,
+    Label,
+    Rule,
+    SourceSpec,
+    Subject,
+    Tolerance,
+    TransformStep,
+)
 from crossdock.contracts.names import Here
-from crossdock.contracts.options import key_rules, property_rules
+from crossdock.contracts.options import key_rules
+from crossdock.contracts.promised import column_rules
 from crossdock.contracts.quality import quality_rules
 from crossdock.contracts.relationships import relationship_rules
 from crossdock.contracts.rules import Rules
-from crossdock.contracts.services import schedule_of, service_rules
+from crossdock.contracts.services import retention_of, schedule_of, service_rules
 from crossdock.contracts.table import read_columns
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
@@ -129,6 +142,8 @@ class _Reader:
         self.document, self.given, self.table = document, given, table
         self.at: Steps = ("schema", index)
         self.extra_at, self.extra = _extension(document, given)
+        check_dataset_confirmed(document, self.extra_at, self.extra.confirm)
+        check_confirmed(document, self.at, table)
         found = read_columns(document, self.at, table)
         self.columns: Mapping[str, Column] = {column.name: column for column in found.values()}
         self.by_place = found
@@ -159,6 +174,7 @@ class _Reader:
             transforms=self._transforms(),
             tolerance=extra.tolerance.value(),
             schedule=schedule_of(self.document, levels) if extra.source else None,
+            retention=retention_of(self.document, levels, self._here()),
             null_tokens=extra.null_tokens,
             digest=content_id(self.document.data, self.table.name),
             path=self.document.path,
@@ -169,13 +185,14 @@ class _Reader:
         return Label(zh=self.table.businessName or name, en=name)
 
     def _rules(self) -> tuple[Rule, ...]:
-        rules = Rules(self.document, self.columns)
+        rules = Rules(
+            self.document, self.columns, [name for name in (self.table.name, self.table.physicalName) if name]
+        )
         here = self._here()
         for index, given in enumerate(self.table.properties or []):
             if index in self.by_place:
                 at, column = (*self.at, "properties", index), self.by_place[index]
-                property_rules(rules, at, given, column)
-                quality_rules(rules, at, given.quality or [], column)
+                column_rules(rules, at, given, column)
                 relationship_rules(rules, at, given.relationships or [], (column.name,), here)
         key = sorted((c for c in self.columns.values() if c.key_position), key=lambda c: c.key_position or 0)
         key_rules(rules, self.at, tuple(column.name for column in key))
@@ -197,7 +214,7 @@ class _Reader:
         for name in given.keys() - found.keys():
             self.document.report((*at, name), f"There is no rule '{name}'.", did_you_mean(name, found))
         for rule in found.values():
-            if rule.id in given and rule.kind in ("row_count", "freshness", "count"):
+            if rule.id in given and rule.kind in OF_EXTRACT:
                 self.document.report((*at, rule.id), "No row can be blamed for this rule, so none can be tolerated.")
             elif rule.id in given and rule.tolerance not in (Tolerance(), given[rule.id]):
                 self.document.report((*at, rule.id), "The rule's own bound says something else.", "State it once.")
@@ -208,11 +225,16 @@ class _Reader:
             if name not in self.columns:
                 self.document.report(steps, f"There is no column '{name}'.", did_you_mean(name, self.columns))
 
+    def _plain(self, steps: Steps, name: str, what: str) -> None:
+        if name in self.columns and self.columns[name].type in NESTED:
+            self.document.report(steps, f"Column '{name}' is of type {self.columns[name].type}, which {what}.")
+
     def _subject(self) -> Subject | None:
         subject = self.extra.subject
         if subject is None:
             return None
         self._known((*self.extra_at, "subject", "column"), [subject.column])
+        self._plain((*self.extra_at, "subject", "column"), subject.column, "names nobody")
         return Subject(kind=subject.kind, column=subject.column)
 
     def _source(self) -> SourceSpec | None:
@@ -224,6 +246,7 @@ class _Reader:
             self.document.report((*at, "kind"), what, did_you_mean(source.kind, _KINDS))
         if source.watermark:
             self._known((*at, "watermark"), [source.watermark])
+            self._plain((*at, "watermark"), source.watermark, "has no newest value")
             if not any(column.key_position for column in self.columns.values()):
                 fix = "Mark the key columns with `primaryKey: true`."
                 self.document.report((*at, "watermark"), "Pulling by watermark needs a primary key.", fix)

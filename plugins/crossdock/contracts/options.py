@@ -9,13 +9,14 @@ from typing import Any
 from open_data_contract_standard.model import SchemaProperty
 
 from crossdock.contracts.model import Column, Rule, RuleKind
+from crossdock.contracts.nested_options import nested_rules, vector_rules
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_TEXT_FORMATS = {
+TEXT_FORMATS = {
     "byte": r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
     "email": rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})+$",
     "hostname": rf"^{_LABEL}(\.{_LABEL})*$",
@@ -31,6 +32,9 @@ _RANGE = frozenset({"format", "minimum", "maximum", "exclusiveMinimum", "exclusi
 _KNOWN: Mapping[str, frozenset[str]] = {
     "string": frozenset({"format", "minLength", "maxLength", "pattern"}),
     "boolean": frozenset(),
+    "object": frozenset({"minProperties", "maxProperties", "required"}),
+    "array": frozenset({"minItems", "maxItems", "uniqueItems"}),
+    "map": frozenset(),
     **dict.fromkeys(("integer", "number", "date"), _RANGE),
     **dict.fromkeys(("timestamp", "time"), _RANGE | {"timezone", "defaultTimezone"}),
 }
@@ -48,7 +52,12 @@ def property_rules(rules: Rules, at: Steps, given: SchemaProperty, column: Colum
         if not values:
             rules.document.report((*at, "enum"), "The enum allows no value.", "List values, or remove it.")
         rules.add(_of(column, "in_set", "in_set", {"values": values}), (*at, "enum"))
-    _option_rules(rules, (*at, "logicalTypeOptions"), given.logicalTypeOptions or {}, column)
+    options, place = given.logicalTypeOptions or {}, (*at, "logicalTypeOptions")
+    if given.logicalType == "vector":
+        vector_rules(rules, place, options, column)
+    else:
+        _option_rules(rules, place, options, column)
+        nested_rules(rules, place, options, column)
 
 
 def key_rules(rules: Rules, at: Steps, key: tuple[str, ...]) -> None:
@@ -102,10 +111,10 @@ def _format_rule(rules: Rules, at: Steps, form: str, column: Column) -> None:
         low, high = (0, 2**bits - 1) if sign == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         bounds = {"min": max(low, -_LARGEST - 1), "max": min(high, _LARGEST)}
         rules.add(replace(_of(column, "format", "between", bounds), reason=f"It does not fit {form}."), at)
-    elif column.type == "string" and form in _TEXT_FORMATS:
-        pattern = _of(column, "format", "pattern", {"regex": _TEXT_FORMATS[form]})
+    elif column.type == "string" and form in TEXT_FORMATS:
+        pattern = _of(column, "format", "pattern", {"regex": TEXT_FORMATS[form]})
         rules.add(replace(pattern, reason=f"It is no {form}."), at)
     elif column.type in ("string", "integer", "number"):
-        known = {"string": set(_TEXT_FORMATS), "integer": set(_INTEGER_FORMATS), "number": _FLOATS}[column.type]
+        known = {"string": set(TEXT_FORMATS), "integer": set(_INTEGER_FORMATS), "number": _FLOATS}[column.type]
         if form not in (_FLOATS if column.type == "number" else _SAY_NOTHING):
             rules.document.report(at, f"crossdock can't check the format '{form}'.", did_you_mean(form, known))

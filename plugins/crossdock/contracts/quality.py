@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from open_data_contract_standard.model import DataQuality
 
 from crossdock.contracts.expectations import rule_of_expectation
-from crossdock.contracts.metrics import Bound, Counted, bound_of, counted_rules, metric_of
+from crossdock.contracts.limits import Limits, limits_of
+from crossdock.contracts.metrics import Counted, bound_of, counted_rules, metric_of, tolerance_of
 from crossdock.contracts.model import Column, Rule, Severity, Tolerance
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.yaml_tree import Steps, YamlInvalid, read_tree
@@ -39,20 +40,19 @@ class _Entry:
         """The name its author gave it, as a rule id; "" for none."""
         return re.sub(r"\s+", "_", (self.given.id or self.given.name or "").strip())
 
-    def rule(self, derived: str, counted: Counted, columns: tuple[str, ...], bound: Bound | None = None) -> Rule:
-        """Returns a rule of this entry; with a lower bound no row is to blame, so the failing rows are counted."""
+    def rule(self, derived: str, counted: Counted, columns: tuple[str, ...], bound: Limits | None = None) -> Rule:
+        """Returns a rule of this entry; where no row is to blame for a broken bound, the failing rows are counted."""
         _, kind, args = counted
-        counts = bound is not None and bound.low > 0
-        if bound and counts:
-            args = {"of": {"kind": kind, **args}, "min": bound.low}
-            args |= {"max": int(bound.high)} if bound.high is not None else {}
+        tolerance = tolerance_of(bound) if bound else Tolerance()
+        if bound and tolerance is None:
+            args = {"of": {"kind": kind, **args}, **bound.args()}
         return Rule(
             id=self.name or derived,
-            kind="count" if counts else kind,
+            kind="count" if tolerance is None else kind,
             columns=columns,
             args=args,
             severity=self.severity,
-            tolerance=bound.tolerance if bound and not counts else Tolerance(),
+            tolerance=tolerance or Tolerance(),
             dimension=self.given.dimension or "",
             reason=self.given.description or "",
         )
@@ -71,7 +71,8 @@ def quality_rules(rules: Rules, at: Steps, entries: list[DataQuality], column: C
         try:
             _add(rules, _Entry(at=place, given=given, column=column, severity=_SEVERITIES[word]))
         except WrongUse as error:
-            rules.document.report(place, error.what, error.fix)
+            named = f"Rule '{given.id or given.name}': " if given.query and (given.id or given.name) else ""
+            rules.document.report(place, named + error.what, error.fix)
 
 
 def _add(rules: Rules, entry: _Entry) -> None:
@@ -82,13 +83,11 @@ def _add(rules: Rules, entry: _Entry) -> None:
     elif kind == "library":
         _add_metric(rules, entry)
     elif kind == "sql":
-        named = f" '{entry.name}'" if entry.name else ""
-        raise WrongUse(
-            f"crossdock can't run the quality rule{named}: it is of type sql.",
-            fix="Write it as a library metric or a Great Expectations expectation.",
-        )
+        _add_query(rules, entry)
     elif kind != "text":
-        raise WrongUse(f"There is no quality type '{kind}'.", fix=did_you_mean(kind, ("library", "custom", "text")))
+        raise WrongUse(
+            f"There is no quality type '{kind}'.", fix=did_you_mean(kind, ("library", "sql", "custom", "text"))
+        )
 
 
 _TELLING = (("query", "sql"), ("engine", "custom"), ("metric", "library"), ("rule", "library"))  # without a `type`
@@ -96,14 +95,16 @@ _TELLING = (("query", "sql"), ("engine", "custom"), ("metric", "library"), ("rul
 
 def _add_metric(rules: Rules, entry: _Entry) -> None:
     given = entry.given
+    if given.metric is None and given.rule in _RANGES:
+        _add_range(rules, entry)
+        return
     metric = metric_of(given)
     bound = bound_of(given, metric)
     arguments = dict(given.arguments or {})
     if metric == "rowCount":
         if arguments:
             raise WrongUse("The metric rowCount takes no arguments.", fix="Remove them.")
-        limits = {"min": bound.low} if bound.low else {}
-        limits |= {"max": int(bound.high)} if bound.high is not None else {}
+        limits = replace(bound, low=bound.low or None).args()
         if limits:
             rules.add(entry.rule("row_count", ("", "row_count", limits), ()), entry.at, named=bool(entry.name))
         return
@@ -114,6 +115,39 @@ def _add_metric(rules: Rules, entry: _Entry) -> None:
     for counted in counted_rules(metric, arguments, alone):
         rule = entry.rule(f"{'+'.join(columns)}.{counted[0]}", counted, columns, bound)
         rules.add(rule, entry.at, named=bool(entry.name))
+
+
+_RANGES = ("between", "minCheck", "maxCheck")  # of ODCS 3.0, whose rules had their ends as custom properties
+
+
+def _add_range(rules: Rules, entry: _Entry) -> None:
+    ends = {p.property: p.value for p in entry.given.customProperties or [] if p.property in ("min", "max")}
+    if entry.column is None or not ends:
+        raise WrongUse(f"The rule '{entry.given.rule}' needs a property, and `min` or `max` as custom properties.")
+    name = entry.column.name
+    rules.add(entry.rule(f"{name}.between", ("", "between", ends), (name,)), entry.at, named=bool(entry.name))
+
+
+def _add_query(rules: Rules, entry: _Entry) -> None:
+    """Adds a query whose one number is held against the entry's operators; without one it counts failing rows."""
+    from crossdock.contracts.queries import read_query  # DuckDB comes with it, and few contracts have queries
+
+    if entry.column and entry.column.field:
+        raise WrongUse("A query asks whole columns.", fix="Move it to the column, and reach inside with SQL.")
+    column = entry.column.name if entry.column else None
+    query = read_query(entry.given.query or "", rules.tables, tuple(rules.table.values()), column)
+    limits = limits_of(_truths_as_numbers(entry.given), "number")
+    if limits is None and query.is_truth:
+        raise WrongUse("The query says true or false, but not which of them is right.", fix="Add `mustBe: true`.")
+    args = query.args() | (limits or Limits(low=0, high=0)).args()
+    columns = (column,) if column else ()
+    derived = f"{column or 'table'}.query"
+    rules.add(entry.rule(derived, ("", "query", args), columns), entry.at, named=bool(entry.name))
+
+
+def _truths_as_numbers(given: DataQuality) -> DataQuality:
+    stated = {name: getattr(given, name) for name in ("mustBe", "mustNotBe")}
+    return given.model_copy(update={name: int(value) for name, value in stated.items() if isinstance(value, bool)})
 
 
 def _columns(named: Any, column: Column | None) -> tuple[str, ...]:

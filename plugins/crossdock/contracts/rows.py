@@ -20,7 +20,7 @@ from lark.exceptions import UnexpectedInput
 
 from crossdock.contracts.bounds import Value
 from crossdock.contracts.literals import LiteralKind, bind
-from crossdock.contracts.model import Column
+from crossdock.contracts.model import NESTED, Column
 from crossdock.errors import RowFilterInvalid, did_you_mean
 
 MAX_CHARACTERS = 8_000
@@ -228,6 +228,12 @@ def _column(name: Token, columns: Mapping[str, Column]) -> Column:
     if text not in columns:
         raise RowFilterInvalid(
             f"The dataset has no column '{text}'.", where=_place(name.start_pos), fix=did_you_mean(text, columns)
+        )
+    if columns[text].type in NESTED:
+        raise RowFilterInvalid(
+            f"Column '{text}' is of type {columns[text].type}: a row filter compares plain values.",
+            where=_place(name.start_pos),
+            fix="Let the source give what is meant as a column of its own.",
         )
     return columns[text]
 

@@ -7,21 +7,28 @@ A promise that can't be run is a problem at load, never a silent pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from crossdock.contracts.checks import check_rule
 from crossdock.contracts.documents import Document, spelled
+from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Rule, Tolerance
+from crossdock.contracts.nested import routes
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import CrossdockError, did_you_mean
 
 
 class Rules:
-    """The rules of one contract, collected with their places; ids are unique."""
+    """The rules of one contract, collected with their places; ids are unique.
 
-    def __init__(self, document: Document, columns: Mapping[str, Column]) -> None:
-        self.document, self.columns = document, columns
+    `columns` are the table's and what is inside of them, by path; `table` the former alone.
+    """
+
+    def __init__(self, document: Document, columns: Mapping[str, Column], tables: Sequence[str] = ()) -> None:
+        self.document, self.table = document, columns
+        self.columns = {**columns} | {path: way[-1] for path, way in routes(tuple(columns.values())).items()}
+        self.tables = tuple(tables)  # the names by which a query may call the table
         self.found: dict[str, Rule] = {}
 
     def add(self, rule: Rule, at: Steps, *, named: bool = False) -> None:
@@ -74,7 +81,7 @@ def sentence(rule: Rule) -> str:
     """Returns the sentence people read for a row that breaks the rule; it tells the promise, never a value."""
     args, columns = rule.args, rule.columns
     named = ", ".join(columns)
-    if rule.kind in ("length", "between", "row_count", "count"):
+    if rule.kind in _MEASURED:
         return _span(rule)
     values = args.get("values")
     allowed = len(values) if isinstance(values, tuple) else 0
@@ -82,6 +89,7 @@ def sentence(rule: Rule) -> str:
     return {
         "type": f"It is no valid {args.get('type', 'value')}.",
         "not_null": "It is missing.",
+        "unique_items": "A value stands in it twice.",
         "unique": f"The same {named} stands in several rows.",
         "in_set": f"It is not one of the {allowed} allowed values.",
         "not_in_set": "It is one of the values that are not allowed.",
@@ -95,19 +103,20 @@ def sentence(rule: Rule) -> str:
 
 
 def _span(rule: Rule) -> str:
-    what = {
-        "length": "Its length",
-        "between": "It",
-        "row_count": "The number of rows",
-        "count": "The number of rows that break it",
-    }[rule.kind]
-    low, high = rule.args.get("min"), rule.args.get("max")
-    more, less = (
-        "more than" if rule.args.get("strict_min") else "at least",
-        "less than" if rule.args.get("strict_max") else "at most",
-    )
-    parts = [f"{more} {low}"] * (low is not None) + [f"{less} {high}"] * (high is not None)
-    return f"{what} is not {' and '.join(parts)}."
+    if names := rule.args.get("names"):
+        return f"It lacks one of: {', '.join(map(str, names)) if isinstance(names, tuple) else names}."
+    return Limits.of(rule.args).sentence(_MEASURED[rule.kind])
+
+
+_MEASURED: Mapping[str, str] = {
+    "length": "Its length",
+    "items": "The number of its items",
+    "properties": "The number of its properties",
+    "between": "It",
+    "row_count": "The number of rows",
+    "count": "The number of rows that break it",
+    "query": "The result of its query",
+}
 
 
 def _age(seconds: int) -> str:

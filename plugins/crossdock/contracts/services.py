@@ -1,33 +1,31 @@
-"""Service levels: the freshness a dataset promises, and how often it is due."""
+"""Service levels: the freshness a dataset promises, how often it is due, and how long it is kept."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from croniter import croniter
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
 from crossdock.contracts.documents import Document
-from crossdock.contracts.model import Rule
+from crossdock.contracts.durations import iso_of, number_of, seconds_of, unit_seconds
+from crossdock.contracts.model import ON_CHANGE, Rule
 from crossdock.contracts.names import Here
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
-_SECONDS = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86_400),
-    **dict.fromkeys(("w", "wk", "week", "weeks"), 604_800),
-    **dict.fromkeys(("mo", "month", "months"), 2_678_400),
-    **dict.fromkeys(("y", "yr", "year", "years"), 31_622_400),
-}
 _EVERY = {3600: "@hourly", 86_400: "@daily", 604_800: "@weekly", 2_678_400: "@monthly", 31_622_400: "@yearly"}
-_DURATION = re.compile(r"P(?=[\dT])(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
-_LONGEST = 100 * 31_622_400  # an age beyond a century is a slip of the pen
+_SHORT = {"ly": "latency", "fy": "frequency", "re": "retention", "er": "errorrate"}  # ODCS's synonyms
+_JUDGED = ("freshness", "latency", "frequency", "retention")
+# What these promise of the rows, no service level says exactly enough to be judged: quality rules do.
+_OF_ROWS = frozenset(
+    {"accuracy", "completeness", "conformity", "consistency", "coverage", "duplicates", "errorrate", "nullvalues",
+     "quality", "rowcount", "timeliness", "uniqueness", "validity", "volume"}
+)  # fmt: skip
 
 
 def is_schedule(text: str) -> bool:
@@ -38,7 +36,9 @@ def is_schedule(text: str) -> bool:
 def service_rules(
     rules: Rules, levels: Sequence[ServiceLevelAgreementProperty], default: str | None, here: Here
 ) -> None:
-    """Adds the freshness that service levels promise; the others are not about the rows of an extract.
+    """Adds the freshness that service levels promise; those that are about servers or support are for people.
+
+    One that is about the rows but can't be judged is a problem, and so is a name that is nearly one that can.
 
     Args:
         rules: takes them.
@@ -48,12 +48,12 @@ def service_rules(
     """
     for index, level in enumerate(levels):
         at: Steps = ("slaProperties", index)
-        word = (level.property or "").lower()
+        word = _word(level)
         element = level.element or default or ""
-        # A latency without a column is about the way data takes, which no extract shows.
-        if word == "freshness" or (word == "latency" and element):
+        _check_word(rules.document, at, level.property or "", word)
+        if word in ("freshness", "latency"):
             columns = list(here.columns(element))
-            seconds = _age(level)
+            seconds = seconds_of(level.value, level.unit)
             if seconds is None:
                 fix = "Write for example `value: 30, unit: d`."
                 rules.document.report(at, f"The {word} needs a number above 0 and a unit.", fix)
@@ -65,29 +65,40 @@ def service_rules(
                 rules.add(rule, at)
 
 
-def _age(level: ServiceLevelAgreementProperty) -> int | None:
-    """Returns an age in seconds from a number and its unit, or from an ISO 8601 duration."""
-    value = level.value
-    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
-        parts = zip(found.groups(), (604_800, 86_400, 3600, 60, 1), strict=True)
-        seconds: float = sum(int(number[:12]) * size for number, size in parts if number)
-    else:
-        unit = _SECONDS.get((level.unit or "").lower())
-        number = _number(value)
-        seconds = number * unit if number is not None and unit else 0
-    return int(seconds) if 1 <= seconds <= _LONGEST else None
+def _word(level: ServiceLevelAgreementProperty) -> str:
+    plain = re.sub(r"[\W_]", "", level.property or "").lower()
+    return _SHORT.get(plain, plain)
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,12}(\.\d{1,6})?", value):
-        return float(value)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _check_word(document: Document, at: Steps, word: str, plain: str) -> None:
+    if plain in _OF_ROWS:
+        what = f"crossdock can't judge the service level '{word}': it says nothing exact of the rows."
+        document.report((*at, "property"), what, "Write it as `quality` of the table or of a property.")
+    elif plain not in _JUDGED and (near := get_close_matches(plain, _JUDGED, n=1, cutoff=0.8)):
+        document.report((*at, "property"), f"There is no service level '{word}'.", f"Did you mean '{near[0]}'?")
+
+
+def retention_of(document: Document, levels: Sequence[ServiceLevelAgreementProperty], here: Here) -> str:
+    """Returns how long the rows are kept, as an ISO 8601 duration; "" when nothing is said, or after noting why not."""
+    found: set[str] = set()
+    for index, level in enumerate(levels):
+        if _word(level) != "retention" or (level.element and not list(here.columns(level.element))):
+            continue
+        length = iso_of(level.value, level.unit)
+        if length is None:
+            fix = "Write for example `value: 3, unit: y`, or `value: P3Y`; `mo` are months and `min` minutes."
+            document.report(("slaProperties", index), "The retention needs a number above 0 and a unit.", fix)
+        elif found and length not in found:
+            document.report(("slaProperties", index), "Another retention has been stated before.", "Keep one of them.")
+        else:
+            found.add(length)
+    return next(iter(found), "")
 
 
 def schedule_of(document: Document, levels: Sequence[ServiceLevelAgreementProperty]) -> str | None:
     """Returns the cron expression or preset of the service level `frequency`; None for none, or after noting why."""
     for index, level in enumerate(levels):
-        if (level.property or "").lower() == "frequency":
+        if _word(level) == "frequency":
             found = _schedule(level)
             if found is None:
                 fix = "Write `value: 1, unit: d`, or a cron expression of five fields as `schedule`."
@@ -99,10 +110,13 @@ def schedule_of(document: Document, levels: Sequence[ServiceLevelAgreementProper
 def _schedule(level: ServiceLevelAgreementProperty) -> str | None:
     if level.schedule:
         return level.schedule if is_schedule(level.schedule) else None
-    word, number = str(level.value).lower(), _number(level.value)
+    word, number = str(level.value).lower(), number_of(level.value)
     if f"@{word}" in PRESETS:
         return f"@{word}"
-    size = _SECONDS.get((level.unit or "").lower())
+    size = unit_seconds(level.unit)
+    if number is None and (seconds := seconds_of(level.value, None)):
+        size = max(each for each in (*_EVERY, 60) if seconds % each == 0) if seconds % 60 == 0 else None
+        number = seconds / size if size else None
     if number is None or size is None or number != int(number):
         return None
     if number == 1 and size in _EVERY:
@@ -117,6 +131,6 @@ def _schedule(level: ServiceLevelAgreementProperty) -> str | None:
 
 def check_frequency(document: Document, at: Steps, text: str) -> None:
     """Notes a frequency of an agreement that is neither on_change nor a schedule."""
-    if text != "on_change" and not is_schedule(text):
+    if text != ON_CHANGE and not is_schedule(text):
         fix = f"Write on_change, a cron expression of five fields, or a preset. {did_you_mean(text, PRESETS)}"
         document.report(at, f"'{text}' can't be scheduled.", fix)

@@ -10,10 +10,12 @@ from open_data_contract_standard.model import SchemaProperty
 
 from crossdock.contracts.documents import Document, spelled
 from crossdock.contracts.model import Column, LogicalType
+from crossdock.contracts.nested import with_children
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 
 _LOGICAL: tuple[LogicalType, ...] = get_args(LogicalType)
+_KNOWN = (*_LOGICAL, "vector")
 _MAX_PRECISION = 38
 _LAST = 1_000_000  # key columns without a position follow those that have one, in the contract's order
 _PHYSICAL: Mapping[str, LogicalType] = {
@@ -43,7 +45,6 @@ _PHYSICAL: Mapping[str, LogicalType] = {
     "time": "time",
 }  # fmt: skip
 _ZONED = re.compile(r"(?<!n)tz|_ltz|with (local )?time zone|datetimeoffset")
-_NESTED = ("object", "array", "map", "vector")
 # Date patterns as ODCS writes them (the letters of Java's DateTimeFormatter), and as strptime does; longest first.
 _LETTERS = {
     "yyyy": "%Y", "uuuu": "%Y", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
@@ -70,7 +71,7 @@ def read_column(document: Document, at: Steps, given: SchemaProperty) -> Column 
             (*at, "logicalTypeOptions", "timezone"), "`timezone` is true or false: whether values have one."
         )
     position = given.primaryKeyPosition if (given.primaryKeyPosition or 0) > 0 else None
-    return Column(
+    column = Column(
         name=given.name,
         source_name=given.physicalName or given.name,
         type=logical,
@@ -85,6 +86,7 @@ def read_column(document: Document, at: Steps, given: SchemaProperty) -> Column 
         description=given.description or "",
         path=spelled(at),
     )
+    return with_children(document, at, given, column, read_column)
 
 
 def _logical(document: Document, at: Steps, given: SchemaProperty) -> LogicalType | None:
@@ -93,18 +95,15 @@ def _logical(document: Document, at: Steps, given: SchemaProperty) -> LogicalTyp
         return _of_date(given, physical)
     if given.logicalType in _LOGICAL:
         return given.logicalType
-    nested = given.logicalType if given.logicalType in _NESTED else "object" if given.properties else None
-    if nested:
-        document.report(
-            (*at, "logicalType"),
-            f"Columns of type {nested} are not yet supported.",
-            "Flatten it into plain columns, or declare it a string that holds JSON.",
-        )
-    elif given.logicalType is not None:
+    if given.logicalType == "vector":
+        return "array"
+    if given.logicalType is not None:
         what = f"There is no logical type '{given.logicalType}'."
-        document.report((*at, "logicalType"), what, did_you_mean(given.logicalType, _LOGICAL))
+        document.report((*at, "logicalType"), what, did_you_mean(given.logicalType, _KNOWN))
+    elif given.properties:
+        return "object"
     elif physical is None:
-        known = f"Write `logicalType`, one of: {', '.join(_LOGICAL)}."
+        known = f"Write `logicalType`, one of: {', '.join(_KNOWN)}."
         unknown = f" and crossdock does not know its physicalType '{given.physicalType}'" if given.physicalType else ""
         document.report(at, f"Column '{given.name}' has no logicalType{unknown}.", known)
     else:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from crossdock.contracts.model import Agreement, Column, Contract
+from crossdock.contracts.model import APPROVED, IN_FORCE, Agreement, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.delivery.files import FORMATS
 from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
 from crossdock.identity import content_id, instant
 from crossdock.keys import Keys
-
-_IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
-_APPROVED = frozenset({"approved", "active"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +74,13 @@ def _unmatched(agreement: Agreement, contract: Contract) -> Iterator[str]:
 
 
 def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
-    if agreement.status not in _APPROVED:
+    if agreement.status not in APPROVED:
         yield f"The agreement is not approved: its status is '{agreement.status}'."
     if now < agreement.start:
         yield f"The agreement is not valid before {instant(agreement.start)}."
     if now > agreement.end:
         yield f"The agreement expired at {instant(agreement.end)}."
-    if contract.status not in _IN_FORCE:
+    if contract.status not in IN_FORCE:
         yield f"The contract is not in force: its status is '{contract.status}'."
 
 

@@ -3,7 +3,8 @@
 Text formats are UTF-8. CSV has a header, quotes every text, writes a null as nothing and an empty text as `""`; a text
 that a spreadsheet would run as a formula (it begins with = + - @, their full-width forms, a tab or a line break), or
 that begins with an apostrophe, gets one apostrophe in front, so taking one leading apostrophe away restores it.
-JSON lines hold exact decimals, dates and times as text.
+JSON lines hold exact decimals, dates and times as text. Objects, arrays and maps are themselves in parquet and JSON
+lines, and JSON text in CSV.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -102,27 +103,57 @@ def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.Reco
 
 
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:
-    schema = source.schema_arrow
+    schema = with_json_texts(source.schema_arrow)
     with pacsv.CSVWriter(path, schema) as writer:
         for batch in source.iter_batches(batch_size=ROW_GROUP):
+            texts = [json_texts(column) for column in batch.columns]
             guarded = [
                 pc.replace_substring_regex(column, _FORMULA, r"'\1") if pa.types.is_string(column.type) else column
-                for column in batch.columns
+                for column in texts
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(guarded, schema=schema))
 
 
+def with_json_texts(schema: pa.Schema) -> pa.Schema:
+    """Returns the schema of rows whose nested values are JSON text."""
+    nested = [index for index, field in enumerate(schema) if pa.types.is_nested(field.type)]
+    for index in nested:
+        schema = schema.set(index, schema.field(index).with_type(pa.string()))
+    return schema
+
+
+def json_texts(values: pa.Array) -> pa.Array:
+    """Returns objects, arrays and maps as JSON text, for those who have no such values; others stay as they are."""
+    if not pa.types.is_nested(values.type):
+        return values
+    return pa.array(
+        [None if value is None else _json_text(value, values.type) for value in _plain(values)], pa.string()
+    )
+
+
+def _plain(values: pa.Array) -> list[object]:
+    found: list[object] = values.to_pylist()
+    return found
+
+
+def _json_text(value: object, kind: pa.DataType) -> str:
+    return json.dumps(_json(value, kind), ensure_ascii=False, allow_nan=False)
+
+
 def _write_jsonl(source: pq.ParquetFile, path: Path) -> None:
+    kinds = {field.name: field.type for field in source.schema_arrow}
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for batch in source.iter_batches(batch_size=ROW_GROUP):
             file.writelines(
-                json.dumps({k: _json(v) for k, v in row.items()}, ensure_ascii=False, allow_nan=False) + "\n"
+                json.dumps({k: _json(v, kinds[k]) for k, v in row.items()}, ensure_ascii=False, allow_nan=False) + "\n"
                 for row in batch.to_pylist()
             )
 
 
-def _json(value: object) -> object:
+def _json(value: object, kind: pa.DataType) -> object:
     match value:
+        case dict() | list():
+            return _nested_json(value, kind)
         case Decimal():
             return f"{value:f}"
         case datetime() | date() | time():
@@ -131,6 +162,14 @@ def _json(value: object) -> object:
             return str(value)
         case _:
             return value
+
+
+def _nested_json(value: dict[str, object] | list[Any], kind: pa.DataType) -> object:
+    if isinstance(value, dict):
+        return {name: _json(part, kind.field(name).type) for name, part in value.items()}
+    if pa.types.is_map(kind):
+        return {str(_json(key, kind.key_type)): _json(part, kind.item_type) for key, part in value}
+    return [_json(part, kind.value_type) for part in value]
 
 
 _TEXT: Mapping[str, Callable[[pq.ParquetFile, Path], None]] = {"csv": _write_csv, "jsonl": _write_jsonl}

@@ -14,7 +14,7 @@ from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import MARKER, Database, Table, Value
-from crossdock.delivery.files import batches
+from crossdock.delivery.files import batches, json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
@@ -49,8 +49,17 @@ class _Postgres:
         self.name, self._session, self._cursor = name, session, cursor
 
     def stage(self, name: str, parquet: Path) -> None:
-        reader = pa.RecordBatchReader.from_batches(pq.read_schema(parquet), batches(parquet))
+        schema = pq.read_schema(parquet)
+        rows = (
+            pa.RecordBatch.from_arrays([json_texts(column) for column in batch.columns], schema=with_json_texts(schema))
+            for batch in batches(parquet)
+        )
+        reader = pa.RecordBatchReader.from_batches(with_json_texts(schema), rows)
         self._cursor.adbc_ingest(f"crossdock_staged_{name}", reader, mode="create", temporary=True)
+        for field in schema:
+            if pa.types.is_nested(field.type):
+                column = '"' + field.name.replace('"', '""') + '"'
+                self.execute(f"ALTER TABLE {self.staged(name)} ALTER COLUMN {column} TYPE jsonb USING {column}::jsonb")
         # Staging can be long: what follows must not work on the state of the table before it.
         self._session.commit()
 
@@ -85,6 +94,7 @@ class _Postgres:
         if pa.types.is_timestamp(given):
             return "timestamp with time zone" if given.tz else "timestamp without time zone"
         for matches, name in (
+            (pa.types.is_nested, "jsonb"),
             (pa.types.is_integer, "bigint"),
             (pa.types.is_floating, "double precision"),
             (pa.types.is_boolean, "boolean"),

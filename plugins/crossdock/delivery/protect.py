@@ -3,7 +3,7 @@
 | kind         | from        | becomes                                                      |
 |--------------|-------------|--------------------------------------------------------------|
 | mask         | text        | text: the kept ends, a `*` for each other character          |
-| pseudonymise | any         | text: 32 hex characters, keyed per consumer                  |
+| pseudonymise | any         | text: 32 hex characters, keyed per consumer (of an object: its JSON) |
 | generalise   | date, timestamp | text: "1990" or "1990-05"                                |
 |              | integer, number | text: a half-open interval, "[30, 40)"                   |
 |              | text        | text: its first n characters                                 |
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock.contracts.model import Column, Protection
+from crossdock.contracts.model import NESTED, Column, Protection
 from crossdock.identity import keyed_hashes
 
 _PREFIX = re.compile(r"prefix:([1-9][0-9]{0,2})")
@@ -30,6 +30,8 @@ _WIDTH = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 def unsuitable(column: Column, protection: Protection) -> str | None:
     """Returns why a protection cannot be applied to a column, or None when it can."""
+    if column.type in NESTED and protection.kind not in ("drop", "pseudonymise"):
+        return f"Column '{column.name}' is of type {column.type}; it can only be dropped, or pseudonymised as a whole."
     if protection.kind == "mask":
         if column.type != "string":
             return f"Column '{column.name}' is a {column.type}; only text can be masked: pseudonymise, generalise or drop it."

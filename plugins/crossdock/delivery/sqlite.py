@@ -1,13 +1,13 @@
 """A consumer's SQLite database.
 
-SQLite has no exact decimals, dates or times: they are stored as text (ISO 8601), so that nothing is rounded.
+SQLite has no exact decimals, dates or times: they are stored as text (ISO 8601), so that nothing is rounded; objects,
+arrays and maps are JSON text.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import Database, Table, Value
-from crossdock.delivery.files import batches
+from crossdock.delivery.files import batches, json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _PATIENCE = 30.0  # seconds to wait for another writer
@@ -35,27 +35,24 @@ def open_sqlite(connection: Connection) -> Iterator[Database]:
             "The folder of the SQLite database is not there.", where=where, fix="Mount it, or mend the connection."
         )
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="crossdock-stage-") as folder,
-            closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as session,
-        ):
-            yield _Sqlite(where, session, Path(folder))
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as session:
+            yield _Sqlite(where, session)
     except sqlite3.Error as error:
         raise _translated(error, where) from None
 
 
 class _Sqlite:
-    """The consumer's file is opened by one library only; staging happens in a file of our own beside it."""
+    """The consumer's file is opened by one library only; staging happens in a file of our own, beside the parquet file."""
 
     differs = "IS NOT"
 
-    def __init__(self, name: str, session: sqlite3.Connection, folder: Path) -> None:
-        self.name, self._session, self._folder = name, session, folder
+    def __init__(self, name: str, session: sqlite3.Connection) -> None:
+        self.name, self._session = name, session
 
     def stage(self, name: str, parquet: Path) -> None:
         from adbc_driver_sqlite import dbapi
 
-        path = self._folder / f"{name}-{secrets.token_hex(4)}.db"
+        path = parquet.with_name(f"{name}-{secrets.token_hex(4)}.db")
         rows = (
             pa.RecordBatch.from_arrays([_storable(c) for c in b.columns], names=b.schema.names)
             for b in batches(parquet)
@@ -108,6 +105,8 @@ def _storable(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_boolean(kind):
         return values.cast(pa.int64())
+    if pa.types.is_nested(kind):
+        return json_texts(values)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind):
         return values
     return values.cast(pa.string())

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from crossdock.contracts.model import Agreement, Column, Contract, Protection
+from crossdock.contracts.arrow import arrow_type
+from crossdock.contracts.model import NESTED, Agreement, Column, Contract, Protection
+from crossdock.contracts.nested import routes
 
 HEADER = ("column", "label", "type", "required", "key", "values", "protection", "description")
 _TYPES = (
@@ -34,11 +36,29 @@ class Meaning:
     values: tuple[str, ...]  # the only values it may have; () = no such list
     protection: str  # what was done to it before publication; "" = nothing
     description: str
+    inside: tuple[Meaning, ...] = ()  # of an object, array or map: all that is in it, by path
 
 
 def meanings(publication: Agreement, contract: Contract, schema: pa.Schema) -> tuple[Meaning, ...]:
     """Returns what each column of the published file means, in the file's order."""
     return tuple(_meaning(publication, contract, field) for field in schema)
+
+
+def _inside(contract: Contract, column: Column) -> tuple[Meaning, ...]:
+    """Returns what stands inside of an object, array or map, each under its path."""
+    return tuple(
+        Meaning(
+            column=path,
+            label=way[-1].label,
+            type=_field_type(arrow_type(way[-1]), way[-1]),
+            required=way[-1].required,
+            key=False,
+            values=_values(contract, way[-1]),
+            protection="",
+            description=way[-1].description,
+        )
+        for path, way in routes((column,)).items()
+    )
 
 
 def _meaning(publication: Agreement, contract: Contract, field: pa.Field) -> Meaning:
@@ -48,16 +68,19 @@ def _meaning(publication: Agreement, contract: Contract, field: pa.Field) -> Mea
     return Meaning(
         column=field.name,
         label=column.label,
-        type=_field_type(field.type),
+        type=_field_type(field.type, column if clear else None),
         required=column.required and (protection is None or protection.kind != "drop"),
         key=column.key_position is not None and clear,
         values=_values(contract, column) if clear else (),
         protection=_told(protection) if protection else "",
         description=column.description,
+        inside=_inside(contract, column) if clear else (),
     )
 
 
-def _field_type(arrow: pa.DataType) -> str:
+def _field_type(arrow: pa.DataType, column: Column | None) -> str:
+    if column and column.type in NESTED:
+        return "array" if column.type == "array" else "object"
     return next((name for is_type, name in _TYPES if is_type(arrow)), "string")
 
 
@@ -80,7 +103,7 @@ def dictionary_csv(meant: tuple[Meaning, ...]) -> bytes:
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(HEADER)
-    for m in meant:
+    for m in (each for meaning in meant for each in (meaning, *meaning.inside)):
         rows.writerow(
             [
                 m.column,

@@ -7,7 +7,9 @@ contract names files below it. Several files of one pattern are read in name ord
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -50,10 +52,38 @@ def read_file(path: Path, contract: Contract) -> Pulled:
     Raises:
         SourceInvalid: there is no such file, its format is not known, or it is not as the contract says.
     """
+    file = local_file(path)
+    return _open(file, contract, file.suffix if file.suffix in _FORMATS else option(contract, "format"))
+
+
+def local_file(path: Path) -> DataFile:
+    """Returns a file of this machine.
+
+    Raises:
+        SourceInvalid: there is none.
+    """
     if not path.is_file():
         raise SourceInvalid("There is no such file.", where=str(path), fix="Check the path.")
-    file = DataFile(name=str(path), path=str(path.absolute()), filesystem=pafs.LocalFileSystem())
-    return _open(file, contract, file.suffix if file.suffix in _FORMATS else option(contract, "format"))
+    return DataFile(name=str(path), path=str(path.absolute()), filesystem=pafs.LocalFileSystem())
+
+
+def file_columns(path: Path, contract: Contract) -> list[str]:
+    """Returns the names of a local file's columns, as they stand in it; of JSON, every key of every record.
+
+    Args:
+        path: the file.
+        contract: says how to read it (encoding, delimiter, sheet); its columns are not asked for.
+
+    Raises:
+        SourceInvalid: as `read_file` does, or no column has a name.
+    """
+    pulled = read_file(path, replace(contract, columns=()))
+    if not pulled.extra and _FORMATS.get(local_file(path).suffix) == "jsonlines":
+        deque(pulled.batches, maxlen=0)
+    names = [name for name in pulled.extra if name]
+    if not names:
+        raise SourceInvalid("It has no column with a name.", where=str(path), fix="Name the columns in its first line.")
+    return names
 
 
 def _open(file: DataFile, contract: Contract, kind: str) -> Pulled:

@@ -21,9 +21,10 @@ import httpx
 import tenacity
 
 from crossdock.connections import Connection, Lookup
+from crossdock.contracts.json_text import DECODER
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid, SourceUnavailable
-from crossdock.sources.formats.records import DECODER, Record, pull_records
+from crossdock.sources.formats.records import Record, pull_records
 from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
 OPTIONS = {"path": REQUIRED, **dict.fromkeys(("records", "page", "incremental_param"), OPTIONAL)}

@@ -113,6 +113,8 @@ def option(contract: Contract, name: str, default: str = "") -> str:
 def match_columns(contract: Contract, found: Sequence[str], *, where: str) -> Match:
     """Finds the contract's columns among a source's, by their name at the source, else by their contract name.
 
+    To a contract without columns, which asks what a source has, all columns are extra.
+
     Raises:
         SourceInvalid: a name stands twice, or not one column is the contract's. Foreign names are not shown then:
             where a header line is missing, they are data.
@@ -132,7 +134,7 @@ def match_columns(contract: Contract, found: Sequence[str], *, where: str) -> Ma
         for c in contract.columns
         if c.name not in taken and place.get(c.name, -1) not in used | {-1}
     }
-    if not taken:
+    if contract.columns and not taken:
         raise SourceInvalid(
             f"None of its {len(names)} columns is one of the contract's {len(contract.columns)}.",
             where=where,

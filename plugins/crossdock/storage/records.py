@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extract:
-    """What one pull brought. `watermark` is the value after which it was pulled (None: everything was)."""
+    """What one pull brought, after the value `watermark` (None: everything), or quarantined rows to be judged again."""
 
     id: str
     dataset: str
@@ -50,6 +50,7 @@ class Extract:
     watermark: str | None
     incremental: bool
     pulled_at: str
+    replays: Sequence[str] | None = None  # the verdicts that set its rows aside; None for what was pulled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,45 +156,6 @@ def last_pulled(state: State, dataset: str) -> str | None:
     with state.connect() as connection:
         found: str | None = connection.execute(query).scalar_one()
     return found
-
-
-def record_verdict(state: State, verdict: Verdict, snapshot: Snapshot | None) -> None:
-    """Records a verdict and puts its snapshot into force, in one transaction; nothing changes when it is known."""
-    with state.begin() as connection:
-        values = columns_of(verdict) | {"findings": [f.to_dict() for f in verdict.findings]}
-        if not add(connection, tables.verdict, values) or snapshot is None:
-            return
-        seq: dict[str, int] = {}
-        if _superseded(connection, verdict):
-            # Below all that ever were in force: known, should the source go back to it, but not the current one.
-            lowest = connection.execute(sa.select(sa.func.min(tables.snapshot.c.seq))).scalar_one()
-            seq = {"seq": min(lowest, 0) - 1}
-        connection.execute(tables.snapshot.insert().values(columns_of(snapshot, without="seq") | seq))
-
-
-def reaccept(state: State, verdict: Verdict) -> None:
-    """Puts the snapshot of a known verdict into force again when the source went back to what it held before."""
-    with state.begin() as connection:
-        mine = newest_snapshot(connection, tables.snapshot.c.verdict == verdict.id)
-        current = newest_snapshot(connection, tables.snapshot.c.dataset == verdict.dataset)
-        if mine and current and current["verdict"] != verdict.id and not _superseded(connection, verdict):
-            again = {name: value for name, value in mine.items() if name != "seq"}
-            connection.execute(tables.snapshot.insert().values(again))
-
-
-def _superseded(connection: Connection, verdict: Verdict) -> bool:
-    """True when the snapshot in force comes from an extract pulled later: a late judgement must not bring old data back."""
-    current = newest_snapshot(connection, tables.snapshot.c.dataset == verdict.dataset)
-    if current is None:
-        return False
-    pulled = (
-        sa.select(tables.extract.c.pulled_at)
-        .join(tables.verdict, tables.verdict.c.extract == tables.extract.c.id)
-        .where(tables.verdict.c.id == sa.bindparam("verdict"))
-    )
-    theirs = connection.execute(pulled, {"verdict": current["verdict"]}).scalar_one()
-    mine = connection.execute(pulled, {"verdict": verdict.id}).scalar_one()
-    return bool(theirs > mine)
 
 
 def verdict_by_id(state: State, verdict_id: str) -> Verdict | None:

@@ -31,6 +31,7 @@ extract = sa.Table(
     sa.Column("watermark", sa.Text),  # newest watermark value held, as text; null for full pulls
     sa.Column("incremental", sa.Boolean, nullable=False),
     sa.Column("pulled_at", _Instant, nullable=False),
+    sa.Column("replays", sa.JSON),  # ids of the verdicts whose quarantined rows it holds; null for what was pulled
 )
 
 verdict = sa.Table(
@@ -51,6 +52,32 @@ verdict = sa.Table(
     sa.Column("quarantine_key", sa.Text),  # null when no row failed
     sa.Column("result_key", sa.Text, nullable=False),  # GX ValidationResult JSON
     sa.Column("validated_at", _Instant, nullable=False),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", _Id, sa.ForeignKey("verdict.id"), primary_key=True),  # the verdict that set the rows aside
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # open | replayed | superseded
+    sa.Column("opened_at", _Instant, nullable=False),
+    sa.Column("closed_at", _Instant),
+    sa.Column("closed_by", _Id),  # the verdict that took its place
+)
+
+waiver = sa.Table(
+    "waiver",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("verdict", _Id, sa.ForeignKey("verdict.id"), nullable=False),
+    sa.Column("rules", sa.JSON, nullable=False),  # ids of the rules that the rows need not keep
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),  # parquet of the rows' hashes
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("released_by", _Name, nullable=False),
+    sa.Column("released_at", _Instant, nullable=False),
 )
 
 snapshot = sa.Table(

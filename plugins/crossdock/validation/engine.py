@@ -18,6 +18,7 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.validation_statistics import calc_validation_statistics  # noqa: TID253
 
 from crossdock.contracts.model import Contract
+from crossdock.contracts.sandbox import Result
 from crossdock.errors import Permanent
 from crossdock.identity import canonical
 from crossdock.validation import promises
@@ -45,6 +46,7 @@ class Facts:
     considered: Mapping[str, int]  # by rule id: rows with no value missing
     nulls: Mapping[str, int]  # by column
     ages: Mapping[str, float | None]  # by column of a freshness rule: seconds since its newest value
+    results: Mapping[str, Result]  # by rule id: what its query returned
 
 
 class ArrowExecutionEngine(PandasExecutionEngine):
@@ -99,6 +101,7 @@ _OF_RULE: Mapping[str, Callable[[Facts, str], object]] = {
 _OF_ROWS: Mapping[str, Callable[[Facts, str], object]] = {
     "table.row_count": lambda facts, _rule: facts.rows,
     promises.ROWS: lambda facts, _rule: facts.snapshot_rows,
+    promises.RESULT: lambda facts, rule: facts.results[rule],
     promises.BROKEN: _OF_RULE["unexpected_count"],
     promises.CONSIDERED: _OF_RULE["filtered_row_count"],
 }
@@ -159,7 +162,7 @@ def result_document(contract: Contract, results: Sequence[ExpectationValidationR
 
 
 def _must_agree(check: Check, result: ExpectationValidationResult, facts: Facts) -> None:
-    if check.scope in {"row_count", "freshness"}:
+    if check.scope in {"row_count", "freshness", "query"}:
         return
     marked = facts.broken[check.rule.id]
     same_verdict = check.counts or bool(result.success) == (marked == 0)

@@ -17,14 +17,17 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
+from crossdock.contracts.sandbox import Result
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
 from crossdock.validation.kernels import one_of
+from crossdock.validation.measure import measure
 from crossdock.validation.plan import Check, plan
 from crossdock.validation.quarantine import Failing, Reason
 from crossdock.validation.scan import Scanned, Transform, scan
 from crossdock.validation.split import split
 from crossdock.validation.verdict import Counted, Outcome, assess, reason_of
+from crossdock.validation.waivers import Waived, waive
 from crossdock.validation.whole import WholeExtract, few_values, find_referred
 
 
@@ -38,7 +41,8 @@ class Context:
 
     `references` are the snapshots of other datasets, by id. `transforms` standardises a raw batch. `drift` names
     columns as {"missing": [...], "extra": [...]}. `on_progress` hears how many rows have been scanned. `base` is the
-    snapshot that an incremental extract adds to: row counts and freshness are promises about both together.
+    snapshot that an incremental extract adds to: row counts and freshness are promises about both together. `waived`
+    says which rows and rules a person has waived.
     """
 
     scratch: Path
@@ -48,6 +52,7 @@ class Context:
     drift: Mapping[str, Sequence[str]] = field(default_factory=dict)
     on_progress: Callable[[int], None] | None = None
     base: pads.Dataset | None = None
+    waived: Waived = field(default_factory=Waived)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +99,11 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     with WholeExtract(typed_file, arrow_schema(contract), context.scratch) as whole:
         _judge_whole(whole, checks, scanned, referred)
         merged = _merged_rows(whole, contract, scanned, context.base)
+    results = measure(contract, checks, typed_file, now=context.now)
     broken = {check.rule.id: scanned.marks.count(check.rule.id) for check in checks}
-    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, context))
+    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, results, context))
+    # GX has judged what arrived; what is waived after that stays in its result, and is no reason to keep a row out.
+    waived = waive(scanned.marks, extract, [column.name for column in contract.columns], context.waived)
     names = scanned.columns if scanned.columns is not None else frozenset(extract.schema.names)
     missing = tuple(column.name for column in contract.columns if column.name not in names)
     # That a column is missing says it all: not one more finding for every rule on it.
@@ -108,7 +116,9 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     counted = Counted(
         rows=scanned.marks.rows,
         failing=scanned.marks.count_any(reasons),
-        broken=broken,
+        broken={rule: rows - waived.get(rule, 0) for rule, rows in broken.items()},
+        waived=waived,
+        of_extract_waived=context.waived.of_extract,
         unkept=unkept,
         missing=missing,
         extra=tuple(context.drift.get("extra", ())),
@@ -195,13 +205,13 @@ def _ask_great_expectations(
     checks: Sequence[Check],
     scanned: Scanned,
     broken: Mapping[str, int],
-    asked: tuple[int, Context],
+    asked: tuple[int, Mapping[str, Result], Context],
 ) -> tuple[frozenset[str], bytes]:
     """Returns which rules GX finds not kept by the extract as a whole, and GX's result."""
     from crossdock.validation.engine import Facts, result_document, run_suite
     from crossdock.validation.suite import compile_suite
 
-    merged, context = asked
+    merged, query_results, context = asked
     facts = Facts(
         rows=scanned.marks.rows,
         snapshot_rows=merged,
@@ -213,6 +223,7 @@ def _ask_great_expectations(
             for check in checks
             if check.scope == "freshness"
         },
+        results=query_results,
     )
     results = run_suite(compile_suite(contract, checks), checks, facts)
     unkept = {

@@ -17,6 +17,7 @@ from crossdock.contracts.bounds import Range, bind_range, bind_value
 from crossdock.contracts.model import Column
 from crossdock.errors import WrongUse
 from crossdock.validation.checksums import SCHEMES, broken_check_digits
+from crossdock.validation.nested_kernels import NESTED_KERNELS
 
 # Takes the rule's columns, in its order; returns True for broken rows, null or False for the others.
 Kernel = Callable[..., pa.Array]
@@ -98,6 +99,7 @@ def equal(columns: tuple[Column, Column], args: Mapping[str, object], where: str
 
 
 SINGLE: Mapping[str, Callable[[Column, Mapping[str, object], str], Kernel]] = {
+    **NESTED_KERNELS,
     "not_null": not_null,
     "in_set": in_set,
     "not_in_set": not_in_set,

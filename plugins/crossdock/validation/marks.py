@@ -45,6 +45,13 @@ class Marks:
                 mask[inside - self._starts[batch]] = True
                 bits[rule] = np.packbits(mask)
 
+    def clear(self, rule: str, batch: int, places: np.ndarray) -> None:
+        """Takes a rule's mark from rows of a batch, given by their places in it."""
+        mask = self._unpacked(batch, self._bits[batch].pop(rule))
+        mask[places] = False
+        if mask.any():
+            self._bits[batch][rule] = np.packbits(mask)
+
     def count(self, rule: str) -> int:
         """Returns how many rows broke a rule."""
         return sum(int(np.bitwise_count(bits[rule]).sum()) for bits in self._bits if rule in bits)

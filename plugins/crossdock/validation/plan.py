@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from crossdock.contracts.model import Column, Contract, Rule
+from crossdock.contracts.model import Column, Contract, Rule, Tolerance
+from crossdock.contracts.nested import routes
 from crossdock.errors import WrongUse, did_you_mean
 from crossdock.validation.kernels import Kernel, kernel_of
 
@@ -17,9 +18,12 @@ Scope = Literal[
     "reference",  # DuckDB: keys that the other dataset does not hold
     "row_count",
     "freshness",
+    "query",
 ]
 _WHOLE: Mapping[str, Scope] = {"unique": "unique", "reference": "reference"}
-_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness"}
+_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness", "query": "query"}
+
+_COLUMNS = {"row_count": {0}, "freshness": {1}, "query": {0, 1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,8 @@ class Check:
     """A rule, how it is judged, and with what.
 
     `counts` marks a rule of kind "count": its broken rows are only counted, and the count is what is judged.
-    `args` are the args of what is judged (for a count: of the rule that is counted).
+    `args` are the args of what is judged (for a count: of the rule that is counted). `way` leads to what is judged
+    inside of a nested column: the column first; a row breaks the rule when any value there does.
     """
 
     rule: Rule
@@ -35,6 +40,7 @@ class Check:
     args: Mapping[str, object]
     columns: tuple[Column, ...]
     kernel: Kernel | None = None
+    way: tuple[Column, ...] = ()
     counts: bool = False
 
     @property
@@ -66,11 +72,17 @@ def plan(contract: Contract) -> tuple[Check, ...]:
     return tuple(_check(rule, contract) for rule in rules)
 
 
+def row_by_row(contract: Contract) -> Contract:
+    """Returns the contract without what it promises of an extract as a whole: bad rows by themselves can't keep that."""
+    rules = (replace(check.rule, tolerance=Tolerance()) for check in plan(contract) if not check.judges_extract)
+    return replace(contract, rules=tuple(rules), tolerance=Tolerance())
+
+
 def _implied(contract: Contract) -> list[Rule]:
     """A misfit is null in the typed batch, and snapshots hold no nulls in required columns: both must be quarantined."""
     fatal = {(rule.kind, rule.columns) for rule in contract.rules if rule.severity == "error"}
     taken = {rule.id for rule in contract.rules}
-    wanted = [("type", column.name) for column in contract.columns]
+    wanted = [("type", name) for name in (*(column.name for column in contract.columns), *routes(contract.columns))]
     wanted += [("not_null", column.name) for column in contract.columns if column.required]
     return [
         Rule(id=_free(f"{name}.{kind}", taken), kind=kind, columns=(name,))  # type: ignore[arg-type] # both are kinds
@@ -87,7 +99,8 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _check(rule: Rule, contract: Contract) -> Check:
     where = f"{contract.id}, rule {rule.id}"
-    known = {column.name: column for column in contract.columns}
+    ways = routes(contract.columns)
+    known = {column.name: column for column in contract.columns} | {path: way[-1] for path, way in ways.items()}
     for name in rule.columns:
         if name not in known:
             raise WrongUse(f"There is no column '{name}'.", where=where, fix=did_you_mean(name, known))
@@ -95,8 +108,15 @@ def _check(rule: Rule, contract: Contract) -> Check:
     if rule.kind == "count":
         kind, args = counted(rule)
         judged = _judged(kind, args, columns, where)
-        return replace(judged, rule=rule, counts=True)
-    return replace(_judged(rule.kind, rule.args, columns, where), rule=rule)
+        return replace(judged, rule=rule, way=_way(rule, ways, where), counts=True)
+    return replace(_judged(rule.kind, rule.args, columns, where), rule=rule, way=_way(rule, ways, where))
+
+
+def _way(rule: Rule, ways: Mapping[str, tuple[Column, ...]], where: str) -> tuple[Column, ...]:
+    inside = [name for name in rule.columns if name in ways]
+    if inside and (len(rule.columns) > 1 or rule.kind in (*_WHOLE, *_EXTRACT)):
+        raise WrongUse(f"A rule of kind '{rule.kind}' can't look inside of a column.", where=where)
+    return ways[inside[0]] if inside else ()
 
 
 def counted(rule: Rule) -> tuple[str, Mapping[str, object]]:
@@ -114,7 +134,7 @@ def _judged(kind: str, args: Mapping[str, object], columns: Sequence[Column], wh
     columns = tuple(columns)
     stand_in = Rule(id="", kind="type", columns=())
     if kind in _EXTRACT:
-        _must_have_columns(kind, columns, {0} if kind == "row_count" else {1}, where)
+        _must_have_columns(kind, columns, _COLUMNS[kind], where)
         return Check(rule=stand_in, scope=_EXTRACT[kind], args=args, columns=columns)
     if kind in _WHOLE:
         _must_have_columns(kind, columns, None, where)

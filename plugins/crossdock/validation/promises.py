@@ -17,12 +17,14 @@ from great_expectations.expectations.metrics.map_metric_provider.column_map_metr
 )
 from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value  # noqa: TID253
 
+from crossdock.contracts.limits import Limits
 from crossdock.errors import Permanent
 from crossdock.validation.checksums import SCHEMES, Scheme, broken_check_digits
 
 BROKEN, CONSIDERED = "crossdock.rule.broken_rows", "crossdock.rule.considered_rows"
 AGE = "crossdock.column.newest_age_seconds"
 ROWS = "crossdock.snapshot.row_count"
+RESULT = "crossdock.query.result"
 
 
 class OnlyScanned(Permanent):
@@ -65,6 +67,13 @@ class SnapshotRows(_ScannedMetric):
     domain_keys = ("batch_id",)
 
 
+class QueryResult(_ScannedMetric):
+    """What the rule's query returned; None when that was no number."""
+
+    metric_name = RESULT
+    value_keys = ("rule",)
+
+
 class RuleExpectation(BatchExpectation):
     """No row breaks the rule; `rule` is its id, which the engine answers for."""
 
@@ -77,7 +86,7 @@ class RuleExpectation(BatchExpectation):
     def _validate(self, metrics: dict[Any, Any], *_: Any, **__: Any) -> dict[str, Any]:
         rows, broken, considered = (metrics[name] for name in self.metric_dependencies)
         return {
-            "success": self._holds(broken),
+            "success": self._holds(broken, rows),
             "result": {
                 "element_count": rows,
                 "missing_count": rows - considered,
@@ -86,7 +95,7 @@ class RuleExpectation(BatchExpectation):
             },
         }
 
-    def _holds(self, broken: int) -> bool:
+    def _holds(self, broken: int, rows: int) -> bool:  # noqa: ARG002 - of how many, matters for shares
         return broken == 0
 
 
@@ -94,6 +103,10 @@ class ExpectColumnValuesToFitTheirType(RuleExpectation):
     """Every value that arrived is one of the column's type."""
 
     of_type: str
+
+
+class ExpectValuesInsideToKeepTheRule(RuleExpectation):
+    """Whatever an object, array or map holds keeps the rule of that name."""
 
 
 class ExpectColumnValuesToBeWithin(RuleExpectation):
@@ -112,16 +125,14 @@ class ExpectColumnValuesToExistInDataset(RuleExpectation):
     referred_columns: list[str]
 
 
-class ExpectBrokenRowsToBeBetween(RuleExpectation):
+class ExpectBrokenRowsToBeWithin(RuleExpectation):
     """As many rows break the rule as the contract allows; no single row is to blame."""
 
     of: str
-    min_broken: int | None
-    max_broken: int | None
+    limits: dict[str, Any]
 
-    def _holds(self, broken: int) -> bool:
-        least, most = self.min_broken, self.max_broken
-        return (least is None or broken >= least) and (most is None or broken <= most)
+    def _holds(self, broken: int, rows: int) -> bool:
+        return Limits.of(self.limits).hold_of(broken, rows)
 
 
 class ExpectColumnNewestValueToBeYoungerThan(BatchExpectation):
@@ -142,19 +153,31 @@ class ExpectColumnNewestValueToBeYoungerThan(BatchExpectation):
         }
 
 
-class ExpectSnapshotRowCountToBeBetween(BatchExpectation):
+class ExpectSnapshotRowCountToBeWithin(BatchExpectation):
     """The snapshot has so many rows when an incremental extract is merged into it."""
 
-    min_value: int | None
-    max_value: int | None
+    limits: dict[str, Any]
 
-    success_keys: ClassVar[tuple[str, ...]] = ("min_value", "max_value")
+    success_keys: ClassVar[tuple[str, ...]] = ("limits",)
     metric_dependencies: ClassVar[tuple[str, ...]] = (ROWS,)
 
     def _validate(self, metrics: dict[Any, Any], *_: Any, **__: Any) -> dict[str, Any]:
-        rows, least, most = metrics[ROWS], self.min_value, self.max_value
-        holds = (least is None or rows >= least) and (most is None or rows <= most)
-        return {"success": holds, "result": {"observed_value": rows}}
+        rows = metrics[ROWS]
+        return {"success": Limits.of(self.limits).hold(rows), "result": {"observed_value": rows}}
+
+
+class ExpectQueryResultToBeWithin(BatchExpectation):
+    """The number that the rule's query returns is one that the contract allows; it may be a row's, so it is not told."""
+
+    rule: str
+    query: str
+    limits: dict[str, Any]
+
+    success_keys: ClassVar[tuple[str, ...]] = ("rule", "limits")
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RESULT,)
+
+    def _validate(self, metrics: dict[Any, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        return {"success": Limits.of(self.limits).hold(metrics[RESULT]), "result": {}}
 
 
 def _right(column: pd.Series[Any], scheme: Scheme) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from crossdock.validation.marks import Marks
 
 # The leading underscore can't clash with a data column: contracts may not use it.
 ARRIVAL, FAILURES, CONTRACT_VERSION = "_arrival", "_failures", "_contract_version"
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 _FAILURE = pa.struct([("rule", pa.string()), ("columns", pa.list_(pa.string())), ("reason", pa.string())])
 
 
@@ -69,6 +71,12 @@ def quarantine_schema(raw: pa.Schema) -> pa.Schema:
             pa.field(CONTRACT_VERSION, pa.string()),
         ]
     )
+
+
+def raw_columns(rows: Rows) -> Rows:
+    """Returns the rows of a quarantine file as they arrived, without what was written beside them."""
+    ours = (ARRIVAL, FAILURES, CONTRACT_VERSION)
+    return rows.select([name for name in rows.schema.names if name not in ours])
 
 
 def quarantined_rows(raw: pa.RecordBatch, batch: int, failing: Failing, version: str) -> pa.RecordBatch:

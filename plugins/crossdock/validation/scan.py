@@ -20,6 +20,7 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.identity import RowsDigest
 from crossdock.rowhash import row_hashes
+from crossdock.validation.inside import run_inside
 from crossdock.validation.kernels import all_present
 from crossdock.validation.keys import Keys, key_hashes
 from crossdock.validation.marks import Marks
@@ -37,7 +38,8 @@ _Result = TypeVar("_Result")
 class Scanned:
     """What the first pass learnt of an extract.
 
-    `keys` holds the hashes of the key of each rule that asks for unique ones. `considered` counts, per rule, the rows it could be judged on (no value missing); `nulls` counts per column.
+    `keys` holds, per rule that asks for unique keys, the keys' hashes. `considered` counts, per rule, the rows it could
+    be judged on (no value missing); `nulls` counts per column.
     `columns` are those of the batches after the transforms (None: there was no batch).
     `raw_digests` holds one digest per batch of raw rows; None where typed and raw rows are alike, so that hashing them
     once, in the second pass, serves for both.
@@ -177,6 +179,8 @@ def _run(
 
     A value that does not fit its type is not missing: it breaks the type, and no other rule can be judged on it.
     """
+    if check.way:
+        return run_inside(check, typed, misfits[check.columns[0].name])
     values = [typed.column(column.name) for column in check.columns]
     misfit, present = misfits[check.columns[0].name], all_present(values)
     if check.scope == "type":

@@ -188,7 +188,11 @@ def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[
     if typed.num_record_batches == 0:
         return []
     first = typed.get_batch(0).slice(0, _SAMPLE)
-    plain = [index for index, field in enumerate(schema) if not pa.types.is_boolean(field.type)]
+    plain = [
+        index
+        for index, field in enumerate(schema)
+        if not (pa.types.is_boolean(field.type) or pa.types.is_nested(field.type))
+    ]
     return [schema.field(index).name for index in plain if pc.count_distinct(first.column(index)).as_py() <= _FEW]
 
 

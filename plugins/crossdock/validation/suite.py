@@ -12,6 +12,7 @@ from great_expectations.expectations.expectation import Expectation  # noqa: TID
 from great_expectations.expectations.registry import get_expectation_impl  # noqa: TID253
 
 from crossdock.contracts.bounds import bind_range
+from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Contract
 from crossdock.errors import WrongUse
 from crossdock.validation import promises  # noqa: F401 - importing it makes its expectations known to GX
@@ -34,6 +35,8 @@ def expectation_of(check: Check) -> Expectation:
     """
     rule = check.rule
     kind = str(rule.args["type"]) if rule.kind == "expectation" else rule.kind
+    if check.way and kind != "count":
+        kind = "inside"
     if kind not in _SAY:
         raise WrongUse(f"No expectation says what a rule of kind '{kind}' says.", where=f"rule {rule.id}")
     name, keywords = _SAY[kind](check)
@@ -132,15 +135,27 @@ def _checksum(check: Check) -> _Said:
     return f"expect_column_values_to_have_{check.args['scheme']}_check_digit", _column(check)
 
 
+def _inside(check: Check) -> _Said:
+    """GX counts values of a column; of what is inside of one, only the rows that break the rule."""
+    return "expect_values_inside_to_keep_the_rule", _of_rule(check)
+
+
 def _count(check: Check) -> _Said:
     kind, _ = counted(check.rule)
-    keywords = {"of": kind, "min_broken": check.rule.args.get("min"), "max_broken": check.rule.args.get("max")}
-    return "expect_broken_rows_to_be_between", {**_of_rule(check), **keywords}
+    return "expect_broken_rows_to_be_within", {**_of_rule(check), "of": kind, "limits": _limits(check)}
 
 
 def _row_count(check: Check) -> _Said:
-    keywords = {"min_value": check.args.get("min"), "max_value": check.args.get("max")}
-    return "expect_snapshot_row_count_to_be_between", keywords
+    return "expect_snapshot_row_count_to_be_within", {"limits": _limits(check)}
+
+
+def _query(check: Check) -> _Said:
+    keywords = {"rule": check.rule.id, "query": check.args["sql"], "limits": _limits(check)}
+    return "expect_query_result_to_be_within", keywords
+
+
+def _limits(check: Check) -> dict[str, Any]:
+    return Limits.of(check.rule.args if check.counts else check.args).args()
 
 
 def _freshness(check: Check) -> _Said:
@@ -156,6 +171,10 @@ def _spelled(value: object) -> object:
 
 
 _SAY: Mapping[str, Callable[[Check], _Said]] = {
+    "inside": _inside,
+    "items": _inside,
+    "unique_items": _inside,
+    "properties": _inside,
     "type": _type,
     "not_null": _plain("expect_column_values_to_not_be_null"),
     "unique": _unique,
@@ -169,6 +188,7 @@ _SAY: Mapping[str, Callable[[Check], _Said]] = {
     "checksum": _checksum,
     "count": _count,
     "row_count": _row_count,
+    "query": _query,
     "freshness": _freshness,
     "expect_column_values_to_be_null": _plain("expect_column_values_to_be_null"),
     "expect_column_values_to_not_match_regex": _matching("expect_column_values_to_not_match_regex"),

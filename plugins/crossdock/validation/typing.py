@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossdock.contracts.arrow import arrow_schema, arrow_type
-from crossdock.contracts.model import Column, Contract
+from crossdock.contracts.model import NESTED, Column, Contract
+from crossdock.validation.nesting import cast_nested
 from crossdock.validation.spelling import cast_or_null, parse_texts
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # years 1 to 9999, all that Python, SQL and people can say
@@ -31,7 +32,8 @@ def cast_batch(raw: pa.RecordBatch, contract: Contract) -> tuple[pa.RecordBatch,
         contract: says which type each column must have.
 
     Returns:
-        The typed batch, in which misfits are null, and one mask per column of the contract (true = did not fit).
+        The typed batch, in which misfits are null, and one mask per column of the contract (true = did not fit), and
+        per path inside of a nested column.
         Every field is nullable: a missing value is another rule's business.
     """
     columns: list[pa.Array] = []
@@ -39,18 +41,19 @@ def cast_batch(raw: pa.RecordBatch, contract: Contract) -> tuple[pa.RecordBatch,
     for column in contract.columns:
         index = raw.schema.get_field_index(column.name)
         values = raw.column(index) if index >= 0 else pa.nulls(raw.num_rows)
-        typed, misfit = cast_column(values, column, contract.null_tokens)
+        if column.type in NESTED:
+            typed, flaws = _cast_nested(values, column, contract.null_tokens)
+            misfits |= flaws
+        else:
+            typed, misfits[column.name] = cast_column(values, column, contract.null_tokens)
         columns.append(typed)
-        misfits[column.name] = misfit
     schema = pa.schema([field.with_nullable(True) for field in arrow_schema(contract)])
     return pa.RecordBatch.from_arrays(columns, schema=schema), misfits
 
 
 def cast_column(values: pa.Array, column: Column, null_tokens: tuple[str, ...]) -> tuple[pa.Array, pa.BooleanArray]:
     """Returns one column's values in its type, and the mask of those that do not fit it."""
-    values = _decoded(values)
-    if null_tokens and pa.types.is_string(values.type):
-        values = _without(values, null_tokens)
+    values = _without(_decoded(values), null_tokens)
     typed = _possible(_typed(values, column))
     if typed.null_count == values.null_count:
         return typed, pa.repeat(pa.scalar(False), len(values))
@@ -60,8 +63,20 @@ def cast_column(values: pa.Array, column: Column, null_tokens: tuple[str, ...]) 
     return typed, misfit
 
 
-def _without(texts: pa.StringArray, tokens: tuple[str, ...]) -> pa.StringArray:
-    """Returns texts with null in place of every token; few texts are as long as one, and only those are compared."""
+def _cast_nested(
+    values: pa.Array, column: Column, null_tokens: tuple[str, ...]
+) -> tuple[pa.Array, dict[str, pa.BooleanArray]]:
+    def cast(inner: pa.Array, part: Column) -> tuple[pa.Array, pa.BooleanArray]:
+        return cast_column(inner, part, null_tokens)
+
+    typed, flaws = cast_nested(_without(_decoded(values), null_tokens), column, cast)
+    return typed, {path: pa.array(flaw) for path, flaw in flaws.items()}
+
+
+def _without(texts: pa.Array, tokens: tuple[str, ...]) -> pa.Array:
+    """Returns values with nulls for the texts that mean null; few texts are as long as one: only those are compared."""
+    if not tokens or not pa.types.is_string(texts.type):
+        return texts
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     lengths = np.diff(offsets)
     alike = np.zeros(len(texts), np.bool_)

@@ -13,6 +13,7 @@ from crossdock.validation.plan import Check
 from crossdock.validation.quarantine import Reason
 
 Outcome = Literal["accepted", "partial", "rejected"]
+WAIVED = "waived"  # the severity of what a person has accepted as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +21,14 @@ class Counted:
     """What is known of an extract when all rules have been judged.
 
     `broken` counts rows per rule; `unkept` names the rules that do not hold for the extract as a whole; `failing` is
-    how many rows broke at least one rule that keeps a row out.
+    how many rows broke at least one rule that keeps a row out. What is waived is counted apart.
     """
 
     rows: int
     failing: int
     broken: Mapping[str, int]
+    waived: Mapping[str, int]
+    of_extract_waived: frozenset[str]
     unkept: frozenset[str]
     missing: Sequence[str]  # columns of the contract that the extract lacks
     extra: Sequence[str]  # columns of the source that the contract does not know
@@ -47,7 +50,8 @@ class Assessment:
 
 def assess(contract: Contract, checks: Sequence[Check], counted: Counted) -> Assessment:
     """Weighs what was counted. A reason never holds a value of a row."""
-    fatal = [*_of_schema(counted), *_of_checks(checks, counted), *_of_all_rows(contract, counted)]
+    found = [*_of_schema(counted), *_of_checks(checks, counted), *_of_all_rows(contract, counted)]
+    fatal = [reason for reason in found if reason.rule not in counted.of_extract_waived]
     if counted.failing == counted.rows > 0 and not fatal:
         said = "Every row fails, so the extract is rejected and the last snapshot stays."
         fatal.append(Reason(rule="no_row_accepted", columns=(), reason=said))
@@ -57,6 +61,7 @@ def assess(contract: Contract, checks: Sequence[Check], counted: Counted) -> Ass
     ]
     findings += [_finding(check, counted.broken[check.rule.id]) for check in checks if _breaks_rows(check, counted)]
     findings += [_finding(check, counted.rows) for check in checks if _unkept(check, counted, "warning")]
+    findings += _waived(checks, counted, [reason for reason in found if reason not in fatal])
     findings += [_extra(name, counted) for name in counted.extra]
     return Assessment(findings=tuple(findings), of_extract=tuple(fatal))
 
@@ -80,6 +85,15 @@ def _of_checks(checks: Sequence[Check], counted: Counted) -> Iterator[Reason]:
 def _of_all_rows(contract: Contract, counted: Counted) -> Iterator[Reason]:
     if _exceeds(contract.tolerance, counted.failing, counted.rows):
         yield Reason(rule="tolerance", columns=(), reason=_intolerable("fail", contract.tolerance))
+
+
+def _waived(checks: Sequence[Check], counted: Counted, of_extract: Sequence[Reason]) -> Iterator[Finding]:
+    for check in checks:
+        if check.rule.id in counted.waived:
+            yield _finding(check, counted.waived[check.rule.id], severity=WAIVED)
+    for reason in of_extract:
+        columns = "+".join(reason.columns)
+        yield Finding(rule=reason.rule, column=columns, reason=reason.reason, rows=counted.rows, severity=WAIVED)
 
 
 def _unkept(check: Check, counted: Counted, severity: str) -> bool:
@@ -106,11 +120,9 @@ def reason_of(check: Check) -> str:
     )
 
 
-def _finding(check: Check, rows: int) -> Finding:
-    rule = check.rule
-    return Finding(
-        rule=rule.id, column="+".join(rule.columns), reason=reason_of(check), rows=rows, severity=rule.severity
-    )
+def _finding(check: Check, rows: int, *, severity: str = "") -> Finding:
+    rule, columns = check.rule, "+".join(check.rule.columns)
+    return Finding(rule=rule.id, column=columns, reason=reason_of(check), rows=rows, severity=severity or rule.severity)
 
 
 def _exceeds(tolerance: Tolerance, failing: int, rows: int) -> bool:
@@ -137,8 +149,12 @@ _SENTENCES = {
     "ordered": "The values of {columns} are not in order: the first must not be above the second.",
     "reference": "The value of {columns} is not found in {dataset}.",
     "checksum": "The check digit of {columns} is wrong.",
+    "items": "The array {columns} holds too few or too many items.",
+    "unique_items": "A value stands twice in the array {columns}.",
+    "properties": "The object {columns} has too few or too many properties, or lacks one.",
     "row_count": "The extract has too few or too many rows.",
     "freshness": "The newest value of {columns} is too old.",
+    "query": "The result of its query is out of range.",
     "count": "Too few or too many rows break a rule on {columns}.",
     "expect_column_values_to_be_null": "Column {columns} must be empty.",
     "expect_column_values_to_not_match_regex": "The value of {columns} matches a pattern it must not match.",

@@ -23,6 +23,19 @@ _MEMORY = "768MB"  # beyond it DuckDB spills into the scratch folder
 _FEW = 65_536  # values that are looked up without DuckDB
 
 
+def spilling_database(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """Opens a DuckDB of its own that keeps little in memory and the rest in the scratch folder, and installs nothing."""
+    return duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "temp_directory": str(scratch / "duckdb"),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
 class WholeExtract:
     """The typed rows of an extract, for questions over all of them at once; answers are ascending arrival numbers.
 
@@ -47,16 +60,7 @@ class WholeExtract:
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
-        database = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(self._scratch / "duckdb"),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        return self._opened.enter_context(database)
+        return self._opened.enter_context(spilling_database(self._scratch))
 
     def repeated(self, columns: Sequence[str], suspects: np.ndarray) -> np.ndarray:
         """Returns every row whose key occurs more than once; keys with a missing value don't count.

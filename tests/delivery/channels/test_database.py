@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 
+import pyarrow as pa
 import pytest
 
 from crossdock.connections import Connection
+from crossdock.contracts.model import Column
 from crossdock.delivery.channels.channel import deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.consumers import PostgresConsumer, consumer
-from delivery.samples import SCHEMA, held, person, shipment
+from delivery.samples import CONTRACT, SCHEMA, held, person, shipment, snapshot
 
 PEOPLE = [person(n) for n in range(3)]
 
@@ -179,3 +183,39 @@ def test_no_database_at_all_is_refused(tmp_path, request):
     (tmp_path / "tax.db").write_bytes(b"not a database, but long enough to be taken for one" * 20)
     with pytest.raises(ConsumerRefused, match="SQLITE_NOTADB"):
         deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+
+
+NESTED = pa.struct([("City", pa.string()), ("since", pa.list_(pa.date32()))])
+WITH_OBJECT = replace(
+    CONTRACT, columns=(CONTRACT.columns[0], Column(name="address", source_name="address", type="object"))
+)
+
+
+def lives(number, **address):
+    return {"resident_id": str(number), "address": address or None}
+
+
+def moved(folder, agreed, rows, **more):
+    schema = pa.schema([pa.field("resident_id", pa.string(), nullable=False), pa.field("address", NESTED)])
+    given = snapshot(folder / "in", rows, schema=schema)
+    return shipment(folder, agreed, given, contract=WITH_OBJECT, **more)
+
+
+def test_objects_arrive_as_json_and_change(system, tmp_path):
+    agreed = system.agreed(columns=("resident_id", "address"), mode="changes")
+    first = moved(tmp_path / "1", agreed, [lives(1, City="a", since=[date(2026, 1, 31)]), lives(2, City="b"), lives(3)])
+    deliver(first, system.connection)
+    rows = [lives(1, City="a", since=[date(2026, 1, 31)]), lives(2, City="c"), lives(3)]
+    second = moved(tmp_path / "2", agreed, rows, sequence=2, previous=held(first.prepared))
+    assert second.prepared.counts.updated == 1
+    deliver(second, system.connection)
+    found = system.query("SELECT resident_id, address FROM population ORDER BY resident_id")
+    seen = {key: json.loads(value) if isinstance(value, str) else value for key, value in found}
+    assert seen == {"1": {"City": "a", "since": ["2026-01-31"]}, "2": {"City": "c", "since": None}, "3": None}
+
+
+def test_an_object_is_jsonb_in_postgres(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    agreed = system.agreed(columns=("resident_id", "address"))
+    deliver(moved(tmp_path / "1", agreed, [lives(1, City="a")]), system.connection)
+    assert system.query("SELECT address ->> 'City' FROM population WHERE address @> '{\"City\": \"a\"}'") == [("a",)]

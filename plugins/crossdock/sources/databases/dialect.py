@@ -5,6 +5,7 @@ The connection's extra holds the address as `sqlalchemy_url` (without login and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -27,8 +28,8 @@ def column_names(connection: Connection, table: Table) -> list[str]:
         SourceInvalid: there is no such table for us, or the address names no known dialect.
         SourceUnavailable: the server does not answer.
     """
-    with _opened(connection) as session:
-        return [str(column["name"]) for column in _columns(session, connection, table)]
+    with opened(connection) as session:
+        return [str(column["name"]) for column in columns_of(session, connection, table)]
 
 
 def stream(connection: Connection, query: Query) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -42,8 +43,8 @@ def _batches(connection: Connection, query: Query, schema: pa.Schema) -> Iterato
     columns: list[sa.ColumnClause[Any]] = [sa.column(source) for source, _ in query.columns]
     table = sa.table(query.table.name, *columns, schema=query.table.schema or None)
     statement = sa.select(*columns).select_from(table)
-    with _opened(connection) as session:
-        found = {str(c["name"]): c["type"] for c in _columns(session, connection, query.table)}
+    with opened(connection) as session:
+        found = {str(c["name"]): c["type"] for c in columns_of(session, connection, query.table)}
         value = _watermark(query, found)
         if query.watermark and value is not None:
             statement = statement.where(sa.column(query.watermark.source_name) > value)
@@ -72,10 +73,17 @@ def _text(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, date | datetime | time):
         return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
     return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
-def _columns(session: sa.Connection, connection: Connection, table: Table) -> list[Any]:
+def columns_of(session: sa.Connection, connection: Connection, table: Table) -> list[Any]:
+    """Returns a table's columns as SQLAlchemy reflects them.
+
+    Raises:
+        SourceInvalid: there is no such table for us.
+    """
     inspector = sa.inspect(session)
     schema = table.schema or None
     try:
@@ -86,7 +94,8 @@ def _columns(session: sa.Connection, connection: Connection, table: Table) -> li
 
 
 @contextmanager
-def _opened(connection: Connection) -> Iterator[sa.Connection]:
+def opened(connection: Connection) -> Iterator[sa.Connection]:
+    """Opens the database that the connection's extra addresses, and turns SQLAlchemy's errors into ours."""
     where = f"connection {connection.id}"
     try:
         url = sa.make_url(str(connection.extra.get("sqlalchemy_url") or ""))

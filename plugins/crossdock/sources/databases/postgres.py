@@ -18,7 +18,7 @@ _AS_THEY_ARE = frozenset({"boolean", "smallint", "integer", "bigint", "real", "d
 _MOMENTS = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
 _TEXTS = frozenset({"text", "character varying", "character"})
-_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure, lock not available.
 _TRANSIENT = ("08", "53", "57", "40", "55P03")
 _SESSION = (
@@ -48,7 +48,8 @@ def stream(connection: Connection, query: Query) -> tuple[pa.Schema, Iterator[pa
     with _opened(connection) as cursor:
         types = _types(cursor, query.table, connection)
         columns = ", ".join(
-            f"{_selected(quoted(source), types[source])} AS {quoted(name)}" for source, name in query.columns
+            f"{_selected(_json(query, source, types[source]), types[source])} AS {quoted(name)}"
+            for source, name in query.columns
         )
         sql = f"SELECT {columns} FROM {query.table}"  # noqa: S608 - quoted names only
         given = cursor.adbc_execute_schema(sql)
@@ -83,6 +84,12 @@ def _broken_off(cursor: dbapi.Cursor, connection: Connection) -> CrossdockError:
         where=f"connection {connection.id}",
         fix="Read the whole of it once by hand: the server then says why (a view that divides by zero, say).",
     )
+
+
+def _json(query: Query, source: str, sql_type: str) -> str:
+    """PostgreSQL spells arrays and rows in a way of its own; where a column is to hold them, they are JSON."""
+    plain = sql_type in ("json", "jsonb", *_TEXTS)
+    return quoted(source) if plain or source not in query.as_json else f"to_json({quoted(source)})"
 
 
 def _selected(column: str, sql_type: str) -> str:
@@ -144,7 +151,7 @@ def _opened(connection: Connection) -> Iterator[dbapi.Cursor]:
 def _uri(connection: Connection) -> str:
     login = quote(connection.login, safe="")
     secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    given = {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
+    given = {k: str(connection.extra[k]) for k in TLS if k in connection.extra}
     query = urlencode({"connect_timeout": "10"} | given)
     address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
     return f"postgresql://{login}{secret}@{address}?{query}"

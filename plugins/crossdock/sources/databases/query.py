@@ -44,13 +44,15 @@ class Table:
 class Query:
     """The columns to read, as (name at the source, name in the contract), and where to begin.
 
-    `watermark` is the column as the source has it: its `source_name` is one of the table's.
+    `watermark` is the column as the source has it: its `source_name` is one of the table's. `as_json` are the sources'
+    columns that hold objects or arrays, whose text is to be JSON.
     """
 
     table: Table
     columns: tuple[tuple[str, str], ...]
     watermark: Column | None = None
     since: str = ""
+    as_json: frozenset[str] = frozenset()
 
     @property
     def spelled(self) -> str | None:

@@ -30,10 +30,15 @@ def read(file: DataFile, contract: Contract) -> Pulled:
     fields = [
         given.field(position).with_name(name) for position, name in zip(match.positions, match.names, strict=True)
     ]
-    schema = pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+    schema = pa.schema([_plain(field).with_nullable(True).remove_metadata() for field in fields])
     return Pulled(
         batches=_batches(file, parquet, match, schema), schema=schema, missing=match.missing, extra=match.extra
     )
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    """Numbers of more than 38 digits travel as their text: DuckDB, which hashes rows, has no type for them."""
+    return field.with_type(pa.string()) if pa.types.is_decimal256(field.type) else field
 
 
 def _batches(file: DataFile, parquet: pq.ParquetFile, match: Match, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -45,7 +50,8 @@ def _batches(file: DataFile, parquet: pq.ParquetFile, match: Match, schema: pa.S
             for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
                 batch.validate(full=True)
                 chosen = [batch.column(batch.schema.get_field_index(name)) for name in names]
-                yield pa.RecordBatch.from_arrays(chosen, schema=schema)
+                columns = [c.cast(f.type) if c.type != f.type else c for c, f in zip(chosen, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
         except pa.ArrowException:
             raise file.invalid(
                 "The parquet file is damaged, or a text in it is not UTF-8.", "Write it again."

@@ -7,9 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import IO, Any
 
+from crossdock.contracts.json_text import DECODER
 from crossdock.contracts.model import Contract
 from crossdock.sources.formats.file import DataFile, Decoded
-from crossdock.sources.formats.records import DECODER, Record, pull_records
+from crossdock.sources.formats.records import Record, pull_records
 from crossdock.sources.source import Pulled, option
 
 _CHUNK = 1 << 20

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from crossdock.contracts.json_text import spelled_json
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.formats.file import text_schema
@@ -17,26 +17,6 @@ from crossdock.sources.source import Pulled
 Record = dict[str, Any]
 
 _ROWS = 16_384  # records in memory at a time, each of them a dictionary
-
-
-class Number(str):
-    """A number as its JSON text: no float and no rounding in between."""
-
-    __slots__ = ()
-
-
-class RepeatedKey(ValueError):
-    """An object names a key twice; JSON parsers silently keep the last."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Record:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        raise RepeatedKey
-    return record
-
-
-DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=_object)
 
 
 def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -> Pulled:
@@ -51,17 +31,17 @@ def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -
 
 def _batches(records: Iterable[Record], contract: Contract, pulled: Pulled, where: str) -> Iterator[pa.RecordBatch]:
     keys = _keys(contract)
-    seen: set[str] = set()
+    seen: dict[str, None] = {}
     remaining = iter(records)
     while rows := list(islice(remaining, _ROWS)):
         for row in rows:
-            seen.update(row)
+            seen.update(dict.fromkeys(row))
         columns = [_column(rows, names, where) for names in keys.values()]
         yield pa.RecordBatch.from_arrays(columns, schema=pulled.schema)
     known = {name for names in keys.values() for name in names}
-    pulled.extra = tuple(sorted(seen - known))
-    pulled.missing = tuple(c for c, names in keys.items() if seen and seen.isdisjoint(names))
-    if seen and len(pulled.missing) == len(keys):
+    pulled.extra = tuple(name for name in seen if name not in known)
+    pulled.missing = tuple(c for c, names in keys.items() if seen and seen.keys().isdisjoint(names))
+    if seen and keys and len(pulled.missing) == len(keys):
         raise SourceInvalid(
             "No record has a key that is one of the contract's columns.",
             where=where,
@@ -95,12 +75,4 @@ def _column(rows: Sequence[Record], keys: tuple[str, ...], where: str) -> pa.Arr
 
 def _text(value: Any) -> str | None:
     """Returns a value as text: a string as it is, anything else as its JSON."""
-    return value if value is None or isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_json(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_json, value)) + "]"
-    return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else spelled_json(value)

@@ -1,0 +1,53 @@
+"""Lengths of time as contracts write them: a number and a unit, or an ISO 8601 duration."""
+
+from __future__ import annotations
+
+import re
+
+# Seconds, and the unit in ISO 8601; months and years are as long as they get.
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), (1, "PT{}S")),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), (60, "PT{}M")),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), (3600, "PT{}H")),
+    **dict.fromkeys(("d", "day", "days"), (86_400, "P{}D")),
+    **dict.fromkeys(("w", "wk", "week", "weeks"), (604_800, "P{}W")),
+    **dict.fromkeys(("mo", "mon", "month", "months"), (2_678_400, "P{}M")),
+    **dict.fromkeys(("y", "yr", "yrs", "year", "years"), (31_622_400, "P{}Y")),
+}
+_ISO = re.compile(
+    r"P(?=[\dT])(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
+)
+_SIZES = (31_622_400, 2_678_400, 604_800, 86_400, 3600, 60, 1)
+_LONGEST = 100 * 31_622_400  # beyond a century it is a slip of the pen
+
+
+def number_of(value: object) -> float | None:
+    """Returns a number that may be written as text; None for anything else."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,12}(\.\d{1,6})?", value):
+        return float(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def unit_seconds(unit: str | None) -> int | None:
+    """Returns how many seconds a unit has; None for no unit that is known."""
+    return _UNITS.get((unit or "").strip().lower(), (None, ""))[0]
+
+
+def seconds_of(value: object, unit: str | None) -> int | None:
+    """Returns a length in seconds, from 1 second to a century; None for none."""
+    if isinstance(value, str) and (found := _ISO.fullmatch(value)):
+        seconds: float = sum(int(n[:12]) * size for n, size in zip(found.groups(), _SIZES, strict=True) if n)
+    else:
+        size, number = unit_seconds(unit), number_of(value)
+        seconds = number * size if number is not None and size else 0
+    return int(seconds) if 1 <= seconds <= _LONGEST else None
+
+
+def iso_of(value: object, unit: str | None) -> str | None:
+    """Returns a length of whole units as an ISO 8601 duration; None for none, and for `m`, which may be a month too."""
+    if seconds_of(value, unit) is None:
+        return None
+    if isinstance(value, str) and _ISO.fullmatch(value):
+        return value
+    number, word = number_of(value), (unit or "").strip().lower()
+    return _UNITS[word][1].format(int(number)) if number == int(number or 0) and word != "m" and number else None
