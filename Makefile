@@ -41,8 +41,9 @@ lint: setup ## check format and style
 types: setup ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure how fast rows are pulled, judged, delivered and published
-	$(BIN)/python tests/benchmarks/flow.py $(ARGS)
+bench: setup ## measure how fast rows are judged, beside other engines, and how fast they flow
+	$(BIN)/python tests/benchmarks/validation.py $(ARGS)
+	$(BIN)/python tests/benchmarks/flow.py
 
 .venv/installed: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

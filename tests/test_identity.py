@@ -5,46 +5,26 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 
-import duckdb
-import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock.identity import (
-    RowsDigest,
     canonical,
     content_id,
     file_sha256,
     instant,
     keyed_hashes,
     now,
-    row_hashes,
 )
 
-CONNECTION = duckdb.connect()
 KEY = b"k" * 32
 TEXTS = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
-ROWS = st.lists(st.tuples(TEXTS, TEXTS, st.none() | st.integers(-(2**63), 2**63 - 1)), max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(max_size=3), c, max_size=3),
     max_leaves=6,
 )
-SCHEMA = pa.schema({"a": pa.string(), "b": pa.string(), "n": pa.int64()})
-
-
-def table(rows):
-    return pa.table([pa.array([r[i] for r in rows], f.type) for i, f in enumerate(SCHEMA)], schema=SCHEMA)
-
-
-def hashes(rows):
-    return row_hashes(table(rows), connection=CONNECTION)
-
-
-def digest(rows):
-    return RowsDigest.of(hashes(rows))
 
 
 @given(value=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
@@ -73,36 +53,6 @@ def test_instants_have_one_spelling_that_sorts(at):
     assert now().tzinfo is UTC
 
 
-@settings(max_examples=40, deadline=None)
-@given(rows=ROWS, data=st.data())
-def test_a_digest_knows_no_order_and_parts_add_up(rows, data):
-    cut = data.draw(st.integers(0, len(rows)))
-    shuffled = data.draw(st.permutations(rows))
-    assert digest(shuffled) == digest(rows) == digest(rows[:cut]) + digest(rows[cut:])
-    assert RowsDigest.parse(str(digest(rows))) == digest(rows)
-    assert digest(rows).rows == len(rows)
-
-
-@settings(max_examples=40, deadline=None)
-@given(rows=st.lists(ROWS.filter(bool).map(lambda r: r[0]), min_size=1, max_size=10, unique=True))
-def test_other_rows_have_other_hashes(rows):
-    assert len({bytes(h) for h in hashes(rows)}) == len(rows)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ((None, "", 1), ("", None, 1)),
-        (("a", "b", 1), ("ab", "", 1)),
-        (("a\x01", "b", 1), ("a", "\x01b", 1)),
-        (("1", "", None), ("", "1", None)),
-        ((None, None, None), ("", "", 0)),
-    ],
-)
-def test_no_value_passes_for_another(one, other):
-    assert digest([one]) != digest([other])
-
-
 PAIR = pa.struct([("a", pa.string()), ("b", pa.string())])
 PLACES = st.none() | st.fixed_dictionaries({"a": TEXTS, "b": TEXTS})
 
@@ -112,47 +62,11 @@ PLACES = st.none() | st.fixed_dictionaries({"a": TEXTS, "b": TEXTS})
     st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
     st.tuples(PLACES, st.none() | st.lists(TEXTS, max_size=3)),
 )
-def test_nested_values_have_one_hash_and_pass_for_no_other(one, other):
-    def nested(*rows):
-        columns = [pa.array([row[0] for row in rows], PAIR), pa.array([row[1] for row in rows], pa.list_(pa.string()))]
-        return pa.table(columns, names=["o", "l"])
-
-    first, second = row_hashes(nested(one, other), connection=CONNECTION).tolist()
+def test_nested_values_have_one_keyed_hash_and_pass_for_no_other(one, other):
+    columns = [pa.array([row[0] for row in (one, other)], PAIR)]
+    columns.append(pa.array([row[1] for row in (one, other)], pa.list_(pa.string())))
+    first, second = keyed_hashes(pa.table(columns, names=["o", "l"]), ["o", "l"], key=KEY, domain="d").to_pylist()
     assert (first == second) == (one == other)
-    assert row_hashes(nested(other, one).slice(1), connection=CONNECTION).tolist() == [first]
-    keyed = keyed_hashes(nested(one, other), ["o", "l"], key=KEY, domain="d").to_pylist()
-    assert (keyed[0] == keyed[1]) == (one == other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [({"a": None, "b": "x"}, {"a": "NULL", "b": "x"}), ({"a": "x, 'b': y", "b": None}, {"a": "x", "b": "y"})],
-)
-def test_no_object_passes_for_another(one, other):
-    both = row_hashes(pa.table({"o": pa.array([one, other], PAIR)}), connection=CONNECTION)
-    assert both[0].tolist() != both[1].tolist()
-
-
-def test_a_repeated_row_counts_twice():
-    row = ("a", "b", 1)
-    assert digest([row, row]) != digest([row])
-    assert digest([row, row]) == digest([row]) + digest([row])
-
-
-def test_chunks_and_encodings_do_not_matter():
-    whole = table([("a", "b", 1), ("a", None, 2), ("c", "b", None)])
-    chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
-    encoded = whole.set_column(0, "a", whole["a"].combine_chunks().dictionary_encode())
-    expected = row_hashes(whole, connection=CONNECTION)
-    for same in (chunked, encoded, whole.slice(0)):
-        assert np.array_equal(row_hashes(same, connection=CONNECTION), expected)
-    assert np.array_equal(row_hashes(whole.slice(1), connection=CONNECTION), expected[1:])
-
-
-def test_no_rows_and_no_columns():
-    assert hashes([]).shape == (0, 2)
-    assert RowsDigest.of(hashes([])) == RowsDigest()
-    assert row_hashes(table([("a", "b", 1)] * 3), [], connection=CONNECTION).shape == (3, 2)
 
 
 @settings(max_examples=40, deadline=None)

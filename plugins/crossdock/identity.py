@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    import duckdb
     import numpy as np
     import pyarrow as pa
 
@@ -58,7 +57,7 @@ class RowsDigest:
 
     @classmethod
     def of(cls, hashes: np.ndarray) -> Self:
-        """Sums row hashes, an array of shape (rows, 2) and type uint64 as `row_hashes` makes it."""
+        """Sums row hashes, an array of shape (rows, 2) and type uint64 as `rowhash.row_hashes` makes it."""
         import numpy as np
 
         low, high = (int(lane) for lane in hashes.sum(axis=0, dtype=np.uint64)) if len(hashes) else (0, 0)
@@ -75,50 +74,6 @@ class RowsDigest:
 
     def __str__(self) -> str:
         return f"{self.rows}:{self.low:016x}{self.high:016x}"
-
-
-def row_hashes(
-    batch: pa.RecordBatch | pa.Table, columns: Iterable[str] | None = None, *, connection: duckdb.DuckDBPyConnection
-) -> np.ndarray:
-    """Returns one 128-bit hash per row over the named columns (default: all), as uint64 of shape (rows, 2).
-
-    The hash is SHA-256 of a text that is the same for the same values whatever chunk, order or encoding they came in,
-    cut to 128 bits; nulls differ from empty strings, and no value can pass for two neighbouring ones.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    names = list(columns) if columns is not None else batch.schema.names
-    rows = pa.table(batch.select(names)) if names else pa.table({"none": pa.nulls(batch.num_rows)})
-    if rows.num_rows == 0:
-        return np.zeros((0, 2), np.uint64)
-    query = f"SELECT substr(sha256({_canonical_sql(rows.schema)}), 1, 32) AS h FROM crossdock_rows"  # noqa: S608
-    connection.register("crossdock_rows", rows)
-    try:
-        hexes = connection.sql(query).to_arrow_table()["h"].combine_chunks()
-    finally:
-        connection.unregister("crossdock_rows")
-    text = b"".join(
-        bytes(memoryview(chunk.buffers()[2])[chunk.offset * 32 : (chunk.offset + len(chunk)) * 32])
-        for chunk in (hexes.chunks if isinstance(hexes, pa.ChunkedArray) else [hexes])
-    )
-    return np.frombuffer(bytes.fromhex(text.decode()), dtype=">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def _canonical_sql(schema: pa.Schema) -> str:
-    """Joins values with a separator, then the byte lengths of the text ones, so that no value can forge a boundary."""
-    import pyarrow as pa
-
-    parts: list[str] = []
-    lengths: list[str] = []
-    for field in schema:
-        name = '"' + field.name.replace('"', '""') + '"'
-        if pa.types.is_nested(field.type):
-            name = f"to_json({name})"  # as text, a struct could pass for another one
-        parts += [f"coalesce({name}::VARCHAR, chr(0))", "chr(1)"]
-        if not (pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)):
-            lengths += ["chr(1)", f"coalesce(strlen({name}::VARCHAR), -1)"]
-    return f"concat({', '.join(parts + lengths)})"
 
 
 def keyed_hashes(rows: pa.RecordBatch | pa.Table, columns: Iterable[str], *, key: bytes, domain: str) -> pa.Array:

@@ -38,7 +38,6 @@ from crossdock.validation.plan import plan
 from crossdock.validation.quarantine import FAILURES, raw_columns
 from crossdock.validation.replay import open_rows
 from crossdock.validation.samples import Sample, findings, samples
-from crossdock.validation.scan import Hasher
 from crossdock.validation.waivers import HASH, arrived_hashes, waivable
 
 
@@ -170,11 +169,11 @@ def _waived_rules(contract: Contract, verdict: Verdict, asked: Collection[str]) 
 def _write_waived(exchange: Exchange, verdict: Verdict, rules: Sequence[str], path: Path) -> int:
     """Writes the hashes of the rows that break none but these rules, and returns how many rows that are."""
     columns = [column.name for column in exchange.contract(verdict.dataset).columns]
-    hasher, released, found = Hasher(), 0, pa.chunked_array([], HASH)
+    released, found = 0, pa.chunked_array([], HASH)
     for batch in exchange.dataset(str(verdict.quarantine_key)).to_batches():
         rows = batch.filter(_only(batch.column(FAILURES), rules))
         released += rows.num_rows
-        hashes = arrived_hashes(raw_columns(rows), columns, hasher)
+        hashes = arrived_hashes(raw_columns(rows), columns)
         found = pa.chunked_array([*found.chunks, hashes])
     if not released:
         raise WrongUse(

@@ -8,21 +8,17 @@ Machines are shared and noisy: read the ratios.
 from __future__ import annotations
 
 import argparse
-import platform
 import shutil
-import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import adbc_driver_sqlite.dbapi
-import great_expectations  # noqa: TID253 - nothing parses benchmarks as DAGs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+from measuring import Timed, machine, medians, timed
 
 from crossdock import display, pipeline
 from crossdock.demo.provision import provision
@@ -35,14 +31,6 @@ from crossdock.validation.suite import expectation_of
 ROOT = Path(__file__).parents[2]
 DATASET, AGREEMENT = "public_security/population", "public_security/population/statistics"
 PANDAS_KINDS = {"not_null", "unique", "in_set", "not_in_set", "pattern", "length", "between", "ordered"}
-Timed = dict[str, list[float]]
-
-
-def timed(times: Timed, name: str, work: Callable[[], object]) -> object:
-    start = time.perf_counter()
-    result = work()
-    times.setdefault(name, []).append(time.perf_counter() - start)
-    return result
 
 
 def once(home: Path, rows: int, times: Timed) -> None:
@@ -127,17 +115,16 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 once(Path(folder), asked.rows, times)
             advance(f"run {number + 1}")
-    versions = f"Python {platform.python_version()}, pyarrow {pa.__version__}, GX {great_expectations.__version__}"
     shown = display.table(
-        f"{asked.rows:,} rows, median of {asked.times}; {versions}",
+        f"{asked.rows:,} rows, median of {asked.times}; {machine('pyarrow', 'great-expectations')}",
         "step",
         ">seconds",
         ">rows/s",
         ">times the step's floor",
     )
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    for name, seconds in medians.items():
-        floor = medians.get(f"{name.partition(':')[0]}: floor")
+    found = medians(times)
+    for name, seconds in found.items():
+        floor = found.get(f"{name.partition(':')[0]}: floor")
         ratio = f"{seconds / floor:.1f}" if floor and not name.endswith("floor") else ""
         shown.add_row(name, f"{seconds:.3f}", f"{asked.rows / seconds:,.0f}", ratio)
     display.out.print(shown)

@@ -29,7 +29,6 @@ ONE = contract([column("x")], [rule("x.filled", "not_null", "x")])
 FACTS = Facts(
     rows=3,
     snapshot_rows=3,
-    columns=["x"],
     broken={"x.filled": 1, "x.type": 0},
     considered={"x.filled": 2, "x.type": 3},
     nulls={"x": 1},
@@ -69,7 +68,7 @@ def test_a_metric_without_a_kernel_raises():
     engine = ArrowExecutionEngine(FACTS)
     expectation = ExpectColumnValuesToMatchLikePattern(column="x", like_pattern="a%")
     with pytest.raises(NoKernel, match="like_pattern"):
-        engine.prepare(expectation, plan(ONE)[0])
+        engine.judge(expectation, plan(ONE)[0])
 
 
 def test_a_rule_without_an_expectation_raises():

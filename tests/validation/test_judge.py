@@ -10,7 +10,7 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Tolerance
 from crossdock.errors import LedgerBroken, WrongUse
 from crossdock.identity import RowsDigest
-from crossdock.validation import scan
+from crossdock.validation import scan, whole
 from crossdock.validation.judge import Context, judge
 from extracts import NOW, accepted, column, contract, failures, judged, rule
 
@@ -243,6 +243,29 @@ def test_references_may_span_columns_types_and_the_extract_itself(tmp_path):
     rows = {"a": ["1", "2", "01", None], "b": ["x", None, "x", "q"], "n": ["1", "3", "1", "2"]}
     result = judged(tmp_path, promised, rows, references={"d/regions": regions})
     assert failures(result) == {"as_text": [2], "pair": [2], "self": [2]}
+
+
+@pytest.mark.parametrize("few", [0, 65_536])
+def test_a_reference_finds_the_same_rows_among_few_values_and_among_many(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole, "_FEW", few)
+    known = pa.table(
+        {
+            "code": ["a", "", None, "中", "a"],
+            "n": [1, 2, None, 2, -(2**62)],
+            "f": [0.0, 1.5, float("nan"), None, 2.0],
+            "day": pa.array([0, 1, 1, None, 5], pa.date32()),
+        }
+    )
+    columns = [column("code"), column("n", "integer"), column("f", "number"), column("day", "date")]
+    rules = [rule(c.name, "reference", c.name, dataset="d/known", columns=(c.name,)) for c in columns]
+    rows = {
+        "code": ["a", "", "b", None, "中"],
+        "n": ["2", "3", None, "-4611686018427387904", "1"],
+        "f": ["-0.0", "1.5", "2.5", None, "2"],
+        "day": ["1970-01-01", "1970-01-06", "1970-01-03", None, "1970-01-02"],
+    }
+    result = judged(tmp_path, contract(columns, rules), rows, references={"d/known": pads.dataset(known)})
+    assert failures(result) == {"code": [2], "n": [1], "f": [2], "day": [2]}
 
 
 @pytest.mark.parametrize(

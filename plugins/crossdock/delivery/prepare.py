@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,8 +31,9 @@ from crossdock.delivery.changes import Change, Changes, Received, compare, holdi
 from crossdock.delivery.files import ROW_GROUP, DeliveredFile, ParquetSink, batches, delivered_file
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
-from crossdock.identity import RowsDigest, row_hashes
+from crossdock.identity import RowsDigest
 from crossdock.keys import Keys
+from crossdock.rowhash import row_hashes
 
 _OPERATIONS = pa.array(["insert", "update"])
 
@@ -129,11 +129,10 @@ def prepare(  # noqa: PLR0913 - a delivery is these seven things; a value holdin
         LedgerBroken: the rows do not add up.
     """
     terms = Terms.of(agreement, contract, snapshot.schema, keys)
-    with duckdb.connect() as hasher:
-        work = _Work(terms, snapshot, scratch, hasher)
-        if agreement.delivery.mode == "full":
-            return work.full(agreement, events)
-        return work.changes(agreement, previous, events)
+    work = _Work(terms, snapshot, scratch)
+    if agreement.delivery.mode == "full":
+        return work.full(agreement, events)
+    return work.changes(agreement, previous, events)
 
 
 @dataclass(slots=True)
@@ -148,8 +147,8 @@ class _Kept:
 class _Work:
     """One preparation under way."""
 
-    def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path, hasher: duckdb.DuckDBPyConnection) -> None:
-        self.terms, self.snapshot, self.scratch, self.hasher = terms, snapshot, scratch, hasher
+    def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path) -> None:
+        self.terms, self.snapshot, self.scratch = terms, snapshot, scratch
         self.accepted = RowsDigest()
         self.filtered = RowsDigest()
 
@@ -174,7 +173,7 @@ class _Work:
         ):
             for kept in self._kept():
                 rows.add(kept.outgoing)
-                seen = row_hashes(kept.outgoing, connection=self.hasher)
+                seen = row_hashes(kept.outgoing)
                 held.add(holdings(self.terms, kept.rows, kept.outgoing, seen))
                 hashes.append(kept.hashes)
         found = compare(received, previous, self.terms, self.scratch)
@@ -197,7 +196,7 @@ class _Work:
         for marked in _in_pieces(self.snapshot, columns):
             batch = marked.select(names)
             keep = marked.column(mark).fill_null(False)
-            hashes = row_hashes(batch, connection=self.hasher)
+            hashes = row_hashes(batch)
             kept = keep.to_numpy(zero_copy_only=False).astype(bool)
             self.accepted += RowsDigest.of(hashes)
             self.filtered += RowsDigest.of(hashes[~kept])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossdock.identity import RowsDigest, file_sha256, row_hashes
+from crossdock.identity import RowsDigest, file_sha256
+from crossdock.rowhash import row_hashes
 from crossdock.sources.source import Pulled
 
 ROW_GROUP = 131_072
@@ -28,10 +28,10 @@ class Landed:
 def land(pulled: Pulled, path: Path) -> Landed:
     """Writes everything pulled to one zstd parquet file at `path`, in arrival order, one batch in memory at a time."""
     digest = RowsDigest()
-    with duckdb.connect() as hasher, pq.ParquetWriter(path, pulled.schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, pulled.schema, compression="zstd") as writer:
         waiting: list[pa.RecordBatch] = []
         for batch in pulled.batches:
-            digest += RowsDigest.of(row_hashes(batch, connection=hasher))
+            digest += RowsDigest.of(row_hashes(batch))
             waiting.append(batch)
             if sum(b.num_rows for b in waiting) >= ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(waiting, pulled.schema), row_group_size=ROW_GROUP)

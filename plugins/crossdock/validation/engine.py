@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,8 @@ from great_expectations.core import (  # noqa: TID253
 )
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # noqa: TID253
 from great_expectations.expectations.expectation import Expectation  # noqa: TID253
-from great_expectations.validator.metric_configuration import MetricConfiguration  # noqa: TID253
+from great_expectations.validator.metric_configuration import MetricConfigurationID  # noqa: TID253
 from great_expectations.validator.validation_statistics import calc_validation_statistics  # noqa: TID253
-from great_expectations.validator.validator import Validator  # noqa: TID253
 
 from crossdock.contracts.model import Contract
 from crossdock.contracts.sandbox import Result
@@ -43,7 +42,6 @@ class Facts:
 
     rows: int
     snapshot_rows: int  # of the snapshot, when an incremental extract is merged into it; else the extract's
-    columns: Sequence[str]
     broken: Mapping[str, int]  # by rule id
     considered: Mapping[str, int]  # by rule id: rows with no value missing
     nulls: Mapping[str, int]  # by column
@@ -57,54 +55,42 @@ class ArrowExecutionEngine(PandasExecutionEngine):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self._facts = facts
-        self._answers: dict[Any, object] = {}
 
-    def prepare(self, expectation: Expectation, check: Check) -> None:
-        """Takes from GX which metrics the expectation needs, and answers them for the rule it stands for.
+    def judge(self, expectation: Expectation, check: Check) -> ExpectationValidationResult:
+        """Lets the expectation judge the metrics that it says it needs, as GX's validator does.
+
+        The validator itself would look up what those metrics are computed from elsewhere: four times the time.
 
         Raises:
             NoKernel: it needs one that the scan does not give.
-            EnginesDisagree: another rule needs the same metric with another answer.
         """
-        needed = expectation.get_validation_dependencies(execution_engine=self, runtime_configuration=dict(_RUNTIME))
-        for metric in needed.metric_configurations.values():
-            answer = self._answer(metric, check)
-            if self._answers.setdefault(metric.id, answer) != answer:
-                raise EnginesDisagree("Two rules ask for one metric.", where=f"rule {check.rule.id}")
+        return expectation.metrics_validate(
+            metrics=_Answers(self._facts, check), runtime_configuration=dict(_RUNTIME), execution_engine=self
+        )
 
-    def resolve_metrics(
-        self,
-        metrics_to_resolve: Iterable[MetricConfiguration],
-        metrics: Mapping[Any, Any] | None = None,  # noqa: ARG002 - GX's signature
-        runtime_configuration: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> dict[Any, Any]:
-        """Answers GX's metrics from the scan."""
-        return {metric.id: self._resolve(metric) for metric in metrics_to_resolve}
 
-    def _resolve(self, metric: MetricConfiguration) -> object:
-        if metric.id in self._answers:
-            return self._answers[metric.id]
-        name = metric.metric_name
-        if name == "table.columns":
-            return list(self._facts.columns)
-        if name == "table.column_types":
-            return [{"name": column, "type": "arrow"} for column in self._facts.columns]
-        if name.endswith((".condition", ".map")):
-            return None  # what a count is computed from elsewhere; the counts are here
-        raise NoKernel(f"Nothing answers the metric '{name}'.")
+class _Answers(dict[MetricConfigurationID, object]):
+    """What the scan found out about one check, by GX's metric; empty, and yet it holds an answer or raises."""
 
-    def _answer(self, metric: MetricConfiguration, check: Check) -> object:
-        facts, rule = self._facts, check.rule.id
-        base, _, what = metric.metric_name.rpartition(".")
-        if metric.metric_name == "column_values.nonnull.unexpected_count":
-            return facts.nulls[metric.metric_domain_kwargs["column"]]
+    def __init__(self, facts: Facts, check: Check) -> None:
+        super().__init__()
+        self._facts, self._check = facts, check
+
+    def __contains__(self, metric: object) -> bool:
+        return True
+
+    def __missing__(self, metric: MetricConfigurationID) -> object:
+        facts, check, rule, name = self._facts, self._check, self._check.rule.id, metric.metric_name
+        base, _, what = name.rpartition(".")
+        if name == "column_values.nonnull.unexpected_count":
+            return facts.nulls[check.columns[0].name]
         if base in _JUDGED_BY_KERNEL and what in _OF_RULE:
             return _OF_RULE[what](facts, rule)
-        if metric.metric_name == promises.AGE:
+        if name == promises.AGE:
             return facts.ages[check.columns[0].name]
-        if metric.metric_name in _OF_ROWS:
-            return _OF_ROWS[metric.metric_name](facts, rule)
-        raise NoKernel(f"No kernel answers the metric '{metric.metric_name}'.", where=f"rule {rule}")
+        if name in _OF_ROWS:
+            return _OF_ROWS[name](facts, rule)
+        raise NoKernel(f"No kernel answers the metric '{name}'.", where=f"rule {rule}")
 
 
 _OF_RULE: Mapping[str, Callable[[Facts, str], object]] = {
@@ -140,13 +126,6 @@ _JUDGED_BY_KERNEL = frozenset(
 )
 
 
-class _QuietValidator(Validator):
-    """GX's validator without its progress bars."""
-
-    def _determine_progress_bars(self) -> bool:
-        return False
-
-
 def run_suite(suite: ExpectationSuite, checks: Sequence[Check], facts: Facts) -> list[ExpectationValidationResult]:
     """Lets GX judge the suite, one result per check in their order, and holds it against the marked rows.
 
@@ -154,17 +133,10 @@ def run_suite(suite: ExpectationSuite, checks: Sequence[Check], facts: Facts) ->
         EnginesDisagree: GX's count or verdict is not what the marks say.
     """
     engine = ArrowExecutionEngine(facts)
-    for expectation, check in zip(suite.expectations, checks, strict=True):
-        engine.prepare(expectation, check)
-    validator = _QuietValidator(execution_engine=engine)
-    results = validator.graph_validate(
-        configurations=suite.expectation_configurations, runtime_configuration=dict(_RUNTIME)
-    )
-    by_rule = {_rule_of(result): result for result in results}
-    ordered = [by_rule[check.rule.id] for check in checks]
-    for check, result in zip(checks, ordered, strict=True):
+    results = [engine.judge(expectation, check) for expectation, check in zip(suite.expectations, checks, strict=True)]
+    for check, result in zip(checks, results, strict=True):
         _must_agree(check, result, facts)
-    return ordered
+    return results
 
 
 def result_document(contract: Contract, results: Sequence[ExpectationValidationResult], judged_at: str) -> bytes:
@@ -187,11 +159,6 @@ def result_document(contract: Contract, results: Sequence[ExpectationValidationR
         },
     )
     return canonical(whole.to_json_dict())  # type: ignore[no-untyped-call] # GX leaves it untyped
-
-
-def _rule_of(result: ExpectationValidationResult) -> str:
-    meta = result.expectation_config.meta if result.expectation_config else None
-    return str((meta or {})["rule"])
 
 
 def _must_agree(check: Check, result: ExpectationValidationResult, facts: Facts) -> None:

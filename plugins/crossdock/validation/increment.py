@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.identity import RowsDigest, row_hashes
+from crossdock.identity import RowsDigest
+from crossdock.rowhash import row_hashes
 
 ROW_GROUP = 131_072
 
@@ -66,7 +67,7 @@ def merge_increment(
         def write(rows: pa.RecordBatch) -> RowsDigest:
             table = pa.table(rows).cast(schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
-            return RowsDigest.of(row_hashes(table, connection=database))
+            return RowsDigest.of(row_hashes(table))
 
         database.register("fresh", fresh)
         for batch in base.to_batches(batch_size=ROW_GROUP):

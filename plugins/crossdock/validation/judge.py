@@ -7,7 +7,7 @@ landing -> transforms -> types -> kernels -> bit per row and rule -> GX judges -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from crossdock.contracts.arrow import arrow_schema
+from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
 from crossdock.contracts.sandbox import Result
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
+from crossdock.validation.kernels import one_of
 from crossdock.validation.measure import measure
 from crossdock.validation.plan import Check, plan
 from crossdock.validation.quarantine import Failing, Reason
@@ -27,7 +28,7 @@ from crossdock.validation.scan import Scanned, Transform, scan
 from crossdock.validation.split import split
 from crossdock.validation.verdict import Counted, Outcome, assess, reason_of
 from crossdock.validation.waivers import Waived, waive
-from crossdock.validation.whole import WholeExtract, find_referred
+from crossdock.validation.whole import WholeExtract, few_values, find_referred
 
 
 def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -86,6 +87,7 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     """
     checks = plan(contract)
     referred = _find_referred(contract, checks, context)
+    checks = tuple(_at_hand(check, referred) for check in checks)
     typed_file = context.scratch / "typed.arrow"
     scanned = scan(
         contract,
@@ -170,11 +172,20 @@ def _find_referred(contract: Contract, checks: Sequence[Check], context: Context
     return found
 
 
+def _at_hand(check: Check, referred: _Referred) -> Check:
+    """Returns a reference to few values of the same type as a check of one row: the scan looks them up itself."""
+    dataset, columns = referred.get(check.rule.id, (None, ()))
+    held = few_values(dataset, columns[0]) if dataset is not None and len(columns) == 1 else None
+    if held is None or held.type != arrow_type(check.columns[0]):
+        return check
+    return replace(check, scope="row", kernel=one_of(held))
+
+
 def _judge_whole(whole: WholeExtract, checks: Sequence[Check], scanned: Scanned, referred: _Referred) -> None:
     for check in checks:
         names = [column.name for column in check.columns]
         if check.scope == "unique":
-            scanned.marks.add_rows(check.rule.id, whole.repeated(names))
+            scanned.marks.add_rows(check.rule.id, whole.repeated(names, scanned.keys[check.rule.id].suspects()))
         elif check.scope == "reference":
             dataset, columns = referred[check.rule.id]
             scanned.marks.add_rows(check.rule.id, whole.dangling(names, dataset, columns))
@@ -204,7 +215,6 @@ def _ask_great_expectations(
     facts = Facts(
         rows=scanned.marks.rows,
         snapshot_rows=merged,
-        columns=[column.name for column in contract.columns],
         broken=broken,
         considered=scanned.considered,
         nulls=scanned.nulls,

@@ -30,7 +30,11 @@ def not_null(column: Column, args: Mapping[str, object], where: str) -> Kernel: 
 
 def in_set(column: Column, args: Mapping[str, object], where: str) -> Kernel:
     """The value is one of `values`."""
-    known = _value_set(column, args, where)
+    return one_of(_value_set(column, args, where))
+
+
+def one_of(known: pa.Array) -> Kernel:
+    """The value is one of an array's, which has no nulls."""
     return lambda values: pc.and_(present(values), pc.invert(pc.is_in(values, value_set=known)))
 
 

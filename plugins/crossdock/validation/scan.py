@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,9 +18,11 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
-from crossdock.identity import RowsDigest, row_hashes
+from crossdock.identity import RowsDigest
+from crossdock.rowhash import row_hashes
 from crossdock.validation.inside import run_inside
 from crossdock.validation.kernels import all_present
+from crossdock.validation.keys import Keys, key_hashes
 from crossdock.validation.marks import Marks
 from crossdock.validation.plan import Check
 from crossdock.validation.typing import cast_batch
@@ -38,13 +38,15 @@ _Result = TypeVar("_Result")
 class Scanned:
     """What the first pass learnt of an extract.
 
-    `considered` counts, per rule, the rows it could be judged on (no value missing); `nulls` counts per column.
+    `keys` holds, per rule that asks for unique keys, the keys' hashes. `considered` counts, per rule, the rows it could
+    be judged on (no value missing); `nulls` counts per column.
     `columns` are those of the batches after the transforms (None: there was no batch).
     `raw_digests` holds one digest per batch of raw rows; None where typed and raw rows are alike, so that hashing them
     once, in the second pass, serves for both.
     """
 
     marks: Marks = field(default_factory=Marks)
+    keys: dict[str, Keys] = field(default_factory=dict)
     considered: dict[str, int] = field(default_factory=dict)
     nulls: dict[str, int] = field(default_factory=dict)
     newest: dict[str, date | datetime] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class _Judged:
     considered: Mapping[str, int]
     nulls: Mapping[str, int]
     newest: Mapping[str, date | datetime]
+    keys: Mapping[str, tuple[np.ndarray, np.ndarray | None]]
     raw_digest: RowsDigest | None
 
 
@@ -89,14 +92,18 @@ def scan(
     thread: they are people's own code; typing, kernels and hashing run beside it.
     """
     scanned = Scanned(
-        considered={check.rule.id: 0 for check in checks}, nulls={column.name: 0 for column in contract.columns}
+        keys={
+            check.rule.id: Keys(typed_file.with_name(f"{n}.keys"))
+            for n, check in enumerate(checks)
+            if check.scope == "unique"
+        },
+        considered={check.rule.id: 0 for check in checks},
+        nulls={column.name: 0 for column in contract.columns},
     )
-    hasher = Hasher()
     schema = _scratch_schema(contract)
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
 
     def judge_pair(pair: tuple[pa.RecordBatch, pa.RecordBatch]) -> _Judged:
-        return _judge(contract, checks, pair, hasher)
+        return _judge(contract, checks, pair)
 
     def transformed() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
         for raw in raw_batches(extract):
@@ -104,7 +111,7 @@ def scan(
             scanned.columns = scanned.columns or frozenset(batch.schema.names)
             yield raw, batch
 
-    with pa.OSFile(str(typed_file), "wb") as file, pa.ipc.new_file(file, schema, options=options) as writer:
+    with pa.OSFile(str(typed_file), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for judged in in_order(judge_pair, transformed()):
             start, rows = scanned.marks.rows, judged.typed.num_rows
             arrivals = pa.array(np.arange(start, start + rows, dtype=np.int64))
@@ -113,15 +120,22 @@ def scan(
     return scanned
 
 
-def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time."""
-    cores = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside: int = 0) -> Iterator[_Result]:
+    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time.
+
+    Args:
+        work: done in threads of its own.
+        items: made in this thread.
+        beside: how many cores are left to what this thread does with the results.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(2 - beside, cores - beside)
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(cores, thread_name_prefix="crossdock-scan") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="crossdock-scan") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > cores:
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -130,26 +144,7 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterat
                 future.cancel()
 
 
-class Hasher:
-    """Row hashes on any thread: DuckDB connections are not shared between threads."""
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-
-    def digest(self, batch: pa.RecordBatch) -> RowsDigest:
-        """Returns the digest of a batch's rows over all its columns."""
-        return RowsDigest.of(self.hashes(batch))
-
-    def hashes(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Returns one hash per row of a batch, over all its columns."""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = duckdb.connect(config={"threads": 1})
-        return row_hashes(batch, connection=self._local.connection)
-
-
-def _judge(
-    contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBatch, pa.RecordBatch], hasher: Hasher
-) -> _Judged:
+def _judge(contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBatch, pa.RecordBatch]) -> _Judged:
     raw, transformed = pair
     typed, misfits = cast_batch(transformed, contract)
     broken: dict[str, pa.BooleanArray] = {}
@@ -168,7 +163,12 @@ def _judge(
             for name in typed.schema.names
         },
         newest=_newest(typed, checks),
-        raw_digest=None if _alike(raw, typed) else hasher.digest(raw),
+        keys={
+            check.rule.id: key_hashes([typed.column(column.name) for column in check.columns])
+            for check in checks
+            if check.scope == "unique"
+        },
+        raw_digest=None if _alike(raw, typed) else RowsDigest.of(row_hashes(raw)),
     )
 
 
@@ -220,6 +220,8 @@ def _add(scanned: Scanned, judged: _Judged) -> None:
     for name, value in judged.newest.items():
         known = scanned.newest.get(name)
         scanned.newest[name] = value if known is None else max(known, value)
+    for rule, (hashes, missing) in judged.keys.items():
+        scanned.keys[rule].add(hashes, missing)
     scanned.raw_digests.append(judged.raw_digest)
 
 

@@ -18,10 +18,11 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
+from crossdock.rowhash import row_hashes
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
-from crossdock.validation.scan import BATCH_ROWS, Hasher, Scanned, in_order, raw_batches
+from crossdock.validation.scan import BATCH_ROWS, Scanned, in_order, raw_batches
 
-_FEW = 4096  # distinct values in the first batch up to which a parquet dictionary pays
+_SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 _LANE = 1 << 64
 
 
@@ -69,17 +70,17 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
     any_fails = any(failing.rows(batch).any() for batch in range(scanned.marks.batches))
     quarantine_file = typed_file.with_name("quarantine.parquet") if any_fails else None
     schema = arrow_schema(contract)
-    hasher = Hasher()
     accepted = quarantined = snapshot = RowsDigest()
 
     def part(batch: _Batch) -> _Parted:
-        return _part(batch, contract.version, failing, scanned.raw_digests[batch.number], hasher=hasher)
+        return _part(batch, contract.version, failing, scanned.raw_digests[batch.number])
 
     with ExitStack() as stack:
         typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.OSFile(str(typed_file)))))
         accepting = stack.enter_context(_Sink(accepted_file, schema, _few_values(typed, schema)))
         setting_aside = stack.enter_context(_Sink(quarantine_file, quarantine_schema(extract.schema)))
-        for parted in in_order(part, _batches(typed, schema, extract if any_fails else None, scanned)):
+        batches = _batches(typed, schema, extract if any_fails else None, scanned)
+        for parted in in_order(part, batches, beside=1):
             accepting.add(parted.accepted)
             if parted.quarantined is not None:
                 setting_aside.add(parted.quarantined)
@@ -97,23 +98,23 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
     return result
 
 
-def _part(batch: _Batch, version: str, failing: Failing, raw_digest: RowsDigest | None, *, hasher: Hasher) -> _Parted:
+def _part(batch: _Batch, version: str, failing: Failing, raw_digest: RowsDigest | None) -> _Parted:
     fails = failing.rows(batch.number)
     accepted, quarantined = batch.typed, None
     if batch.raw is not None and fails.any():
         accepted = batch.typed.filter(pa.array(~fails))
         quarantined = quarantined_rows(batch.raw, batch.number, failing, version)
     if raw_digest is None:  # typed and raw rows are alike
-        hashes = hasher.hashes(batch.typed)
+        hashes = row_hashes(batch.typed)
         kept = RowsDigest.of(hashes[~fails])
         digests = (kept, RowsDigest.of(hashes[fails]), kept)
     else:
         set_aside = (
-            hasher.digest(batch.raw.filter(pa.array(fails)))
+            RowsDigest.of(row_hashes(batch.raw.filter(pa.array(fails))))
             if quarantined is not None and batch.raw is not None
             else RowsDigest()
         )
-        digests = (_rest(raw_digest, set_aside), set_aside, hasher.digest(accepted))
+        digests = (_rest(raw_digest, set_aside), set_aside, RowsDigest.of(row_hashes(accepted)))
     return _Parted(
         accepted=accepted,
         quarantined=quarantined,
@@ -186,7 +187,7 @@ def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[
     """Names the columns with few different values: a dictionary only slows down the others."""
     if typed.num_record_batches == 0:
         return []
-    first = typed.get_batch(0)
+    first = typed.get_batch(0).slice(0, _SAMPLE)
     plain = [
         index
         for index, field in enumerate(schema)

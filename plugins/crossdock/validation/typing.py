@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,7 @@ from crossdock.validation.spelling import cast_or_null, parse_texts
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # years 1 to 9999, all that Python, SQL and people can say
 _DAY = 86_400_000_000
+_NO_TEXT = pa.scalar(None, pa.string())
 
 
 def cast_batch(raw: pa.RecordBatch, contract: Contract) -> tuple[pa.RecordBatch, dict[str, pa.BooleanArray]]:
@@ -71,12 +73,20 @@ def _cast_nested(
     return typed, {path: pa.array(flaw) for path, flaw in flaws.items()}
 
 
-def _without(values: pa.Array, null_tokens: tuple[str, ...]) -> pa.Array:
-    """Returns values with nulls for the texts that mean null."""
-    if not null_tokens or not pa.types.is_string(values.type):
-        return values
-    null = pc.is_in(values, value_set=pa.array(null_tokens, pa.string()))
-    return pc.if_else(null, pa.scalar(None, pa.string()), values)
+def _without(texts: pa.Array, tokens: tuple[str, ...]) -> pa.Array:
+    """Returns values with nulls for the texts that mean null; few texts are as long as one: only those are compared."""
+    if not tokens or not pa.types.is_string(texts.type):
+        return texts
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    lengths = np.diff(offsets)
+    alike = np.zeros(len(texts), np.bool_)
+    for length in {len(token.encode()) for token in tokens}:
+        alike |= lengths == length
+    if not alike.any():
+        return texts
+    places = np.nonzero(alike)[0]
+    alike[places] = pc.is_in(texts.take(pa.array(places)), value_set=pa.array(tokens, pa.string()))
+    return pc.if_else(pa.array(alike), _NO_TEXT, texts) if alike.any() else texts
 
 
 def _decoded(values: pa.Array) -> pa.Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,7 @@ from crossdock.validation.plan import Check
 
 ARRIVAL = "arrival"  # the row number's name in the scratch file, whose data columns are c0, c1, ...
 _MEMORY = "768MB"  # beyond it DuckDB spills into the scratch folder
+_FEW = 65_536  # values that are looked up without DuckDB
 
 
 def spilling_database(scratch: Path) -> duckdb.DuckDBPyConnection:
@@ -46,22 +49,34 @@ class WholeExtract:
     def __init__(self, typed: Path, schema: pa.Schema, scratch: Path) -> None:
         self._typed = pads.dataset(typed, format="ipc")
         self._schema = schema
-        self._database = spilling_database(scratch)
+        self._scratch = scratch
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._database.close()
+        self._opened.close()
 
-    def repeated(self, columns: Sequence[str]) -> np.ndarray:
-        """Returns every row whose key occurs more than once; keys with a missing value don't count."""
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        return self._opened.enter_context(spilling_database(self._scratch))
+
+    def repeated(self, columns: Sequence[str], suspects: np.ndarray) -> np.ndarray:
+        """Returns every row whose key occurs more than once; keys with a missing value don't count.
+
+        Args:
+            columns: the key.
+            suspects: ascending arrival numbers of the only rows that may be among them.
+        """
+        if len(suspects) == 0:
+            return suspects
         keys = [self._key(name) for name in columns]
         listed = ", ".join(keys)
-        self._database.register("typed", self._typed)
+        self._database.register("suspects", self._rows(keys, suspects))
         return self._arrivals(
             f"""
-            WITH keyed AS (SELECT {listed}, {ARRIVAL} FROM typed WHERE {self._present(columns)}),
+            WITH keyed AS (SELECT {listed}, {ARRIVAL} FROM suspects WHERE {self._present(columns)}),
             often AS (SELECT {listed} FROM keyed GROUP BY {listed} HAVING count(*) > 1)
             SELECT {ARRIVAL} FROM keyed SEMI JOIN often USING ({listed}) ORDER BY {ARRIVAL}
             """  # noqa: S608 - our own names only
@@ -92,6 +107,21 @@ class WholeExtract:
             """  # noqa: S608 - our own names only
         )
 
+    def _rows(self, columns: Sequence[str], arrivals: np.ndarray) -> pa.Table:
+        """Returns some rows, by ascending arrival number, with the named columns of the scratch file."""
+        named = [*columns, ARRIVAL]
+        schema = self._typed.schema
+        chosen = [schema.get_field_index(name) for name in named]
+        found, start = [], 0
+        with pa.ipc.open_file(self._typed.files[0], options=pa.ipc.IpcReadOptions(included_fields=chosen)) as file:
+            for number in range(file.num_record_batches):
+                batch = file.get_batch(number)
+                first, last = np.searchsorted(arrivals, (start, start + batch.num_rows))
+                if first < last:
+                    found.append(batch.select(named).take(pa.array(arrivals[first:last] - start)))
+                start += batch.num_rows
+        return pa.Table.from_batches(found)
+
     def _arrivals(self, query: str) -> np.ndarray:
         found = self._database.sql(query).to_arrow_table()
         numbers: np.ndarray = found[ARRIVAL].combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)
@@ -104,6 +134,18 @@ class WholeExtract:
         tests = [f"{self._key(name)} IS NOT NULL" for name in columns]
         floats = [name for name in columns if pa.types.is_floating(self._schema.field(name).type)]
         return " AND ".join(tests + [f"NOT isnan({self._key(name)})" for name in floats])
+
+
+def few_values(dataset: pads.Dataset, column: str) -> pa.Array | None:
+    """Returns a column's different values without null; None when they are many, or floats (zero has two spellings)."""
+    found = pa.array([], dataset.schema.field(column).type)
+    if pa.types.is_floating(found.type):
+        return None
+    for batch in dataset.to_batches(columns=[column]):
+        found = pc.unique(pa.concat_arrays([found, batch.column(0)]))
+        if len(found) > _FEW:
+            return None
+    return found.drop_null()
 
 
 def find_referred(
