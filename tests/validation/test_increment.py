@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.validation.increment import merge_increment
+from crossdock.validation.increment import RowIdentity, merge_increment
 
 SCHEMA = pa.schema(
     [
@@ -24,7 +24,7 @@ def test_nested_values_of_both_are_merged_as_they_are(tmp_path):
     pq.write_table(
         pa.Table.from_pylist([{**rows("b")[0], "address": None}, *rows("c")], SCHEMA), tmp_path / "new.parquet"
     )
-    merged, digest = merge_increment(base, tmp_path / "new.parquet", ("id",), SCHEMA)
+    merged, digest = merge_increment(base, tmp_path / "new.parquet", SCHEMA, RowIdentity(key=("id",)))
     table = pq.read_table(merged)
     assert table.schema == SCHEMA
     assert table.to_pylist() == [rows("a")[0], {**rows("b")[0], "address": None}, rows("c")[0]]
