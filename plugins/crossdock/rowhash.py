@@ -2,7 +2,8 @@
 
 Digests are kept in state and ledger, so the definition is ours and depends on no library (the same thing, row by row,
 in plain Python, is in the tests). A row is a list of 64-bit words: per column a head (0 for null, else 1, for texts
-1 + length in bytes) and the value in little-endian words, the last one filled up with zeros. For each of two lanes,
+1 + length in bytes) and the value in little-endian words, the last one filled up with zeros; an object's value is the hash of its fields as a row,
+a list's those of its items, one after the other. For each of two lanes,
 every word but a head is folded (w ^ w >> 32) and multiplied by an odd key of its own (lane, column, place in the
 value); the sum and a seed made of the columns' kinds are mixed to the lane's 64 bits. Nothing here is secret: who may
 write the rows could make two that have one hash. It reconciles counts and finds changes; SHA-256 is what proves.
@@ -187,6 +188,33 @@ def _temporal(values: pa.Array) -> tuple[str, pa.Array]:
     return name, values.cast(finest.get(name, pa.timestamp("us", getattr(given, "tz", None)))).view(pa.int64())
 
 
+def _object(values: pa.Array) -> tuple[str, pa.Array]:
+    """Returns the hashes of objects, each over its fields."""
+    fields = pa.RecordBatch.from_arrays(values.flatten(), names=[str(n) for n in range(values.type.num_fields)])
+    there = np.asarray(values.is_valid())
+    ends = np.concatenate([[0], np.cumsum(there)])
+    return "object", _hashes_between(row_hashes(fields)[there], ends, there)
+
+
+def _list(values: pa.Array) -> tuple[str, pa.Array]:
+    """Returns the hashes of each list's items, one after the other; a map is a list of its pairs."""
+    given = values.type
+    if pa.types.is_map(given):
+        pair = pa.struct([given.key_field.with_name("key"), given.item_field.with_name("value")])
+        values = values.cast(pa.list_(pair))
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0))
+    items = pa.RecordBatch.from_arrays([pc.list_flatten(values)], names=["item"])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    return "list", _hashes_between(row_hashes(items), ends, np.asarray(values.is_valid()))
+
+
+def _hashes_between(hashes: np.ndarray, ends: np.ndarray, there: np.ndarray) -> pa.Array:
+    """Returns pieces of a series of hashes as bytes; null where nothing is there."""
+    validity = pa.array(there).buffers()[1]
+    offsets = pa.py_buffer((ends * 16).astype(np.int64).tobytes())
+    return pa.Array.from_buffers(pa.large_binary(), len(there), [validity, offsets, pa.py_buffer(hashes.tobytes())])
+
+
 def _nothing(values: pa.Array) -> tuple[str, pa.Array]:
     return "null", pa.nulls(len(values), pa.int64())
 
@@ -199,6 +227,8 @@ _KINDS: tuple[tuple[Sequence[Callable[[pa.DataType], bool]], Callable[[pa.Array]
     ((_OF.is_integer, _OF.is_boolean), _whole),
     ((_OF.is_floating,), _float),
     ((_OF.is_decimal,), _decimal),
+    ((_OF.is_struct,), _object),
+    ((_OF.is_map, _OF.is_list, _OF.is_large_list, _OF.is_fixed_size_list, _OF.is_list_view), _list),
     ((_OF.is_date, _OF.is_time, _OF.is_timestamp, _OF.is_duration), _temporal),
 )
 
