@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LANE = 1 << 64
+_FARTHEST = 100_000_000  # days before and after 1970 to which DuckDB's instants reach at least
+_TICKS = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # a day's
 
 
 def canonical(value: object) -> bytes:
@@ -88,35 +90,94 @@ def row_hashes(
     import numpy as np
     import pyarrow as pa
 
-    names = list(columns) if columns is not None else batch.schema.names
-    rows = pa.table(batch.select(names)) if names else pa.table({"none": pa.nulls(batch.num_rows)})
+    rows = pa.table(batch)
     if rows.num_rows == 0:
         return np.zeros((0, 2), np.uint64)
-    query = f"SELECT substr(sha256({_canonical_sql(rows.schema)}), 1, 32) AS h FROM crossdock_rows"  # noqa: S608
-    connection.register("crossdock_rows", rows)
+    chosen = rows.columns if columns is None else [rows.column(name) for name in columns]
+    spelled, text = _canonical_sql(chosen or [pa.chunked_array([pa.nulls(rows.num_rows)])])
+    connection.register("crossdock_rows", spelled)
     try:
-        hexes = connection.sql(query).to_arrow_table()["h"].combine_chunks()
+        hexes = connection.sql(f"SELECT substr(sha256({text}), 1, 32) AS h FROM crossdock_rows").to_arrow_table()["h"]  # noqa: S608 - our own names only
     finally:
         connection.unregister("crossdock_rows")
-    text = b"".join(
+    digits = b"".join(
         bytes(memoryview(chunk.buffers()[2])[chunk.offset * 32 : (chunk.offset + len(chunk)) * 32])
-        for chunk in (hexes.chunks if isinstance(hexes, pa.ChunkedArray) else [hexes])
+        for chunk in _chunks(hexes.combine_chunks())
     )
-    return np.frombuffer(bytes.fromhex(text.decode()), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    return np.frombuffer(bytes.fromhex(digits.decode()), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _canonical_sql(schema: pa.Schema) -> str:
-    """Joins values with a separator, then the byte lengths of the text ones, so that no value can forge a boundary."""
+def _chunks(values: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
     import pyarrow as pa
 
+    return values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+
+
+def _canonical_sql(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.Table, str]:
+    """Returns the columns in a form that DuckDB takes, and the SQL of one text per row.
+
+    The text joins the values with a separator, then the byte lengths of the text ones, so that no value can forge a
+    boundary. Columns go by place: DuckDB takes names that differ only in case for one.
+    """
+    import pyarrow as pa
+
+    given: dict[str, pa.ChunkedArray] = {}
     parts: list[str] = []
     lengths: list[str] = []
-    for field in schema:
-        name = '"' + field.name.replace('"', '""') + '"'
+    for index, column in enumerate(columns):
+        name, beyond = f"c{index}", f"b{index}"
+        values, far = _taken_by_sql(column)
+        given[name] = values
         parts += [f"coalesce({name}::VARCHAR, chr(0))", "chr(1)"]
-        if not (pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)):
+        if far is not None:
+            given[beyond] = far
+            parts[-2] = f"coalesce({beyond}, {name}::VARCHAR, chr(0))"
+        if not (pa.types.is_primitive(values.type) or pa.types.is_decimal(values.type)):
             lengths += ["chr(1)", f"coalesce(strlen({name}::VARCHAR), -1)"]
-    return f"concat({', '.join(parts + lengths)})"
+    return pa.table(given), f"concat({', '.join(parts + lengths)})"
+
+
+def _taken_by_sql(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
+    """Returns values as DuckDB takes them; instants that it can't hold come back apart, as text (None: there is none).
+
+    What it has no type for (lists, structs, wider decimals, half floats) becomes JSON text.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind) and not pa.types.is_string(kind.value_type):
+        return _taken_by_sql(column.cast(kind.value_type))
+    if pa.types.is_nested(kind) or pa.types.is_decimal256(kind) or pa.types.is_float16(kind):
+        texts = (json.dumps(_spelled(value), ensure_ascii=False) if value.is_valid else None for value in column)
+        return pa.chunked_array([pa.array(texts, pa.string())]), None
+    if pa.types.is_duration(kind):
+        return column.cast(pa.int64()), None
+    if not pa.types.is_timestamp(kind):
+        return column, None
+    number, most = column.cast(pa.int64()), _FARTHEST * _TICKS[kind.unit]
+    extent = pc.min_max(number).as_py()
+    if extent["min"] is None or -most <= extent["min"] <= extent["max"] <= most:
+        return column, None
+    far = pc.or_(pc.less(number, -most), pc.greater(number, most))
+    near = pc.if_else(far, pa.scalar(0, kind), column)  # a null would still hide the instant
+    return near, pc.if_else(far, number.cast(pa.string()), None)
+
+
+def _spelled(value: pa.Scalar) -> object:
+    """Returns a value of any type as JSON's types, the same for the same value."""
+    import pyarrow as pa
+
+    if not value.is_valid:
+        return None
+    if isinstance(value, pa.StructScalar):  # by place: names may repeat
+        return [_spelled(value[index]) for index in range(len(value.type))]
+    if pa.types.is_nested(value.type):
+        return [_spelled(inner) for inner in value.values]
+    if pa.types.is_timestamp(value.type) or pa.types.is_duration(value.type):
+        return value.value
+    plain = value.as_py()
+    return plain.hex() if isinstance(plain, bytes) else str(plain)
 
 
 def keyed_hashes(rows: pa.RecordBatch | pa.Table, columns: Iterable[str], *, key: bytes, domain: str) -> pa.Array:
