@@ -23,7 +23,7 @@ import tenacity
 from crossdock.connections import Connection, Lookup
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid, SourceUnavailable
-from crossdock.sources.formats.records import DECODER, Record, pull_records
+from crossdock.sources.formats.records import DECODER, NAMED_TWICE, Record, RepeatedKey, pull_records
 from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
 OPTIONS = {"path": REQUIRED, **dict.fromkeys(("records", "page", "incremental_param"), OPTIONAL)}
@@ -234,6 +234,8 @@ def _get(client: httpx.Client, service: _Service, url: httpx.URL) -> tuple[Any, 
         ) from None
     try:
         return DECODER.decode(content.decode("utf-8-sig").strip()), hashlib.sha256(content).digest()
+    except RepeatedKey:
+        raise service.invalid(f"The answer holds {NAMED_TWICE}.", "Ask the department to name each key once.") from None
     except (ValueError, RecursionError):
         raise service.invalid(
             "The answer is no JSON in UTF-8.", "Check the path, and what the server gives there."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,15 +19,14 @@ def read(file: DataFile, contract: Contract) -> Pulled:
     Raises:
         SourceInvalid: it is no parquet file (while reading: it is damaged, or a text is not UTF-8).
     """
-    with file.guarded():
-        try:
-            parquet = pq.ParquetFile(file.filesystem.open_input_file(file.path))
-            given = parquet.schema_arrow
-        except pa.ArrowException:
-            raise file.invalid(
-                "It is no parquet file, or is cut off.", "Ask the department to send it again."
-            ) from None
-    match = match_columns(contract, given.names, where=file.name)
+    with (
+        file.guarded(),
+        _parsing(file, "It is no parquet file, or is cut off.", "Ask the department to send it again."),
+    ):
+        parquet = pq.ParquetFile(file.filesystem.open_input_file(file.path))
+        given = parquet.schema_arrow
+        columns = given.names
+    match = match_columns(contract, columns, where=file.name)
     fields = [
         given.field(position).with_name(name) for position, name in zip(match.positions, match.names, strict=True)
     ]
@@ -40,13 +40,23 @@ def _batches(file: DataFile, parquet: pq.ParquetFile, match: Match, schema: pa.S
     names = [parquet.schema_arrow.names[position] for position in match.positions]
     # A dot in a name would be taken for a path into a nested column.
     columns = None if any("." in name for name in names) else names
-    with file.guarded():
-        try:
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
-                batch.validate(full=True)
-                chosen = [batch.column(batch.schema.get_field_index(name)) for name in names]
-                yield pa.RecordBatch.from_arrays(chosen, schema=schema)
-        except pa.ArrowException:
-            raise file.invalid(
-                "The parquet file is damaged, or a text in it is not UTF-8.", "Write it again."
-            ) from None
+    damaged = "The parquet file is damaged, or a text in it is not UTF-8."
+    with file.guarded(), _parsing(file, damaged, "Write it again."):
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+            batch.validate(full=True)
+            chosen = [batch.column(batch.schema.get_field_index(name)) for name in names]
+            yield pa.RecordBatch.from_arrays(chosen, schema=schema)
+
+
+@contextmanager
+def _parsing(file: DataFile, what: str, fix: str) -> Iterator[None]:
+    """Turns what Arrow says of damaged bytes into our error; it is an OSError then, too, though the disk is well."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError):
+        raise file.invalid(what, fix) from None
+    except OSError:
+        file.read_through()
+        raise file.invalid(what, fix) from None

@@ -25,6 +25,9 @@ class Number(str):
     __slots__ = ()
 
 
+NAMED_TWICE = "an object that names a key twice"
+
+
 class RepeatedKey(ValueError):
     """An object names a key twice; JSON parsers silently keep the last."""
 
