@@ -12,6 +12,8 @@ from crossdock.contracts.model import Contract
 from crossdock.sources.formats.file import DataFile
 from crossdock.sources.source import BATCH_ROWS, Match, Pulled, match_columns
 
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}  # Arrow can't pick rows of views
+
 
 def read(file: DataFile, contract: Contract) -> Pulled:
     """Opens a parquet file; only the contract's columns are read.
@@ -30,7 +32,7 @@ def read(file: DataFile, contract: Contract) -> Pulled:
     fields = [
         given.field(position).with_name(name) for position, name in zip(match.positions, match.names, strict=True)
     ]
-    schema = pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+    schema = pa.schema([pa.field(field.name, _PLAIN.get(field.type, field.type)) for field in fields])
     return Pulled(
         batches=_batches(file, parquet, match, schema), schema=schema, missing=match.missing, extra=match.extra
     )
@@ -45,7 +47,11 @@ def _batches(file: DataFile, parquet: pq.ParquetFile, match: Match, schema: pa.S
         for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
             batch.validate(full=True)
             chosen = [batch.column(batch.schema.get_field_index(name)) for name in names]
-            yield pa.RecordBatch.from_arrays(chosen, schema=schema)
+            plain = [
+                values.cast(kind) if values.type in _PLAIN else values
+                for values, kind in zip(chosen, schema.types, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(plain, schema=schema)
 
 
 @contextmanager
