@@ -45,6 +45,10 @@ class Transient(CrossdockError):
     """Repeating the work later may help."""
 
 
+class Defect(Transient):
+    """crossdock failed in a way that nobody foresaw; whether it passes, nobody knows."""
+
+
 class WrongUse(Permanent):
     """A command or function was called with something that does not exist or does not fit."""
 
