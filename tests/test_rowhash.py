@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +54,9 @@ def mix(number):
 def content(kind, value):
     """The bytes of a value: little-endian numbers of 8, 16 or 32 bytes, or the text."""
     if kind in ("list", "object"):
-        kinds, rows = (["whole"], [[item] for item in value]) if kind == "list" else (["text"] * 2, [value.values()])
+        kinds, rows = (
+            (["whole"], [[item] for item in value]) if kind == "list" else (["text"] * 2, [[value["a"], value["b"]]])
+        )
         return b"".join(lane.to_bytes(8, "little") for row in rows for lane in by_hand(kinds, row))
     if isinstance(value, str | bytes):
         return value.encode() if isinstance(value, str) else value
@@ -62,7 +64,7 @@ def content(kind, value):
         return struct.pack("<d", value)
     if isinstance(value, Decimal):
         scale = int(kind.rpartition("decimal")[2])
-        return int(value.scaleb(scale)).to_bytes(32 if "long" in kind else 16, "little", signed=True)
+        return int(value.scaleb(scale, Context(prec=100))).to_bytes(32 if "long" in kind else 16, "little", signed=True)
     if isinstance(value, datetime):
         value = (value.replace(tzinfo=None) - EPOCH) // timedelta(microseconds=1)
     elif isinstance(value, date):
@@ -90,6 +92,23 @@ def by_hand(kinds, row):
                 total += word * (mix(((column << 33 | place << 1) + 1 + lane) * 0x9E3779B97F4A7C15) | 1)
         lanes.append(mix(total))
     return tuple(lanes)
+
+
+def multiplier(column, lane):
+    return mix(((column << 33 | 1 << 1) + 1 + lane) * 0x9E3779B97F4A7C15) | 1
+
+
+def unfolded(word):
+    """The value whose folded word this is."""
+    return word ^ word >> 32
+
+
+def forged_pair():
+    """Two rows of three numbers that have one hash: what anybody can do who knows the keys."""
+    (a0, b0, c0), (a1, b1, c1) = ([multiplier(column, lane) for column in range(3)] for lane in (0, 1))
+    # x * a + y * b + z * c = 0 in both lanes: the cross product of both lists of keys.
+    x, y, z = b0 * c1 - c0 * b1, c0 * a1 - a0 * c1, a0 * b1 - b0 * a1
+    return [unfolded(0)] * 3, [unfolded(word & WORD) for word in (x, y, z)]
 
 
 def table(rows):
@@ -203,6 +222,21 @@ def test_every_bit_of_a_row_counts_in_every_lane():
         other = row_hashes(pa.table({"x": [bytes(changed)], "n": [7]}))[0]
         for lane in (0, 1):
             assert 12 <= (int(one[lane]) ^ int(other[lane])).bit_count() <= 52
+
+
+def test_with_a_key_everything_has_another_hash():
+    rows = pa.table({"t": ["a", "b"], "o": pa.array([{"a": "x", "b": None}, None], PAIR), "n": [1, 1]})
+    plain, keyed, other = (row_hashes(rows, key=key) for key in (b"", b"k" * 32, b"o" * 32))
+    assert np.array_equal(row_hashes(rows, key=b"k" * 32), keyed)
+    assert len({tuple(row) for made in (plain, keyed, other) for row in made.tolist()}) == 6
+
+
+def test_values_chosen_to_have_one_hash_differ_under_a_key():
+    rows = pa.table([pa.array(column, pa.uint64()) for column in zip(*forged_pair(), strict=True)], names=list("abc"))
+    first, second = row_hashes(rows).tolist()
+    assert first == second
+    first, second = row_hashes(rows, key=b"k" * 32).tolist()
+    assert first != second
 
 
 def test_a_repeated_row_counts_twice():

@@ -5,15 +5,15 @@ in plain Python, is in the tests). A row is a list of 64-bit words: per column a
 1 + length in bytes) and the value in little-endian words, the last one filled up with zeros; an object's value is the hash of its fields as a row,
 a list's those of its items, one after the other. For each of two lanes,
 every word but a head is folded (w ^ w >> 32) and multiplied by an odd key of its own (lane, column, place in the
-value); the sum and a seed made of the columns' kinds are mixed to the lane's 64 bits. Nothing here is secret: who may
-write the rows could make two that have one hash. It reconciles counts and finds changes; SHA-256 is what proves.
+value); the sum and a seed made of the columns' kinds are mixed to the lane's 64 bits. Without a key nothing here
+is secret: who may write the rows could make two that have one hash. So it reconciles counts; SHA-256 is what proves.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -31,38 +31,45 @@ _Keys = tuple[np.uint64, np.uint64]
 _Words = tuple[np.ndarray, np.ndarray | None]
 
 
-def row_hashes(rows: pa.RecordBatch | pa.Table, columns: Iterable[str] | None = None) -> np.ndarray:
+def row_hashes(
+    rows: pa.RecordBatch | pa.Table, columns: Iterable[str] | None = None, *, key: bytes = b""
+) -> np.ndarray:
     """Returns one 128-bit hash per row over the named columns (default: all), as uint64 of shape (rows, 2).
 
     It is the same for the same values of the same kinds whatever chunk, order, width or encoding they came in; nulls
-    differ from empty texts, and no value can pass for two neighbouring ones.
+    differ from empty texts, and no value can pass for two neighbouring ones. With a key that they do not know, people
+    can't choose values that have one hash.
     """
-    chosen = rows if columns is None else rows.select(list(columns))
+    secret = int.from_bytes(hashlib.sha256(key).digest()[:8], "little") if key else 0
+    return _hashes(rows if columns is None else rows.select(list(columns)), secret)
+
+
+def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:
     kinds, values = [], []
-    for column in chosen.columns:
-        kind, plain = _plain(column)
+    for column in rows.columns:
+        kind, plain = _plain(column, secret)
         kinds.append(kind)
         values.append(plain)
     hashes = np.empty((rows.num_rows, 2), np.uint64)
-    seeds = _seeds(tuple(kinds))
+    seeds = _seeds(tuple(kinds), secret)
     for start in range(0, rows.num_rows, _BLOCK):
         block = hashes[start : start + _BLOCK]
         sums = [np.full(len(block), seed) for seed in seeds]
         for index, column in enumerate(values):
-            _add_column(sums, column.slice(start, len(block)), index)
+            _add_column(sums, column.slice(start, len(block)), partial(_keys, index, secret))
         for lane, total in enumerate(sums):
             block[:, lane] = _mixed(total)
     return hashes
 
 
-def _add_column(sums: list[np.ndarray], values: pa.Array, column: int) -> None:
+def _add_column(sums: list[np.ndarray], values: pa.Array, keys: Callable[[int], _Keys]) -> None:
     if values.null_count == len(values):
         return
     heads = _heads(values)
-    _add(sums, (heads, None), _keys(column, 0))
+    _add(sums, (heads, None), keys(0))
     found = _texts(values, heads) if pa.types.is_large_binary(values.type) else _numbers(values)
     for place, (words, rows) in enumerate(found, 1):
-        _add(sums, (words ^ (words >> np.uint64(32)), rows), _keys(column, place))
+        _add(sums, (words ^ (words >> np.uint64(32)), rows), keys(place))
 
 
 def _add(sums: list[np.ndarray], found: _Words, keys: _Keys) -> None:
@@ -128,22 +135,31 @@ def _numbers(values: pa.Array) -> Iterator[_Words]:
         yield words[:, place], None
 
 
-def _plain(column: pa.Array | pa.ChunkedArray) -> tuple[str, pa.Array]:
+def _plain(column: pa.Array | pa.ChunkedArray, secret: int) -> tuple[str, pa.Array]:
     """Returns what kind of values they are, and the values as large_binary, int64, decimal128 or decimal256."""
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(values, pa.ChunkedArray):  # no chunk, or more than fit one
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
-    if isinstance(values, pa.ExtensionArray):
-        return _plain(values.storage)
-    given = values.type
-    if pa.types.is_dictionary(given):
-        return _plain(values.dictionary_decode())
-    if pa.types.is_run_end_encoded(given):
-        return _plain(pc.run_end_decode(values))
+    values = _decoded(values)
+    if pa.types.is_struct(values.type):
+        return "object", _object(values, secret)
+    if any(test(values.type) for test in _LISTS):
+        return "list", _list(values, secret)
     for tests, convert in _KINDS:
-        if any(test(given) for test in tests):
+        if any(test(values.type) for test in tests):
             return convert(values)
     return "any", pa.array([None if v is None else canonical(v) for v in values.to_pylist()], pa.large_binary())
+
+
+def _decoded(values: pa.Array) -> pa.Array:
+    """Returns values without extension, dictionary and run-end encodings."""
+    if isinstance(values, pa.ExtensionArray):
+        return _decoded(values.storage)
+    if pa.types.is_dictionary(values.type):
+        return _decoded(values.dictionary_decode())
+    if pa.types.is_run_end_encoded(values.type):
+        return _decoded(pc.run_end_decode(values))
+    return values
 
 
 def _text(values: pa.Array) -> tuple[str, pa.Array]:
@@ -192,15 +208,15 @@ def _temporal(values: pa.Array) -> tuple[str, pa.Array]:
     return name, values.cast(micros, safe=False).view(pa.int64())
 
 
-def _object(values: pa.Array) -> tuple[str, pa.Array]:
+def _object(values: pa.Array, secret: int) -> pa.Array:
     """Returns the hashes of objects, each over its fields."""
     fields = pa.RecordBatch.from_arrays(values.flatten(), names=[str(n) for n in range(values.type.num_fields)])
     there = np.asarray(values.is_valid())
     ends = np.concatenate([[0], np.cumsum(there)])
-    return "object", _hashes_between(row_hashes(fields)[there], ends, there)
+    return _hashes_between(_hashes(fields, secret)[there], ends, there)
 
 
-def _list(values: pa.Array) -> tuple[str, pa.Array]:
+def _list(values: pa.Array, secret: int) -> pa.Array:
     """Returns the hashes of each list's items, one after the other; a map is a list of its pairs."""
     given = values.type
     if pa.types.is_map(given):
@@ -209,7 +225,7 @@ def _list(values: pa.Array) -> tuple[str, pa.Array]:
     lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0))
     items = pa.RecordBatch.from_arrays([pc.list_flatten(values)], names=["item"])
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    return "list", _hashes_between(row_hashes(items), ends, np.asarray(values.is_valid()))
+    return _hashes_between(_hashes(items, secret), ends, np.asarray(values.is_valid()))
 
 
 def _hashes_between(hashes: np.ndarray, ends: np.ndarray, there: np.ndarray) -> pa.Array:
@@ -224,6 +240,7 @@ def _nothing(values: pa.Array) -> tuple[str, pa.Array]:
 
 
 _OF = pa.types
+_LISTS = (_OF.is_map, _OF.is_list, _OF.is_large_list, _OF.is_fixed_size_list, _OF.is_list_view)
 _KINDS: tuple[tuple[Sequence[Callable[[pa.DataType], bool]], Callable[[pa.Array], tuple[str, pa.Array]]], ...] = (
     ((_OF.is_null,), _nothing),
     ((_OF.is_string, _OF.is_large_string, _OF.is_string_view), _text),
@@ -231,24 +248,22 @@ _KINDS: tuple[tuple[Sequence[Callable[[pa.DataType], bool]], Callable[[pa.Array]
     ((_OF.is_integer, _OF.is_boolean), _whole),
     ((_OF.is_floating,), _float),
     ((_OF.is_decimal,), _decimal),
-    ((_OF.is_struct,), _object),
-    ((_OF.is_map, _OF.is_list, _OF.is_large_list, _OF.is_fixed_size_list, _OF.is_list_view), _list),
     ((_OF.is_date, _OF.is_time, _OF.is_timestamp, _OF.is_duration), _temporal),
 )
 
 
 @cache
-def _keys(column: int, place: int) -> _Keys:
+def _keys(column: int, secret: int, place: int) -> _Keys:
     """Returns the odd key of a word's place, per lane."""
-    number = (column << 33 | place << 1) + 1
+    number = (column << 33 | place << 1) + 1 + secret
     low, high = (_mix(number + lane) | 1 for lane in (0, 1))
     return np.uint64(low), np.uint64(high)
 
 
 @cache
-def _seeds(kinds: tuple[str, ...]) -> _Keys:
-    """Returns the first two words of the SHA-256 of the kinds."""
-    digest = hashlib.sha256(",".join(("crossdock row 1", *kinds)).encode()).digest()
+def _seeds(kinds: tuple[str, ...], secret: int) -> _Keys:
+    """Returns the first two words of the SHA-256 of the kinds (and of the secret, if there is one)."""
+    digest = hashlib.sha256(",".join(("crossdock row 1", *([str(secret)] * bool(secret)), *kinds)).encode()).digest()
     return np.uint64(int.from_bytes(digest[:8], "little")), np.uint64(int.from_bytes(digest[8:16], "little"))
 
 

@@ -81,7 +81,7 @@ def holdings(terms: Terms, snapshot: pa.RecordBatch, outgoing: pa.RecordBatch, r
         terms: the agreement's.
         snapshot: the kept rows, as the snapshot has them.
         outgoing: the same rows as they leave.
-        rows: `row_hashes` of `outgoing`.
+        rows: `row_hashes` of `outgoing`, keyed: nobody can make a change that is taken for none.
     """
     schema = holdings_schema(terms)
     keys = [outgoing.column(name) for name in terms.key_columns]

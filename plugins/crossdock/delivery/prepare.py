@@ -173,7 +173,7 @@ class _Work:
         ):
             for kept in self._kept():
                 rows.add(kept.outgoing)
-                seen = row_hashes(kept.outgoing)
+                seen = row_hashes(kept.outgoing, key=self.terms.ledger_key)
                 held.add(holdings(self.terms, kept.rows, kept.outgoing, seen))
                 hashes.append(kept.hashes)
         found = compare(received, previous, self.terms, self.scratch)
