@@ -82,7 +82,9 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     decision = decide(agreement, contract, now=exchange.clock())
     if not decision.allowed:
-        return _refuse(exchange, agreement, snapshot, decision.reason)
+        refused = _refuse(exchange, agreement, snapshot, decision.reason)
+        _finish_arrived(exchange, agreement, route)  # what left while it was allowed counts, though nothing more may
+        return refused
     if snapshot is None:
         return Outcome(agreement=agreement.id, status="waiting", reason="The dataset has no accepted snapshot yet.")
     _finish_arrived(exchange, agreement, route)
