@@ -23,7 +23,7 @@ from crossdock.errors import DeliveryRefused, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
-from crossdock.ledger.book import Body, append
+from crossdock.ledger.book import Body, append, fingerprint
 from crossdock.ledger.events import EventWriter
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.records import (
@@ -254,7 +254,13 @@ def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None
         received_key=received if exchange.store.exists(received) else None,
         receipt=dict(sent.receipt),
     )
-    booked = replace(entry, manifest_key=sent.manifest_key, manifest_sha256=sent.manifest_sha256, delivered_at=at)
+    booked = replace(
+        entry,
+        manifest_key=sent.manifest_key,
+        manifest_sha256=sent.manifest_sha256,
+        delivered_at=at,
+        record=fingerprint(done),
+    )
     with exchange.state.begin() as connection:
         if complete_delivery(connection, done):
             append(connection, booked)
