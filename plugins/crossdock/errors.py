@@ -85,6 +85,10 @@ class StorageConflict(Permanent):
     """An object of that name exists with other content."""
 
 
+class StateDamaged(Permanent):
+    """The state database's file or pages are not those of a database any more."""
+
+
 class ObjectMissing(Permanent):
     """An object that the state names is not in the store."""
 
