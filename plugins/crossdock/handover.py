@@ -225,6 +225,7 @@ def _entry(deal: _Deal, prepared: Prepared, events: Ref) -> Body:
         manifest_key="",
         manifest_sha256="",
         delivered_at="",
+        record="",
     )
 
 

@@ -110,6 +110,7 @@ class World:
             manifest_key=manifest_key,
             manifest_sha256=content_hash(data),
             delivered_at=instant(START + timedelta(days=day, seconds=self.made)),
+            record="",
         )
 
     def intend(self, body: Body) -> Delivery:

@@ -20,7 +20,6 @@ from crossdock.ledger.book import append, sign_heads
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
-from crossdock.storage.records import complete_delivery
 from crossdock.storage.tables import delivery, ledger_entry
 
 FIRST, SECOND = "ledger/heads/2026-03-01.json", "ledger/heads/2026-03-02.json"
@@ -154,15 +153,6 @@ def overwrite(world, which, column, octets, *, table="ledger_entry", key="seq"):
         cast = "NULL" if octets is None else "CAST(? AS TEXT)"
         values = (which,) if octets is None else (octets, which)
         assert raw.execute(f"UPDATE {table} SET {column} = {cast} WHERE {key} = ?", values).rowcount == 1
-
-
-def test_entries_of_older_days_tell_nothing_of_the_row_and_are_sound(world):
-    body = world.body(inserted=["a"])
-    intent = world.intend(body)
-    with world.state.begin() as connection:
-        assert complete_delivery(connection, intent)
-        append(connection, body)
-    assert check(world) == []
 
 
 def test_an_index_that_misses_entries_is_found(filled):

@@ -55,7 +55,7 @@ class Body:
     manifest_key: str
     manifest_sha256: str
     delivered_at: str
-    record: str = ""  # `fingerprint` of the state's row of the delivery, receipt included; "" in entries of older days
+    record: str  # `fingerprint` of the state's row of the delivery, receipt included; "" until it has arrived
 
     @property
     def day(self) -> str:
@@ -69,7 +69,7 @@ class Body:
 
     def to_json(self) -> str:
         """Returns the one spelling that is hashed and stored."""
-        fields = {name: getattr(self, name) for name in self.__slots__ if name != "record" or self.record}
+        fields = {name: getattr(self, name) for name in self.__slots__}
         return canonical({**fields, "day": self.day, "events": self.events.to_dict()}).decode()
 
     @classmethod

@@ -184,7 +184,7 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         body = json.loads(row.body)
         beside = (body["delivery"].encode(), body["day"].encode(), body["delivered_at"][:10].encode())
         lawful = _adds_up(body)
-        manifest, record = body["manifest_sha256"].encode(), body.get("record")
+        manifest, record = body["manifest_sha256"].encode(), body["record"]
         body["events"]["key"].encode() + body["events"]["sha256"].encode() + body["manifest_key"].encode()
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, [("The entry's body cannot be read.", "ledger_entry.body")]
@@ -197,7 +197,7 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         objections.append(("accepted = delivered + unchanged + filtered does not hold.", "ledger_entry.body"))
     if row.made["status"] != b"delivered" or row.made["manifest_sha256"] != manifest:
         objections.append(("The state knows no such completed delivery.", "delivery"))
-    elif record is not None and record != _record(row.made):
+    elif record != _record(row.made):
         objections.append(
             ("The state's row of the delivery, or its receipt in it, is not what was booked.", "delivery")
         )
