@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, other_content
 from crossdock.delivery.databases import MARKER, Database, Table, open_database
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
 from crossdock.identity import instant, now
 
+OPTIONS = {"table": REQUIRED}
 _MARKER_COLUMNS = (
     ("delivery_id", "TEXT PRIMARY KEY"),
     ("agreement", "TEXT NOT NULL"),
@@ -37,7 +38,7 @@ _LOST = "If the consumer lost its data, let it restore them, or name another tab
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Brings the consumer's table up to date; see `channel.Channel`."""
-    table = _table(shipment.agreement, connection)
+    table = target(shipment.agreement)
     with open_database(connection) as database:
         work = _Work(shipment=shipment, database=database, table=table)
         known = work.known()  # before staging, which is the long part
@@ -62,11 +63,12 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
     """Looks for the delivery's marker row; see `channel.Channel`."""
     with open_database(connection) as database:
-        return _receipt(database, _table(agreement, connection), delivery_id)
+        return _receipt(database, target(agreement), delivery_id)
 
 
-def _table(agreement: Agreement, connection: Connection) -> Table:
-    where = f"connection {connection.id}, agreement {agreement.id}"
+def target(agreement: Agreement) -> Table:
+    """Returns the table that the agreement names; see `channel.Channel`."""
+    where = f"agreement {agreement.id}"
     text = str(agreement.delivery.options.get("table", ""))
     schema, _, name = text.rpartition(".")
     if not all(re.fullmatch(r"[^\W\d]\w*", part) for part in ([schema, name] if schema else [name])):
