@@ -129,7 +129,7 @@ def entries(exchange: Exchange) -> list[dict[str, Any]]:
         bodies = connection.execute(sa.select(tables.ledger_entry.c.body).order_by(tables.ledger_entry.c.seq)).scalars()
         found = [json.loads(body) for body in bodies]
     for body in found:
-        for name in ("delivered_at", "day", "manifest_sha256"):  # instants, and the manifest that tells one
+        for name in ("delivered_at", "day", "manifest_sha256", "record"):  # instants, and what tells one
             del body[name]
     return found
 

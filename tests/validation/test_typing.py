@@ -275,3 +275,12 @@ def test_an_empty_batch_stays_empty(kind):
 def test_an_unknown_pattern_part_is_named():
     with pytest.raises(WrongUse, match="'%q'"):
         parse_texts(pa.array(["x"]), column("date", formats=("%q",)))
+
+
+def test_a_text_that_holds_a_nul_is_no_text():
+    """PostgreSQL takes none: one such row would hold up all that go with it."""
+    values = pa.array(["plain", "nul\0within", "", None, "\0"]).slice(0)
+    typed, misfit = cast_column(values, Column(name="a", source_name="a", type="string"), ())
+    assert typed.to_pylist() == ["plain", None, "", None, None]
+    assert misfit.to_pylist() == [False, True, False, False, True]
+    assert cast_column(values.slice(2, 2), Column(name="a", source_name="a", type="string"), ())[1].true_count == 0

@@ -3,7 +3,8 @@
 Nothing is rounded, cut or guessed. Text for a number, date or instant must spell it in full (ISO 8601, or a pattern
 that the column's contract gives); an empty text is null there, and stays an empty text in a string column.
 An instant with an offset becomes UTC; one without is taken as it stands, and fits only a column without a time zone.
-A number without precision is a 64-bit float, the nearest one to its decimal text; NaN and infinity are no numbers.
+A number without precision is a 64-bit float, the nearest one to its decimal text; NaN and infinity are no numbers, and
+a text that holds a NUL is none.
 """
 
 from __future__ import annotations
@@ -116,8 +117,10 @@ def _typed(values: pa.Array, column: Column) -> pa.Array:
 
 
 def _possible(values: pa.Array) -> pa.Array:
-    """Returns values without NaN, infinity and years that no calendar we share has."""
+    """Returns values without NaN, infinity, years that no calendar we share has, and texts that hold a NUL."""
     kind = values.type
+    if pa.types.is_string(kind):
+        return _without_nul(values)
     if pa.types.is_floating(kind):
         possible = pc.is_finite(values)
     elif pa.types.is_date32(kind) or pa.types.is_timestamp(kind):
@@ -129,6 +132,15 @@ def _possible(values: pa.Array) -> pa.Array:
     else:
         return values
     return pc.if_else(possible, values, pa.scalar(None, kind)) if possible.false_count else values
+
+
+def _without_nul(texts: pa.Array) -> pa.Array:
+    """PostgreSQL holds no NUL in a text, and much else cuts the text there: one would hold up a whole delivery."""
+    data = texts.buffers()[2]
+    if data is None or not len(data) or np.frombuffer(data, np.uint8).all():
+        return texts
+    nul = pc.match_substring(texts, "\0")
+    return pc.if_else(nul, pa.scalar(None, pa.string()), texts) if nul.true_count else texts
 
 
 def _numeric(kind: pa.DataType) -> bool:
