@@ -483,6 +483,10 @@ def test_validate_with_a_reference(nowhere, hamlet):
         ("orders.odcs.yaml", "data.txt"),
         ("orders.odcs.yaml", "data.csv", "--quarantine", "no/folder.parquet"),
         ("orders.odcs.yaml", "data.csv", "--quarantine", "failed.txt"),
+        ("orders.odcs.yaml", "data.csv", "--quarantine", "data.csv"),
+        ("orders.odcs.yaml", "data.csv", "--quarantine", "folder.csv"),
+        ("orders.odcs.yaml", "data.csv", "--docs", "no/page.html"),
+        ("orders.odcs.yaml", "data.csv", "--docs", "page.txt"),
         ("orders.odcs.yaml",),
         ("orders.odcs.yaml", "data.csv", "--bogus"),
     ],
@@ -491,6 +495,7 @@ def test_validate_used_wrongly(nowhere, arguments):
     foreign(nowhere)
     write(nowhere / "data.csv", orders())
     (nowhere / "data.txt").write_text("?")
+    (nowhere / "folder.csv").mkdir()
     ran = crossdock("validate", *arguments, "--json")
     assert (ran.exit_code, ran.stdout) == (WRONG, "")
     assert ran.stderr

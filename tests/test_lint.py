@@ -45,6 +45,52 @@ def test_a_transform_that_is_no_transform(root):
     assert any(text.startswith("contract.odcs.yaml") for text in said(root))
 
 
+def test_what_source_transform_and_channel_refuse_is_named_with_its_line(root):
+    source = REGISTER["source"] | {"path": "../../elsewhere.csv"}
+    write(root.parent / "transforms/t.py", "def t(batch): ...\n")
+    file = root / "police/people/contract.odcs.yaml"
+    value = REGISTER | {"source": source, "transforms": [{"use": "t", "columns": ["name"]}]}
+    write(file, contract(crossdock=value))
+    agreed = root / "police/people/agreements/tax.oaas.yaml"
+    write(
+        agreed,
+        agreement(delivery={"channel": "folder", "connection": "c", "mode": "full", "path": "../up", "colour": "red"}),
+    )
+    found = {}
+    for problem in lint(root, transforms=root.parent / "transforms").problems:
+        line = problem.file.read_text("utf-8").splitlines()[problem.line - 1]
+        found[problem.path.rpartition("value.")[2]] = (problem.what, line.strip().lstrip("- "))
+    assert found["source.path"] == ("The path leaves the connection's folder.", "path: ../../elsewhere.csv")
+    assert found["transforms[0].use"][1].startswith("use: t")
+    assert found["delivery.path"] == ("The agreement's `path` is no plain relative path.", "path: ../up")
+    assert found["delivery.colour"] == ("A delivery by folder has no option 'colour'.", "colour: red")
+
+
+@pytest.mark.parametrize(
+    ("delivery", "said_of_it"),
+    [
+        ({"channel": "folder"}, "needs the option 'path'"),
+        ({"channel": "bucket", "path": "/p"}, "no plain relative path"),
+        ({"channel": "database", "tabel": "t"}, "has no option 'tabel'"),
+        ({"channel": "database", "table": "a b; drop"}, "no proper table"),
+        ({"channel": "database", "table": "t", "format": "csv"}, "has no option 'format'"),
+    ],
+)
+def test_a_delivery_that_its_channel_can_not_make(root, delivery, said_of_it):
+    path = root / "police/people/agreements/tax.oaas.yaml"
+    write(path, agreement(delivery={"connection": "c", "mode": "full"} | delivery))
+    assert any(said_of_it in text for text in said(root))
+
+
+def test_an_agreement_tells_its_own_faults_though_its_contract_has_some(root):
+    write(root / "police/people/contract.odcs.yaml", contract(crossdock=REGISTER | {"titel": {}}))
+    path = root / "police/people/agreements/tax.oaas.yaml"
+    write(path, agreement(colums=["name"]))
+    found = said(root)
+    assert any("'titel'" in text for text in found)
+    assert "tax.oaas.yaml: There is no key 'colums' here." in found
+
+
 def test_an_agreement_that_could_never_be_delivered(root):
     path = root / "police/people/agreements/tax.oaas.yaml"
     write(

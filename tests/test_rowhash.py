@@ -319,3 +319,46 @@ def test_no_rows_and_no_columns():
     assert hashes([]).shape == (0, 2)
     assert RowsDigest.of(hashes([])) == RowsDigest()
     assert row_hashes(table([("a", "b", 1)] * 3), []).shape == (3, 2)
+
+
+@pytest.mark.parametrize("names", [["_x", "_X"], ["same", "same"], ["", "c0"]])
+def test_columns_go_by_place_whatever_their_names(names):
+    """SQL takes names that differ only in case for one: the second column would not count."""
+    rows = [pa.array([1, 1]), pa.array([1, 2])]
+    one, other = row_hashes(pa.table(rows, names))
+    assert bytes(one) != bytes(other)
+    assert np.array_equal(row_hashes(pa.table(rows, ["a", "b"])), [one, other])
+
+
+WIDE, MOST = Decimal("12345678901234567890123456789012345678901234567890.12"), 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([WIDE, -WIDE, None], pa.decimal256(60, 2)),
+        ([1.5, -1.5, None], pa.float16()),
+        ([[1], [1, None], [None, 1], [], None], pa.list_(pa.decimal256(50))),
+        ([["a", "b"], ["a, b"], ['a", "b']], pa.list_(pa.string())),
+        ([[b"\xff"], [b"\xfe"]], pa.list_(pa.binary())),
+        ([[("k", 1), ("k", 2)], [("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        ([{"a": 1, "A": 2}, {"a": 2, "A": 1}, {"a": None, "A": 1}, None],
+         pa.struct([("a", pa.int64()), ("A", pa.int64())])),
+        ([[0], [MOST], [-MOST]], pa.list_(pa.timestamp("us"))),
+        *(([0, MOST, -MOST, None], pa.timestamp(unit)) for unit in ("s", "ms", "us", "ns")),
+        ([0, MOST, None], pa.timestamp("ms", "Asia/Shanghai")),
+        ([0, MOST, None], pa.duration("s")),
+    ],
+)  # fmt: skip
+def test_every_type_of_a_parquet_file_has_hashes(values, kind):
+    rows = pa.table([pa.array(values, kind)], ["v"])
+    found = row_hashes(rows)
+    assert len({bytes(h) for h in found}) == len(values)
+    alone = [row_hashes(rows.slice(index, 1))[0] for index in range(len(values))]
+    assert np.array_equal(found, alone)
+
+
+def test_an_encoded_instant_out_of_reach_is_the_same_as_a_plain_one():
+    plain = pa.table({"v": pa.array([0, MOST], pa.timestamp("us"))})
+    encoded = pa.table({"v": pa.DictionaryArray.from_arrays(pa.array([0, 1]), plain["v"].combine_chunks())})
+    assert np.array_equal(row_hashes(encoded), row_hashes(plain))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from crossdock.contracts.odcs import read_contract
@@ -68,3 +73,50 @@ def test_an_old_file_of_failures_is_replaced_when_nothing_failed(hamlet):
     assert validate_file(streets, data, surroundings, quarantine=kept).quarantined == 0
     assert "S1" not in kept.read_text()
     assert kept.read_text().startswith('"code","name"')
+
+
+def test_the_data_itself_is_never_written_over(hamlet):
+    streets = read_contract(hamlet.contract("streets"), root=hamlet.home / "contracts")
+    data, link = hamlet.home / "streets.csv", hamlet.home / "link.csv"
+    data.write_text("code,name\nS1,\nS2,Two\n")
+    link.symlink_to(data)
+    surroundings = Surroundings(references={}, transforms=hamlet.home / "transforms")
+    for target in (data, link):
+        with pytest.raises(WrongUse, match="That is the data itself"):
+            validate_file(streets, data, surroundings, quarantine=target)
+    assert data.read_text() == "code,name\nS1,\nS2,Two\n"
+
+
+@pytest.mark.parametrize("values", [[b"\xff"], [["a", "b"]], [{"a": 1}]])
+def test_csv_is_not_chosen_for_failing_rows_that_it_can_not_keep(hamlet, values):
+    streets = read_contract(hamlet.contract("streets"), root=hamlet.home / "contracts")
+    data, kept = hamlet.home / "streets.parquet", hamlet.home / "kept.parquet"
+    pq.write_table(pa.table({"code": ["S1", "S2"], "name": pa.array([*values, None])}), data)
+    surroundings = Surroundings(references={}, transforms=hamlet.home / "transforms")
+    with pytest.raises(WrongUse, match=r"'name' holds .*\.parquet file"):
+        validate_file(streets, data, surroundings, quarantine=kept.with_suffix(".csv"))
+    assert validate_file(streets, data, surroundings, quarantine=kept).quarantined == 2
+    assert pq.read_table(kept)["name"].to_pylist() == [*values, None]
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_every_kind_of_text_is_kept_as_csv(hamlet, kind):
+    streets = read_contract(hamlet.contract("streets"), root=hamlet.home / "contracts")
+    data, kept = hamlet.home / "streets.parquet", hamlet.home / "kept.csv"
+    pq.write_table(pa.table({"code": ["S1", "S1"], "name": pa.array(["一", None]).cast(kind)}), data)
+    surroundings = Surroundings(references={}, transforms=hamlet.home / "transforms")
+    assert validate_file(streets, data, surroundings, quarantine=kept).quarantined == 2
+    assert '0,"S1","一",' in kept.read_text("utf-8")
+
+
+def test_a_reference_without_rows_holds_nothing(hamlet):
+    streets = read_contract(hamlet.contract("streets"), root=hamlet.home / "contracts")
+    file = hamlet.home / "streets.jsonl"
+    file.write_text("")
+    referred = reference_data(streets, file)
+    assert (referred.count_rows(), referred.schema.names) == (0, ["code", "name"])
+
+
+def test_a_contract_at_the_top_of_the_disk_has_no_neighbours(residents):
+    with pytest.raises(WrongUse, match="--reference"):
+        find_surroundings(replace(residents, path=Path("/contract.yaml")), ["town_hall/streets=x.csv"])

@@ -45,6 +45,10 @@ class Transient(CrossdockError):
     """Repeating the work later may help."""
 
 
+class Defect(Transient):
+    """crossdock failed in a way that nobody foresaw; whether it passes, nobody knows."""
+
+
 class WrongUse(Permanent):
     """A command or function was called with something that does not exist or does not fit."""
 
@@ -79,6 +83,10 @@ class DeliveryRefused(Permanent):
 
 class StorageConflict(Permanent):
     """An object of that name exists with other content."""
+
+
+class StateDamaged(Permanent):
+    """The state database's file or pages are not those of a database any more."""
 
 
 class ObjectMissing(Permanent):

@@ -23,7 +23,7 @@ from crossdock.errors import DeliveryRefused, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
-from crossdock.ledger.book import Body, append
+from crossdock.ledger.book import Body, append, fingerprint
 from crossdock.ledger.events import EventWriter
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.records import (
@@ -82,7 +82,9 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     decision = decide(agreement, contract, now=exchange.clock())
     if not decision.allowed:
-        return _refuse(exchange, agreement, snapshot, decision.reason)
+        refused = _refuse(exchange, agreement, snapshot, decision.reason)
+        _finish_arrived(exchange, agreement, route)  # what left while it was allowed counts, though nothing more may
+        return refused
     if snapshot is None:
         return Outcome(agreement=agreement.id, status="waiting", reason="The dataset has no accepted snapshot yet.")
     _finish_arrived(exchange, agreement, route)
@@ -223,6 +225,7 @@ def _entry(deal: _Deal, prepared: Prepared, events: Ref) -> Body:
         manifest_key="",
         manifest_sha256="",
         delivered_at="",
+        record="",
     )
 
 
@@ -252,7 +255,13 @@ def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None
         received_key=received if exchange.store.exists(received) else None,
         receipt=dict(sent.receipt),
     )
-    booked = replace(entry, manifest_key=sent.manifest_key, manifest_sha256=sent.manifest_sha256, delivered_at=at)
+    booked = replace(
+        entry,
+        manifest_key=sent.manifest_key,
+        manifest_sha256=sent.manifest_sha256,
+        delivered_at=at,
+        record=fingerprint(done),
+    )
     with exchange.state.begin() as connection:
         if complete_delivery(connection, done):
             append(connection, booked)

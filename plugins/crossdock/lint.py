@@ -7,9 +7,11 @@ from pathlib import Path
 
 from crossdock.comparison import Comparison, compare_folders
 from crossdock.contracts.catalogue import load_catalogue
+from crossdock.contracts.documents import located
 from crossdock.contracts.model import Agreement, Contract
-from crossdock.contracts.oaas import SUFFIX, read_agreement
+from crossdock.contracts.oaas import SUFFIX, read_agreement, terms_path
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.delivery.channels.channel import wrong_options as wrong_options_of_delivery
 from crossdock.delivery.decide import contradictions
 from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid, WrongUse
 from crossdock.revisions import at_revision
@@ -84,10 +86,14 @@ def _unrunnable(contract: Contract, transforms: Path) -> list[Problem]:
         try:
             load_transform(transforms, step.use)
         except TransformInvalid as error:
-            found.append(Problem(file=contract.path, path=step.path, what=error.what, fix=error.fix))
-    return found
+            found.append(Problem(file=contract.path, path=f"{step.path}.use", what=error.what, fix=error.fix))
+    return [located(problem) for problem in found]
 
 
 def _undeliverable(agreement: Agreement, contract: Contract) -> list[Problem]:
-    """Returns what the decision to deliver would refuse on any day."""
-    return [Problem(file=agreement.path, path="", what=what) for what in contradictions(agreement, contract)]
+    """Returns what the channel, and the decision to deliver, would refuse on any day."""
+    found = [Problem(file=agreement.path, path="", what=what) for what in contradictions(agreement, contract)]
+    for name, what, fix in () if agreement.is_publication else wrong_options_of_delivery(agreement):
+        place = f"{terms_path(agreement.path)}.delivery.{name}"
+        found.append(Problem(file=agreement.path, path=place, what=what, fix=fix))
+    return [located(problem) for problem in found]

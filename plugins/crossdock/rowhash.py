@@ -192,7 +192,10 @@ def _decimal(values: pa.Array) -> tuple[str, pa.Array]:
 
 
 def _temporal(values: pa.Array) -> tuple[str, pa.Array]:
-    """Parquet has no seconds: what is coarser than a microsecond is hashed as microseconds."""
+    """Parquet has no seconds: what is coarser than a microsecond is hashed as microseconds.
+
+    Beyond 290,000 years these wrap around: no snapshot holds such instants.
+    """
     given = values.type
     if pa.types.is_date(given):
         return "date", values.cast(pa.date32()).view(pa.int32()).cast(pa.int64())
@@ -201,7 +204,8 @@ def _temporal(values: pa.Array) -> tuple[str, pa.Array]:
     if given.unit == "ns":
         return f"{name}_ns", values.view(pa.int64())
     finest = {"time": pa.time64("us"), "duration": pa.duration("us")}
-    return name, values.cast(finest.get(name, pa.timestamp("us", getattr(given, "tz", None)))).view(pa.int64())
+    micros = finest.get(name, pa.timestamp("us", getattr(given, "tz", None)))
+    return name, values.cast(micros, safe=False).view(pa.int64())
 
 
 def _object(values: pa.Array, secret: int) -> pa.Array:

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from crossdock import pipeline
 from crossdock.contracts.model import ON_CHANGE, Agreement, Contract
-from crossdock.errors import CrossdockError, Transient, WrongUse, did_you_mean
+from crossdock.discretion import told_plainly
+from crossdock.errors import CrossdockError, WrongUse, did_you_mean
 from crossdock.exchange import Exchange
 from crossdock.handover import Outcome
 from crossdock.storage.records import Extract, Verdict
@@ -140,8 +141,5 @@ def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outc
     except CrossdockError as error:
         return Step(verb=verb, subject=subject, error=error)
     except (OSError, pa.ArrowException, duckdb.Error) as error:
-        # A full disk or a damaged object is this dataset's trouble. The library's own text may quote a row.
-        fault = Transient(
-            f"It failed in {type(error).__module__} ({type(error).__name__}).", where=subject, fix="Try again."
-        )
-        return Step(verb=verb, subject=subject, error=fault)
+        # A full disk or a damaged object is this dataset's trouble.
+        return Step(verb=verb, subject=subject, error=told_plainly(error, where=subject))

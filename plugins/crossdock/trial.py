@@ -12,6 +12,7 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.contracts.odcs import read_contract
 from crossdock.errors import WrongUse, did_you_mean
@@ -23,6 +24,12 @@ from crossdock.storage.records import latest_snapshot
 from crossdock.validation.judge import Context, Judgement, judge
 from crossdock.validation.transforms import TransformChain
 from crossdock.validation.typing import cast_batch
+
+# The types whose values CSV spells as they are; bytes need not be text, and lists are none.
+_FLAT = (
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_null),
+    *(pa.types.is_primitive, pa.types.is_decimal),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ def validate_file(
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         pulled = read_file(data, contract)
+        _check_kept(pulled.schema, data, quarantine)
         landed = land(pulled, scratch / "extract.parquet")
         context = Context(
             references=surroundings.references,
@@ -73,11 +81,11 @@ def find_surroundings(contract: Contract, named: Sequence[str]) -> Surroundings:
     Raises:
         WrongUse: a name is not of that form, or that dataset has no contract.
     """
-    home = find_home()
+    home, places = find_home(), contract.path.absolute().parents
     references: dict[str, pads.Dataset] = {}
     for word in named:
         dataset, _, file = word.partition("=")
-        path = contract.path.absolute().parents[2] / dataset / "contract.odcs.yaml" if file else Path()
+        path = places[2] / dataset / "contract.odcs.yaml" if file and len(places) > 2 else Path()
         if not path.is_file():
             raise WrongUse(
                 f"'{word}' names no dataset and file.",
@@ -96,7 +104,22 @@ def find_surroundings(contract: Contract, named: Sequence[str]) -> Surroundings:
 def reference_data(contract: Contract, path: Path) -> pads.Dataset:
     """Reads a data file as the contract types it, for other contracts to refer to (whatever its rules say of it)."""
     pulled = read_file(path, contract)
-    return pads.dataset(pa.Table.from_batches([cast_batch(batch, contract)[0] for batch in pulled.batches]))
+    schema = pa.schema([field.with_nullable(True) for field in arrow_schema(contract)])
+    return pads.dataset(pa.Table.from_batches((cast_batch(batch, contract)[0] for batch in pulled.batches), schema))
+
+
+def _check_kept(schema: pa.Schema, data: Path, target: Path | None) -> None:
+    """Refuses, before the work, to write failing rows over the data itself or where they can't be kept as they are."""
+    if target and target.exists() and target.samefile(data):
+        raise WrongUse("That is the data itself.", where="--quarantine", fix="Name another file for the failing rows.")
+    for field in schema if target and target.suffix == ".csv" else ():
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if not any(fits(kind) for fits in _FLAT):
+            raise WrongUse(
+                f"Column '{field.name}' holds {kind}, which CSV can't keep as it is.",
+                where="--quarantine",
+                fix="Name a .parquet file for the failing rows.",
+            )
 
 
 def _keep(rows: Path | None, landed: Path, target: Path) -> None:
@@ -107,6 +130,6 @@ def _keep(rows: Path | None, landed: Path, target: Path) -> None:
         pq.write_table(table, target, compression="zstd")
         return
     failures = table["_failures"].to_pylist() if rows else []
-    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    flat = [field.name for field in table.schema if field.name != "_failures"]
     reasons = pa.array([", ".join(f["rule"] for f in each) for each in failures], pa.string())
     pacsv.write_csv(table.select(flat).append_column("_failures", reasons), target)

@@ -6,6 +6,8 @@ python at_work.py CONNECTION_ID...
 import json
 import sys
 
+import pyarrow as pa
+
 from crossdock.airflow.work import airflow_lookup, exchange_at_work
 from crossdock.errors import CrossdockError, SourceInvalid, SourceUnavailable
 
@@ -21,7 +23,7 @@ def fate(raised):
     try:
         with exchange_at_work():
             fail(raised)
-    except (AirflowException, MemoryError) as error:
+    except AirflowException as error:
         return [str(error), not isinstance(error, AirflowFailException)]
 
 
@@ -37,7 +39,8 @@ def connection(name):
 told = {
     "permanent": fate(SourceInvalid("The file has no header.", where="a.csv", fix="Add one.")),
     "transient": fate(SourceUnavailable("The source did not answer.", where="a host", fix="Wait.")),
-    "unforeseen": fate(MemoryError("full")),
+    "unforeseen": fate(KeyError("a value of a row")),
+    "library": fate(pa.ArrowInvalid("a value of a row")),
     "connections": {name: connection(name) for name in sys.argv[1:]},
 }
 sys.stdout.write(json.dumps(told))

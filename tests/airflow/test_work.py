@@ -36,7 +36,14 @@ def test_what_cannot_get_better_is_not_tried_again(told):
 
 def test_what_may_pass_is_tried_again(told):
     assert told["transient"] == ["a host: The source did not answer. Wait.", True]
-    assert told["unforeseen"] == ["full", True]
+
+
+def test_what_is_no_error_of_ours_is_tried_again_and_not_quoted(told):
+    """Airflow's logs are read by people who may see no row."""
+    said, again = told["unforeseen"]
+    assert said.startswith("crossdock failed where it should not: KeyError in crossdock/airflow/work.py, line ")
+    assert again
+    assert told["library"] == ["It failed in pyarrow.lib (ArrowInvalid). Try again.", True]
 
 
 def test_a_connection_arrives_whole(told):

@@ -34,7 +34,21 @@ def told(tmp_path, old, new):
     return [(c.level, c.burdens, c.what) for c in evolved(tmp_path, old, new).changes]
 
 
+def holding(*parts):
+    """A column `address` that is an object with these properties."""
+    properties = [{"name": "city", "logicalType": "string"} | part for part in parts]
+    return {"address": {"logicalType": "object", "properties": properties}}
+
+
 COLUMNS = {
+    "removed inside": (holding({}, {"name": "zip"}), holding({}), ("major", False, "'address.zip' is removed")),
+    "added inside": (holding({}), holding({}, {"name": "zip"}), ("minor", True, "'address.zip' is added")),
+    "retyped inside": (
+        holding({}), holding({"logicalType": "integer"}), ("major", True, "'address.city' was of type string"),
+    ),
+    "no form any more": (
+        holding({}), {"address": {"logicalType": "object"}}, ("major", False, "is now of type object of any form"),
+    ),
     "removed": ({}, {"name": None}, ("major", False, "'name' is removed")),
     "renamed": (
         {"name": {"physicalName": "xm"}},
@@ -127,6 +141,11 @@ RULES = {
         {"quality": [{"type": "library", "metric": "nullValues", "mustBeLessOrEqualTo": 3}]},
         ("minor", True, "tolerates fewer rows"),
     ),
+    "fewer inside": (
+        {"logicalType": "array", "items": {"logicalType": "string"}} | options(maxItems=3),
+        {"logicalType": "array", "items": {"logicalType": "string"}} | options(maxItems=2),
+        ("minor", True, "reaches less far"),
+    ),
     "another name": (
         expectation("match_regex", regex="^a"),
         {"quality": [expectation("match_regex", regex="^a")["quality"][0] | {"id": "s"}]},
@@ -178,9 +197,9 @@ DATASET = {
     "oftener": (served(WEEKLY), served(DAILY), ("minor", True, "pulled more often")),
     "older data": (served(FRESH), served(STALE), ("major", False, "allows older data")),
     "newer data": (served(STALE), served(FRESH), ("minor", True, "demands newer data")),
-    "retention": (served(level("retention", value=1)), served(level("retention", value=2)), ("major", True, "'retention' changed")),
-    "more service": (served(), served(level("retention", value=1)), ("minor", True, "'retention' is now promised")),
-    "less service": (served(level("retention", value=1)), served(), ("major", False, "'retention' is no longer promised")),
+    "retention": (served(level("retention", value=1, unit="y")), served(level("retention", value=2, unit="y")), ("major", True, "'retention' changed")),
+    "more service": (served(), served(level("retention", value=1, unit="y")), ("minor", True, "'retention' is now promised")),
+    "less service": (served(level("retention", value=1, unit="y")), served(), ("major", False, "'retention' is no longer promised")),
     "words": (contract(), contract(tags=["new"]), ("patch", False, "Words changed")),
 }  # fmt: skip
 

@@ -23,8 +23,8 @@ from drafts import column_rules, contract, problems
             {"x.length": ("length", {"min": 2, "max": 4}), "x.pattern": ("pattern", {"regex": "^a"})},
         ),
         (
-            {"logicalType": "integer", "logicalTypeOptions": {"minimum": 1299.0, "exclusiveMaximum": 5}},
-            {"x.between": ("between", {"min": 1299.0, "max": 5, "strict_max": True})},
+            {"logicalType": "integer", "logicalTypeOptions": {"minimum": 1299.0, "exclusiveMaximum": 5000}},
+            {"x.between": ("between", {"min": 1299.0, "max": 5000, "strict_max": True})},
         ),
         (
             {"logicalType": "integer", "logicalTypeOptions": {"minimum": 1, "exclusiveMinimum": True}},
@@ -90,3 +90,33 @@ def test_text_formats_are_patterns_that_run(tmp_path, form, right, wrong):
 def test_options_that_cannot_be_run_are_problems(tmp_path, given, said):
     (found,) = problems(tmp_path, contract([{"name": "x", **given}]))
     assert said in found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"logicalType": "integer", "logicalTypeOptions": {"minimum": 10, "maximum": 1}},
+        {"logicalType": "integer", "logicalTypeOptions": {"exclusiveMinimum": 1, "exclusiveMaximum": 2}},
+        {"logicalType": "integer", "logicalTypeOptions": {"minimum": 10**30}},
+        {"logicalType": "number", "logicalTypeOptions": {"minimum": 1, "exclusiveMaximum": 1}},
+        {"logicalType": "date", "logicalTypeOptions": {"minimum": "2021-01-01", "maximum": "2020-01-01"}},
+        {"logicalType": "timestamp", "logicalTypeOptions": {"exclusiveMinimum": "2021-01-01", "maximum": "2021-01-01"}},
+        {"logicalType": "string", "logicalTypeOptions": {"minLength": 5, "maxLength": 4}},
+    ],
+)
+def test_a_range_that_holds_no_value_is_a_problem(tmp_path, given):
+    (problem,) = problems(tmp_path, contract([{"name": "x", **given}]))
+    assert "No value is in this range" in problem
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"logicalType": "integer", "logicalTypeOptions": {"minimum": 1, "maximum": 1}},
+        {"logicalType": "number", "logicalTypeOptions": {"exclusiveMinimum": 0, "exclusiveMaximum": 1}},
+        {"logicalType": "string", "logicalTypeOptions": {"minLength": 18, "maxLength": 18}},
+        {"logicalType": "date", "logicalTypeOptions": {"minimum": "2020-01-01T10:00:00", "maximum": "2020-01-02"}},
+    ],
+)
+def test_a_range_of_one_value_is_none(tmp_path, given):
+    assert problems(tmp_path, contract([{"name": "x", **given}])) == []

@@ -1,6 +1,8 @@
 import json
+import queue
 import shutil
 import stat
+import threading
 from datetime import UTC, date, datetime
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from crossdock.connections import local_lookup
 from crossdock.demo import provision as module
 from crossdock.demo.addresses import connect, read_connections
-from crossdock.demo.provision import provision
+from crossdock.demo.provision import alone, provision
 
 SMALL = {"people": 500, "enterprises": 300, "seed": 7}
 DAY = date(2026, 6, 30)
@@ -153,3 +155,20 @@ class TestConnections:
         provision(tmp_path, **SMALL, as_of=DAY)
         kept = read_connections(province.connections)["dept_meteorology"]
         assert (kept["port"], kept["extra"]["token"]) == (4711, token)
+
+
+def test_one_demo_at_a_time_runs_in_a_folder(tmp_path):
+    (tmp_path / "var").mkdir()
+    said, order = queue.Queue(), []
+
+    def second():
+        with alone(tmp_path, said.put):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with alone(tmp_path, said.put):
+        waiting.start()
+        assert "Waiting" in said.get(timeout=10)
+        order.append("first")
+    waiting.join(timeout=10)
+    assert order == ["first", "second"]

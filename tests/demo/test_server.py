@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,8 +32,8 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(home):
-    with serve(home) as service:
-        address = f"http://127.0.0.1:{service.server_port}"
+    with serve(home):
+        address = f"http://127.0.0.1:{weather(home)['port']}"
         with httpx.Client(base_url=address, headers={"Authorization": "Bearer t0ken"}, trust_env=False) as client:
             yield client
 
@@ -77,16 +78,27 @@ def test_another_path_is_not_found(client):
     assert client.get("/v1/secrets").status_code == 404
 
 
+def weather(home):
+    return read_connections(home / "var" / "connections.json")["dept_meteorology"]
+
+
 @pytest.mark.usefixtures("client")
-def test_a_port_in_use_is_given_way_to_and_the_connection_follows(home):
-    before = read_connections(home / "var" / "connections.json")["dept_meteorology"]
-    try:
-        with serve(home) as second:
-            now = read_connections(home / "var" / "connections.json")["dept_meteorology"]
-            assert second.server_port == now["port"] != before["port"]
-            assert now["extra"] == before["extra"]
-    finally:
-        connect(home / "var" / "connections.json", {"dept_meteorology": before})
+def test_a_port_of_someone_else_is_given_way_to_and_the_connection_follows(home, tmp_path):
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    other = weather(tmp_path) | {"extra": {"token": "other"}}
+    connect(tmp_path / "var" / "connections.json", {"dept_meteorology": other})
+    with serve(tmp_path):
+        now = weather(tmp_path)
+        assert now["port"] != other["port"]
+        assert now["extra"] == other["extra"]
+
+
+def test_the_service_of_make_up_is_used_and_goes_on(home, client):
+    """A demo beside `make up` must not lead the connection to a service that ends with the demo."""
+    before = weather(home)
+    with serve(home):
+        assert weather(home) == before
+    assert client.get("/v1/weather").status_code == 200
 
 
 def test_without_the_demo_there_is_nothing_to_serve(tmp_path):

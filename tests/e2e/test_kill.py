@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 
 import pytest
+import yaml
 
 from crossdock import pipeline
 from crossdock.ledger.counts import count
@@ -137,6 +138,21 @@ def test_a_delivery_that_arrived_is_booked_though_the_source_changed_before_the_
         marked = {row[0] for row in database.execute("SELECT delivery_id FROM crossdock_delivery")}
     database.close()
     assert marked == {d.id for d in deliveries(exchange.state) if d.consumer == "tax"}
+
+
+@pytest.mark.parametrize(
+    "ended", [{"status": "suspended"}, {"endTimestamp": "2026-02-01T00:00:00+08:00"}], ids=["suspended", "expired"]
+)
+@pytest.mark.parametrize(("step", "consumer"), [*zip(SENT, ("school", "tax", "school"), strict=True)])
+def test_a_delivery_that_arrived_is_booked_though_its_agreement_ended_before_the_rerun(hamlet, step, consumer, ended):
+    assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
+    file = hamlet.agreement("permits", consumer)
+    write_yaml(file, yaml.safe_load(file.read_text()) | ended)
+    exchange = hamlet.open()
+    assert pipeline.push(exchange, f"town_hall/permits/{consumer}").status == "refused"
+    booked = count(exchange.state, exchange.store, by=("consumer",), recount=True).groups
+    assert {"consumer": consumer, "shares": 88, "deliveries": 1} in booked
+    assert pipeline.check(exchange).sound
 
 
 def test_a_publication_is_not_booked_by_the_version_of_an_older_agreement(hamlet):

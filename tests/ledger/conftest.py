@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from crossdock.identity import RowsDigest, canonical, content_id, file_sha256, instant, keyed_hashes
 from crossdock.keys import Keys
-from crossdock.ledger.book import Body, Entry, append
+from crossdock.ledger.book import Body, Entry, append, fingerprint
 from crossdock.ledger.events import EventWriter
 from crossdock.storage.local import LocalStore
 from crossdock.storage.open import open_store
@@ -110,6 +110,7 @@ class World:
             manifest_key=manifest_key,
             manifest_sha256=content_hash(data),
             delivered_at=instant(START + timedelta(days=day, seconds=self.made)),
+            record="",
         )
 
     def intend(self, body: Body) -> Delivery:
@@ -132,6 +133,7 @@ class World:
             digests=dict(body.digests),
             manifest_key=body.manifest_key,
             manifest_sha256=body.manifest_sha256,
+            receipt={"delivery_id": body.delivery, "location": "table population", "digest": body.manifest_sha256},
         )
         intend_delivery(self.state, intent)
         return intent
@@ -141,7 +143,7 @@ class World:
         intent = self.intend(body)
         with self.state.begin() as connection:
             assert complete_delivery(connection, intent)
-            return append(connection, body)
+            return append(connection, replace(body, record=fingerprint(intent)))
 
     def deliver(self, *inserted: str, **options: object) -> Entry:
         """Delivers the named records and books them."""

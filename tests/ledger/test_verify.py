@@ -122,10 +122,46 @@ def test_a_flipped_bit_in_the_book_is_found_and_named(filled, seq, column, at, b
     assert check(filled) == []
 
 
-def overwrite(world, seq, column, octets):
+@once
+@given(
+    seq=st.integers(1, 5), column=st.sampled_from(delivery.c.keys()), at=st.integers(0, 10_000), bit=st.integers(0, 7)
+)
+def test_a_flipped_bit_in_what_the_state_tells_of_a_delivery_is_found_and_named(filled, seq, column, at, bit):
+    name = entries(filled)[seq - 1]["delivery"]
+    before = octets(filled, name, column)
+    after = flip(before, at, bit) if before else b"something"
+    overwrite(filled, name, column, after, table="delivery", key="id")
+    breaks = check(filled)
+    name = after.decode(errors="surrogateescape") if column == "id" else name
+    overwrite(filled, name, column, before, table="delivery", key="id")
+    assert breaks[0].seq == seq
+    assert breaks[0].where == "delivery"
+    assert check(filled) == []
+
+
+def octets(world, name, column):
+    with closing(sqlite3.connect(world.root / "state.db")) as raw:
+        return raw.execute(f"SELECT CAST({column} AS BLOB) FROM delivery WHERE id = ?", (name,)).fetchone()[0]
+
+
+def overwrite(world, which, column, octets, *, table="ledger_entry", key="seq"):
     """Writes as one who opens the file does: no foreign keys, and texts that are none."""
+    if isinstance(which, str):
+        which = which.encode(errors="surrogateescape")
+        key = f"CAST({key} AS BLOB)"
     with closing(sqlite3.connect(world.root / "state.db")) as raw, raw:
-        raw.execute(f"UPDATE ledger_entry SET {column} = CAST(? AS TEXT) WHERE seq = ?", (octets, seq))
+        cast = "NULL" if octets is None else "CAST(? AS TEXT)"
+        values = (which,) if octets is None else (octets, which)
+        assert raw.execute(f"UPDATE {table} SET {column} = {cast} WHERE {key} = ?", values).rowcount == 1
+
+
+def test_an_index_that_misses_entries_is_found(filled):
+    """Counting by day asks the index, so its damage must not go unseen."""
+    filled.state.engine.dispose()
+    with closing(sqlite3.connect(filled.root / "state.db")) as raw, raw:
+        raw.execute("PRAGMA writable_schema = ON")
+        raw.execute("UPDATE sqlite_master SET sql = replace(sql, '(day)', '(root)') WHERE name = 'ix_ledger_entry_day'")
+    assert [(b.seq, b.where) for b in check(filled)] == [(0, "state")]
 
 
 @once

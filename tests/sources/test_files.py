@@ -164,6 +164,19 @@ def test_packed_files_are_unpacked_and_damage_is_seen(tmp_path, name):
         content(tmp_path, name, whole[: len(whole) // 2])
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda _: b"no zip", lambda whole: whole[7:], lambda whole: whole.replace("表".encode(), b"\xff\xfe\xfd")],
+)
+def test_an_archive_that_is_none_is_refused(tmp_path, damage):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("表.csv", "a,b\n1,2\n" * 2)
+    assert len(content(tmp_path, "x.csv.zip", buffer.getvalue())) == 3
+    with pytest.raises(SourceInvalid, match="damaged or cut off"):
+        content(tmp_path, "x.csv.zip", damage(buffer.getvalue()))
+
+
 def test_an_archive_of_two_files_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.csv.zip", "w") as archive:
         archive.writestr("1.csv", "a,b\n")
@@ -225,7 +238,8 @@ def test_json_without_records_misses_nothing(tmp_path, name, data):
     [
         ("x.jsonl", '{"a": 1}\n{"a": ', "Line 2 is no JSON object"),
         ("x.jsonl", '{"a": 1}\n[1]\n', "Line 2 is no object"),
-        ("x.jsonl", '{"a": 1, "a": 2}\n', "Line 1 is no JSON object"),
+        ("x.jsonl", '{"a": 1, "a": 2}\n', "Line 1 holds an object that names a key twice"),
+        ("x.json", '[{"a": 1}, {"a": {"b": 1, "b": 2}}]', "Record 2 holds an object that names a key twice"),
         ("x.jsonl", '{"a": ' + "[" * 100_000 + "\n", "Line 1 is no JSON object"),
         ("x.jsonl", '{"a": "\\ud800"}\n', "lone surrogate"),
         ("x.jsonl", '{"q": 1}\n', "No record has a key"),
@@ -272,9 +286,13 @@ def test_a_sheet_is_found_by_name(workbook):
         read_file(workbook, contract("a", "b", sheet="plane"))
 
 
-def test_what_is_no_workbook_is_refused(tmp_path):
-    with pytest.raises(SourceInvalid, match="no workbook"):
-        content(tmp_path, "x.xlsx", b"a,b\n1,2\n")
+def test_what_is_no_workbook_is_refused(tmp_path, workbook):
+    whole = workbook.read_bytes()
+    unknown = whole.replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\x99")  # of a zip to come
+    assert unknown != whole
+    for data in (b"a,b\n1,2\n", unknown):
+        with pytest.raises(SourceInvalid, match="no workbook"):
+            content(tmp_path, "x.xlsx", data)
 
 
 # --- parquet ---
@@ -315,9 +333,23 @@ def test_damaged_parquet_is_refused(tmp_path):
         pa.table({"a": ["x" * 50] * 1000, "b": ["y"] * 1000}), path, compression="none", use_dictionary=False
     )
     whole = path.read_bytes()
-    for data in (whole[:-5], b"PAR1", b"", whole[:200] + b"\xff" * 300 + whole[500:]):
+    for data in (
+        whole[:-5],
+        b"PAR1",
+        b"",
+        whole[:200] + b"\xff" * 300 + whole[500:],
+        whole[:4] + bytes(60) + whole[64:],
+    ):
         with pytest.raises(SourceInvalid, match="parquet"):
             content(tmp_path, "x.parquet", data)
+
+
+def test_parquet_with_a_garbled_column_name_is_refused(tmp_path):
+    given = pa.table({"a": ["x"], "naïve": ["y"]})
+    pq.write_table(given, tmp_path / "whole.parquet", store_schema=False)
+    damaged = (tmp_path / "whole.parquet").read_bytes().replace("naïve".encode(), b"na\xff\xfeve")
+    with pytest.raises(SourceInvalid, match="no parquet file"):
+        content(tmp_path, "x.parquet", damaged)
 
 
 # --- places and patterns ---

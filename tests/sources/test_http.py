@@ -225,7 +225,7 @@ def test_an_answer_cut_off_is_no_answer(service):
         ((302, {"Location": "http://127.0.0.1:1/"}, b""), "status 302.*redirects are not followed"),
         ((200, {}, b"<html>"), "no JSON"),
         ((200, {}, b'[{"id": "\xff"}]'), "no JSON in UTF-8"),
-        ((200, {}, b'[{"id": 1, "id": 2}]'), "no JSON"),
+        ((200, {}, b'[{"id": 1, "id": 2}]'), "names a key twice"),
         ((200, {}, b'{"data": {}}'), "no list of objects"),
         ((200, {}, b'[1]'), "no list of objects"),
         ((200, {}, b'[{"other": 1}]'), "No record has a key"),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from crossdock.errors import Permanent, Transient, WrongUse
+from crossdock.errors import Permanent, StateDamaged, Transient, WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import acceptance, records, tables
 from crossdock.storage.rows import columns_of
@@ -297,3 +297,15 @@ def test_values_stay_out_of_database_errors(tmp_path):
         connection.execute(tables.extract.insert().values(broken))
     assert "canary" not in str(caught.value)
     state.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: b"\xff" * len(data), lambda data: data.replace(b"CREATE TABLE", b"CREATE TABLQ")]
+)
+def test_a_damaged_file_is_told_without_its_content(tmp_path, spoil):
+    State.open(f"sqlite:///{tmp_path / 'state.db'}").engine.dispose()
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(spoil((tmp_path / "state.db").read_bytes()))
+    with pytest.raises(StateDamaged, match="damaged") as caught:
+        State.open(f"sqlite:///{damaged}")
+    assert "TABLQ" not in str(caught.value)

@@ -26,7 +26,7 @@ from crossdock import display
 from crossdock.airflow.api import AirflowApi
 from crossdock.airflow.processes import Children
 from crossdock.airflow.secrets import PASSWORDS, USERS, make_secrets, password
-from crossdock.demo.provision import provision
+from crossdock.demo.provision import alone, provision
 from crossdock.errors import CrossdockError, Permanent, Transient, WrongUse
 from crossdock.exchange import find_home
 from crossdock.identity import instant, now
@@ -92,12 +92,13 @@ def up(home: Path) -> None:
     with ExitStack() as stack:
         children = stack.enter_context(Children(home / "var" / "logs", _tell_restart))
         with display.progress(_STEPS) as told:
-            _lay_out(home, told)
-            told("reading airflow.cfg")
-            address = Address.configured()
-            address.check_free()
-            told("bringing Airflow's database up to date")
-            _migrate(home)
+            with alone(home, told):
+                _lay_out(home, told)
+                told("reading airflow.cfg")
+                address = Address.configured()
+                address.check_free()
+                told("bringing Airflow's database up to date")
+                _migrate(home)
             _start(home, children)
             api = stack.enter_context(AirflowApi(address.url, USERS[0], password(home, USERS[0])))
             told(f"waiting for {', '.join(SERVERS)}")

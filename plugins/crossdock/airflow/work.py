@@ -12,6 +12,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from crossdock.connections import Connection, Lookup
+from crossdock.discretion import Discretion
 from crossdock.errors import Permanent, Transient, WrongUse
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def exchange_at_work(home: str | None = None) -> Iterator[Exchange]:
 
     lookup: Lookup = airflow_lookup
     try:
-        yield open_exchange(Path(home) if home else find_home(), lookup=lookup)
+        with Discretion(AirflowException):
+            yield open_exchange(Path(home) if home else find_home(), lookup=lookup)
     except Permanent as error:
         raise AirflowFailException(str(error)) from error
     except Transient as error:

@@ -12,7 +12,8 @@ from typing import Annotated, ParamSpec
 import typer
 
 from crossdock import display
-from crossdock.errors import ContractInvalid, CrossdockError, SourceInvalid, WrongUse
+from crossdock.discretion import Discretion
+from crossdock.errors import ContractInvalid, CrossdockError, Defect, SourceInvalid, WrongUse
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 
@@ -29,8 +30,9 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[Args, int]], Ca
         @wraps(work)
         def run(*args: Args.args, **kwargs: Args.kwargs) -> None:
             try:
-                code = work(*args, **kwargs)
-            except (ContractInvalid, WrongUse, SourceInvalid) as error:
+                with Discretion(BrokenPipeError):  # that one is how a reader such as `head` says it has enough
+                    code = work(*args, **kwargs)
+            except (ContractInvalid, WrongUse, SourceInvalid, Defect) as error:
                 display.error(error)
                 code = WRONG
             except CrossdockError as error:
@@ -54,6 +56,8 @@ def check_output(path: Path | None, *suffixes: str) -> None:
         raise WrongUse("This form can't be written.", where=str(path), fix=f"End the name in {' or '.join(suffixes)}.")
     if path and not path.absolute().parent.is_dir():
         raise WrongUse("Its folder does not exist.", where=str(path), fix="Make the folder, or name another.")
+    if path and path.is_dir():
+        raise WrongUse("This is a folder, not a file.", where=str(path), fix="Name a file to write.")
 
 
 def write_docs(result: bytes, target: Path | None) -> None:

@@ -78,6 +78,7 @@ def validate(
     from crossdock.trial import find_surroundings, validate_file
 
     check_output(quarantine, ".parquet", ".csv")
+    check_output(docs, ".html")
     promise = read_contract(contract, schema=schema)
     judgement = validate_file(promise, data, find_surroundings(promise, reference or []), quarantine=quarantine)
     write_docs(judgement.result, docs)

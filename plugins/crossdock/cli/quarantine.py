@@ -64,6 +64,7 @@ def shown(
 
     check_output(output, ".parquet")
     check_output(findings, ".csv")
+    check_output(docs, ".html")
     exchange = open_exchange()
     found = verdict_by_id(exchange.state, verdict)
     if found is None:

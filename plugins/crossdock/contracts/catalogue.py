@@ -11,9 +11,9 @@ from typing import Annotated
 
 import pydantic
 
-from crossdock.contracts.documents import demanded, read_document
+from crossdock.contracts.documents import demanded, read_document, steps_of
 from crossdock.contracts.model import Agreement, Contract, Department, Label, Rule
-from crossdock.contracts.oaas import PUBLIC, SUFFIX, read_agreement
+from crossdock.contracts.oaas import PUBLIC, SUFFIX, check_form, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import ContractInvalid, Problem, did_you_mean
@@ -232,12 +232,12 @@ class _Loading:
             self._note(path, f"There is no department '{consumer}'.", did_you_mean(consumer, self.departments))
             return
         contract = self.contracts.get(dataset)
-        if contract is None:
-            self._note(
-                path, f"The contract of '{dataset}' is wrong, so this agreement can't be used.", "Mend the contract."
-            )
-            return
         try:
+            if contract is None:
+                what = f"The contract of '{dataset}' is wrong, so this agreement can't be used."
+                self._note(path, what, "Mend the contract.")
+                check_form(path)
+                return
             agreement = read_agreement(path, contract)
         except ContractInvalid as error:
             self.problems.extend(error.problems)
@@ -250,7 +250,7 @@ def _dangling(
 ) -> Iterator[tuple[Steps, str, str]]:
     """Yields place, what and fix of each name that leads nowhere."""
     for step in contract.transforms:
-        at = _steps(step.path)
+        at = steps_of(step.path)
         if step.use not in transforms:
             yield (*at, "use"), f"There is no transform '{step.use}'.", did_you_mean(step.use, transforms)
         if step.reference and step.reference not in paths:
@@ -263,7 +263,7 @@ def _dangling(
 def _dangling_reference(
     rule: Rule, contracts: Mapping[str, Contract], paths: Mapping[str, Path]
 ) -> Iterator[tuple[Steps, str, str]]:
-    dataset, at = str(rule.args["dataset"]), (*_steps(rule.path), "to")
+    dataset, at = str(rule.args["dataset"]), (*steps_of(rule.path), "to")
     if dataset not in paths:
         yield at, f"There is no dataset '{dataset}'.", did_you_mean(dataset, paths)
     known = {column.name for column in contracts[dataset].columns} if dataset in contracts else None
@@ -271,9 +271,3 @@ def _dangling_reference(
     for name in wanted if known is not None and isinstance(wanted, tuple) else ():
         if name not in (known or ()):
             yield at, f"Dataset '{dataset}' has no column '{name}'.", did_you_mean(name, known or ())
-
-
-def _steps(path: str) -> Steps:
-    """Reads a spelled path back: schema[0].properties[3] or schema.0.properties.3."""
-    words = re.findall(r"[^.\[\]]+", path)
-    return tuple(int(word) if word.isdigit() else word for word in words)

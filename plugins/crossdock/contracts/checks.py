@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock.contracts.bounds import bind_range, bind_value
+from crossdock.contracts.bounds import Range, bind_range, bind_value
 from crossdock.contracts.model import NESTED, Column, Rule
 from crossdock.errors import WrongUse
 
@@ -59,7 +59,7 @@ def _check_column(kind: str, args: Mapping[str, object], column: Column) -> None
         for value in values:
             bind_value(value, column, where="")
     if kind == "between":
-        bind_range(args, column, where="")
+        _check_range(bind_range(args, column, where=""))
     if kind in ("length", "items", "properties"):
         _check_length(args)
     if "regex" in args:
@@ -83,8 +83,23 @@ def _check_nesting(kind: str, column: Column) -> None:
 def _check_length(args: Mapping[str, object]) -> None:
     if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for key, v in args.items() if key in ("min", "max")):
         raise WrongUse("A length is a whole number of at least 0.")
-    if isinstance(low := args.get("min"), int) and isinstance(high := args.get("max"), int) and low > high:
-        raise WrongUse(f"Nothing is at least {low} and at most {high}.")
+    low, high = args.get("min"), args.get("max")
+    if isinstance(low, int) and isinstance(high, int):
+        short = low + bool(args.get("strict_min")) > high - bool(args.get("strict_max"))
+        _refuse_empty(empty=short)
+
+
+def _check_range(bounds: Range) -> None:
+    low, high = bounds.low, bounds.high
+    crossed = False
+    if low is not None and high is not None:
+        crossed = low > high or (low == high and (bounds.strict_low or bounds.strict_high))  # type: ignore[operator] # both are of the column's type
+    _refuse_empty(empty=bounds.empty or crossed)
+
+
+def _refuse_empty(*, empty: bool) -> None:
+    if empty:
+        raise WrongUse("No value is in this range, so every row would fail.", fix="Mend its bounds.")
 
 
 def _check_regex(pattern: str) -> None:

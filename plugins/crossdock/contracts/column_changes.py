@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from crossdock.contracts.change import Change, Level
-from crossdock.contracts.model import Column, Contract, Sharing
+from crossdock.contracts.model import NESTED, Column, Contract, Sharing
 
 
 def column_changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -14,7 +15,8 @@ def column_changes(old: Contract, new: Contract) -> Iterator[Change]:
     renamed = _renamed(old, new)
     for column in old.columns:
         if column.name in after:
-            yield from _altered(column, after[column.name], (old.sharing, new.sharing))
+            changes = _altered(column, after[column.name], (old.sharing, new.sharing))
+            yield from (replace(change, columns=(column.name,)) for change in changes)
         elif column.name in renamed:
             now = renamed[column.name]
             what = f"Column '{column.name}' is now called '{now.name}'."
@@ -61,6 +63,22 @@ def _altered(old: Column, new: Column, sharing: tuple[Sharing, Sharing]) -> Iter
     yield from _classified(old, new, sharing)
     for what in _words(old, new):
         yield Change(what=f"Column '{name}': {what}", level="patch", aspect="values", columns=(name,), path=path)
+    if not retyped(old, new):
+        yield from _inside(old, new, sharing)
+
+
+def _inside(old: Column, new: Column, sharing: tuple[Sharing, Sharing]) -> Iterator[Change]:
+    """Yields what became of the parts of an object, array or map; consumers receive the column as a whole."""
+    after = {child.field: child for child in new.children}
+    for child in old.children:
+        if child.field in after:
+            yield from _altered(child, after[child.field], sharing)
+        else:
+            yield Change(what=f"'{child.name}' is removed.", level="major", aspect="type", path=child.path)
+    before = {child.field for child in old.children}
+    for child in new.children:
+        if child.field not in before:
+            yield Change(what=f"'{child.name}' is added.", level="minor", aspect="type", path=child.path, burdens=True)
 
 
 def _words(old: Column, new: Column) -> Iterator[str]:
@@ -104,6 +122,8 @@ def _key(old: Contract, new: Contract) -> Iterator[Change]:
 def _type(column: Column) -> str:
     if column.type == "number" and column.precision is not None:
         return f"decimal({column.precision},{column.scale or 0})"
+    if column.type in NESTED and not column.children:
+        return f"{column.type} of any form"
     return "timestamp with time zone" if column.timezone else column.type
 
 

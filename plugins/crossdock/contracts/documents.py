@@ -30,6 +30,12 @@ def spelled(steps: Steps) -> str:
     return text.removeprefix(".")
 
 
+def steps_of(path: str) -> Steps:
+    """Reads a spelled path back: schema[0].properties[3] or schema.0.properties.3."""
+    words = re.findall(r"[^.\[\]]+", path)
+    return tuple(int(word) if word.isdigit() else word for word in words)
+
+
 @dataclass(slots=True)
 class Document:
     """One YAML file: its data, and what is wrong with it so far."""
@@ -82,12 +88,21 @@ def read_document(path: Path) -> Document:
     return document
 
 
+def located(problem: Problem) -> Problem:
+    """Returns a problem with the line of its place, which whoever found it did not know."""
+    document = read_document(problem.file)
+    document.problems.clear()
+    document.report(steps_of(problem.path), problem.what, problem.fix)
+    return document.problems[0]
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _invalid(path, f"The file can't be read ({error.strerror}).") from None
+        fix = "Make it, or check the path." if isinstance(error, FileNotFoundError) else "Check its rights."
+        raise _invalid(path, f"The file can't be read ({error.strerror}).", fix=fix) from None
     if len(content) > MAX_BYTES:
         raise _invalid(path, f"The file is larger than {MAX_BYTES:,} bytes.")
     try:
@@ -97,8 +112,8 @@ def _text(path: Path) -> str:
         raise _invalid(path, f"The file is not UTF-8 (byte {error.start}).", line) from None
 
 
-def _invalid(path: Path, what: str, line: int | None = None) -> ContractInvalid:
-    return ContractInvalid([Problem(file=path, path="", what=what, line=line)])
+def _invalid(path: Path, what: str, line: int | None = None, *, fix: str = "") -> ContractInvalid:
+    return ContractInvalid([Problem(file=path, path="", what=what, fix=fix, line=line)])
 
 
 def parsed(document: Document, model: type[Model], data: object, at: Steps = ()) -> Model | None:

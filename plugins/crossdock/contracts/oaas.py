@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from crossdock.contracts.documents import Document, demanded, read_document
+from crossdock.contracts.documents import Document, demanded, read_document, spelled
 from crossdock.contracts.model import ON_CHANGE, Agreement, Column, Contract, DeliverySpec, Mode, Protection
 from crossdock.contracts.rows import parse as parse_rows
 from crossdock.contracts.services import check_frequency
@@ -106,6 +106,29 @@ def read_agreement(path: Path, contract: Contract) -> Agreement:
     Raises:
         ContractInvalid: the file is wrong; it holds every problem that was found.
     """
+    document, header, at, terms = _read_terms(path)
+    agreement = _agreement(document, header, terms, contract)
+    _check_header(document, header, agreement)
+    _check_terms(document, at, agreement, contract)
+    document.raise_problems()
+    return agreement
+
+
+def check_form(path: Path) -> None:
+    """Checks what can be said of an agreement file without its contract.
+
+    Raises:
+        ContractInvalid: its form is wrong.
+    """
+    _read_terms(path)[0].raise_problems()
+
+
+def terms_path(path: Path) -> str:
+    """Returns where in a sound agreement file the `crossdock` property's value stands."""
+    return spelled(_read_terms(path)[2])
+
+
+def _read_terms(path: Path) -> tuple[Document, AccessAgreement, Steps, _Terms]:
     document = read_document(path)
     header = demanded(document, AccessAgreement, document.data)
     places = [index for index, entry in enumerate(header.custom) if entry.property == "crossdock"]
@@ -117,12 +140,7 @@ def read_agreement(path: Path, contract: Contract) -> Agreement:
         )
         raise document.invalid()
     at: Steps = ("customProperties", places[0], "value")
-    terms = demanded(document, _Terms, header.custom[places[0]].value, at)
-    agreement = _agreement(document, header, terms, contract)
-    _check_header(document, header, agreement)
-    _check_terms(document, at, agreement, contract)
-    document.raise_problems()
-    return agreement
+    return document, header, at, demanded(document, _Terms, header.custom[places[0]].value, at)
 
 
 def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contract: Contract) -> Agreement:

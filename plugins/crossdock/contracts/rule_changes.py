@@ -10,9 +10,13 @@ from typing import Any
 from crossdock.contracts.bounds import Range, Value, bind_range, bind_value
 from crossdock.contracts.change import Change, Level
 from crossdock.contracts.column_changes import retyped
+from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Contract, Rule, Tolerance
+from crossdock.contracts.nested import routes
 
 _SHOWN = 5  # of the values that an enum gained
+_COUNTED = frozenset({"length", "row_count", "count", "query", "items", "properties"})  # kinds that bound a number
+_ENDS = frozenset({"min", "max", "strict_min", "strict_max"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class _Told:
 
     @classmethod
     def by_columns(cls, old: Contract, new: Contract) -> _Told:
-        before, after = ({c.name: c for c in contract.columns} for contract in (old, new))
+        before, after = (_by_path(contract) for contract in (old, new))
         both = before.keys() & after.keys()
         keys = {old.primary_key, new.primary_key} if old.primary_key != new.primary_key else set()
         return cls(
@@ -68,6 +72,12 @@ class _Told:
         of_key = rule.kind == "unique" and rule.columns in self.keys
         of_required = rule.kind == "not_null" and set(rule.columns) <= self.required
         return rule.kind == "type" or of_key or of_required or bool(self.columns & set(rule.columns))
+
+
+def _by_path(contract: Contract) -> dict[str, Column]:
+    """Returns the columns by name, and what is inside of them by path."""
+    inside = {path: way[-1] for path, way in routes(contract.columns).items()}
+    return {**{column.name: column for column in contract.columns}, **inside}
 
 
 def _under_another_name(
@@ -92,7 +102,7 @@ def _altered(was: Rule, now: Rule, new: Contract) -> Iterator[Change]:
     if was.columns != now.columns:
         yield _change(now, "is about other columns", _Shift(looser=True, tighter=True))
     elif was.args != now.args:
-        shift = _shift(was, now, {c.name: c for c in new.columns})
+        shift = _shift(was, now, _by_path(new))
         yield _change(now, shift.how or ("promises something else" if shift.looser else "is written otherwise"), shift)
     if was.tolerance != now.tolerance:
         less = tolerates_less(was.tolerance, now.tolerance)
@@ -130,8 +140,8 @@ def _shift(was: Rule, now: Rule, columns: Mapping[str, Column]) -> _Shift:
     if now.kind == "between":
         column = columns[now.columns[0]]
         return _ranges(bind_range(was.args, column, where=""), bind_range(now.args, column, where=""))
-    if now.kind in ("length", "row_count") or (now.kind == "count" and was.args.get("of") == now.args.get("of")):
-        return _ranges(*(Range(low=_whole(r.args.get("min")), high=_whole(r.args.get("max"))) for r in (was, now)))
+    if now.kind in _COUNTED and _less(was.args, _ENDS) == _less(now.args, _ENDS):
+        return _ranges(_ends(was), _ends(now))
     if now.kind == "freshness":
         before, after = (_whole(rule.args.get("max_age_seconds")) or 0 for rule in (was, now))
         how = "allows older data" if after > before else "demands newer data"
@@ -142,6 +152,15 @@ def _shift(was: Rule, now: Rule, columns: Mapping[str, Column]) -> _Shift:
             looser=not strict, tighter=strict, how="forbids equal values" if strict else "allows equal values"
         )
     return _Shift(looser=True, tighter=True)
+
+
+def _less(args: Mapping[str, object], names: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in args.items() if name not in names}
+
+
+def _ends(rule: Rule) -> Range:
+    limits = Limits.of(rule.args)
+    return Range(low=limits.low, high=limits.high, strict_low=limits.strict_low, strict_high=limits.strict_high)
 
 
 def _whole(value: object) -> int | None:

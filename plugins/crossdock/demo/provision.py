@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ class Province:
     rows: Mapping[str, int]  # dataset id -> rows its source holds
     faults: Mapping[str, Path]  # dataset id -> parquet of `arrival`, `rules`; generated datasets only
     weather: Path  # JSON lines that the meteorological department's service hands out
+
+
+@contextmanager
+def alone(home: Path, progress: Progress) -> Iterator[None]:
+    """Lets one process at a time lay the demo out and make Airflow's database; whoever comes second waits."""
+    with (home / "var" / "demo.lock").open("a") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            progress("Waiting for another demo in this folder to end.")
+            flock(lock, LOCK_EX)
+        yield
 
 
 def provision(  # noqa: PLR0913 - all but the first are settings with a default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from crossdock import display
 from crossdock.airflow.secrets import make_secrets
-from crossdock.demo.provision import provision
+from crossdock.demo.provision import alone, provision
 from crossdock.demo.report import report
 from crossdock.demo.server import serve
 from crossdock.errors import ContractInvalid
@@ -32,11 +32,14 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
     """
     os.umask(0o077)  # databases and logs are nobody else's
     make_secrets(home)
-    with display.progress(1) as told:
-        provision(home, people=people, enterprises=enterprises, progress=told)
     log = home / "var" / "logs" / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with serve(home), _quiet(log):
+    with ExitStack() as stack:
+        with display.progress(1) as told:
+            stack.enter_context(alone(home, told))
+            provision(home, people=people, enterprises=enterprises, progress=told)
+        stack.enter_context(serve(home))
+        stack.enter_context(_quiet(log))
         dags = _dags(home)
         with display.progress(len(dags)) as advance:
             failed = [dag.dag_id for dag in dags if not _succeeds(dag, advance)]

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -26,6 +27,7 @@ from crossdock.errors import WrongUse
 
 LARGEST_PAGE = 10_000
 _PATH = "/v1/weather"
+_PATIENCE = 5.0  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -89,23 +91,41 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[WeatherService]:
-    """Runs the service of a provisioned home until the block ends.
+def serve(home: Path) -> Iterator[None]:
+    """Runs the service of a provisioned home until the block ends, unless it runs already (`make up` runs it).
 
-    Another port than the connection's is taken, and written there, when that one is in use.
+    Another port than the connection's is taken, and written there, when something else uses that one.
 
     Raises:
         WrongUse: the demo is not provisioned there.
     """
+    if _answers(home):
+        yield
+        return
     service = _open(home)
     thread = Thread(target=service.serve_forever, name="weather service", daemon=True)
     thread.start()
     try:
-        yield service
+        yield
     finally:
         service.shutdown()
         thread.join()
         service.server_close()
+
+
+def _answers(home: Path) -> bool:
+    """Asks whether the connection leads to a service that knows our token."""
+    known = read_connections(home / "var" / "connections.json").get(WEATHER)
+    if known is None:
+        return False
+    caller = HTTPConnection("127.0.0.1", int(known["port"]), timeout=_PATIENCE)
+    try:
+        caller.request("GET", f"{_PATH}?size=1", headers={"Authorization": f"Bearer {known['extra']['token']}"})
+        return caller.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        caller.close()
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.identity import RowsDigest, canonical
 from crossdock.keys import Keys
+from crossdock.storage.records import Delivery
 from crossdock.storage.state import State
 from crossdock.storage.store import Ref, Store
 from crossdock.storage.tables import ledger_entry
@@ -54,6 +55,7 @@ class Body:
     manifest_key: str
     manifest_sha256: str
     delivered_at: str
+    record: str  # `fingerprint` of the state's row of the delivery, receipt included; "" until it has arrived
 
     @property
     def day(self) -> str:
@@ -88,6 +90,12 @@ class Entry:
     body: Body
     previous_root: str
     root: str
+
+
+def fingerprint(delivery: Delivery) -> str:
+    """Returns SHA-256 over the canonical JSON of a completed delivery's row: all its columns, by name."""
+    row = {name: getattr(delivery, name) for name in delivery.__slots__} | {"status": "delivered"}
+    return hashlib.sha256(canonical(row)).hexdigest()
 
 
 def append(connection: sa.Connection, body: Body) -> Entry:

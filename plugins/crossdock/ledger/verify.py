@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from crossdock.errors import Transient
+from crossdock.errors import StateDamaged
 from crossdock.ledger.evidence import examine, signed
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
@@ -60,12 +60,9 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
                 for (row, _), objections in zip(sound, evidence, strict=True):
                     breaks += [_broken(row, what, where) for what, where in objections]
             breaks += _unbooked(state)
-        except sa.exc.OperationalError as error:
-            raise Transient("The state database did not answer.", fix="Verify again when it does.") from error
-        except sa.exc.DatabaseError as error:
-            if type(error) not in (sa.exc.DatabaseError, sa.exc.InternalError):
-                raise
-            breaks.append(Break(seq=chain.last + 1, delivery="", what="The state database is damaged.", where="state"))
+            breaks += _contradictory(state)
+        except StateDamaged as error:
+            breaks.append(Break(seq=chain.last + 1, delivery="", what=error.what, where="state"))
     breaks += chain.against(heads)
     return sorted(breaks, key=lambda found: (found.seq == 0, found.seq))
 
@@ -80,47 +77,45 @@ class _Row:
     body: bytes
     previous_root: bytes
     root: bytes
-    status: bytes
-    manifest_sha256: bytes
+    made: Mapping[str, bytes | None]  # the state's row of the delivery, by column
 
 
 def _pages(state: State) -> Iterator[list[_Row]]:
     """Yields the book in order, in pages. Texts come as bytes: a damaged one may be no text any more."""
-    book, made = ledger_entry.c, delivery.c
+    book = ledger_entry.c
+    texts = (book.delivery, book.day, book.body, book.previous_root, book.root)
     last: int | None = None
     while True:
         with state.connect() as connection:
-            raw = connection.dialect.name == "sqlite"
-            texts = [
-                book.delivery,
-                book.day,
-                book.body,
-                book.previous_root,
-                book.root,
-                made.status,
-                made.manifest_sha256,
-            ]
-            columns = [sa.cast(text, sa.LargeBinary) if raw else text for text in texts]
+            form = sa.LargeBinary if connection.dialect.name == "sqlite" else sa.Text
+            columns = [sa.cast(text, form) for text in (*texts, *delivery.c)]
             query = (
                 sa.select(book.seq, *columns)
-                .select_from(ledger_entry.outerjoin(delivery, book.delivery == made.id))
+                .select_from(ledger_entry.outerjoin(delivery, book.delivery == delivery.c.id))
                 .where(book.seq > last if last is not None else sa.true())
                 .order_by(book.seq)
                 .limit(_PAGE)
             )
             rows = connection.execute(query).all()
-        names = _Row.__slots__[1:]
-        yield [
-            _Row(seq=row[0], **{name: _octets(value) for name, value in zip(names, row[1:], strict=True)})
-            for row in rows
-        ]
+        yield [_row(seq, found) for seq, *found in rows]
         if len(rows) < _PAGE:
             return
         last = rows[-1][0]
 
 
-def _octets(value: bytes | str | None) -> bytes:
-    return b"" if value is None else value.encode() if isinstance(value, str) else bytes(value)
+def _row(seq: int, texts: Sequence[bytes | str | None]) -> _Row:
+    octets = [None if text is None else text.encode() if isinstance(text, str) else bytes(text) for text in texts]
+    book, made = octets[:5], octets[5:]
+    delivered, day, body, previous_root, root = (text or b"" for text in book)
+    return _Row(
+        seq=seq,
+        delivery=delivered,
+        day=day,
+        body=body,
+        previous_root=previous_root,
+        root=root,
+        made=dict(zip(delivery.c.keys(), made, strict=True)),
+    )
 
 
 def _broken(row: _Row, what: str, where: str) -> Break:
@@ -189,7 +184,7 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         body = json.loads(row.body)
         beside = (body["delivery"].encode(), body["day"].encode(), body["delivered_at"][:10].encode())
         lawful = _adds_up(body)
-        manifest = body["manifest_sha256"].encode()
+        manifest, record = body["manifest_sha256"].encode(), body["record"]
         body["events"]["key"].encode() + body["events"]["sha256"].encode() + body["manifest_key"].encode()
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, [("The entry's body cannot be read.", "ledger_entry.body")]
@@ -200,9 +195,29 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         )
     if not lawful:
         objections.append(("accepted = delivered + unchanged + filtered does not hold.", "ledger_entry.body"))
-    if row.status != b"delivered" or row.manifest_sha256 != manifest:
+    if row.made["status"] != b"delivered" or row.made["manifest_sha256"] != manifest:
         objections.append(("The state knows no such completed delivery.", "delivery"))
+    elif record != _record(row.made):
+        objections.append(
+            ("The state's row of the delivery, or its receipt in it, is not what was booked.", "delivery")
+        )
     return body, objections
+
+
+def _record(made: Mapping[str, bytes | None]) -> str:
+    """Recomputes what was booked of the delivery's row: SHA-256 of its canonical JSON; "" when it cannot be read."""
+    row: dict[str, Any] = {}
+    try:
+        for name, octets in made.items():
+            text = None if octets is None else octets.decode()
+            row[name] = json.loads(text) if text and name in _NO_TEXTS else text
+        spelled = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ""
+    return hashlib.sha256(spelled.encode()).hexdigest()
+
+
+_NO_TEXTS = frozenset({"snapshot_seq", "counts", "digests", "receipt"})
 
 
 def _adds_up(body: Mapping[str, Any]) -> bool:
@@ -225,17 +240,29 @@ def _adds_up(body: Mapping[str, Any]) -> bool:
 
 def _unbooked(state: State) -> Iterator[Break]:
     """Yields deliveries that the state calls delivered though no entry books them: no entry, no delivery."""
-    query = (
-        sa.select(delivery.c.id)
-        .outerjoin(ledger_entry, ledger_entry.c.delivery == delivery.c.id)
-        .where(delivery.c.status == "delivered", ledger_entry.c.seq.is_(None))
-        .order_by(delivery.c.delivered_at, delivery.c.id)
-    )
     with state.connect() as connection:
+        form = sa.LargeBinary if connection.dialect.name == "sqlite" else sa.Text
+        query = (
+            sa.select(sa.cast(delivery.c.id, form))
+            .outerjoin(ledger_entry, ledger_entry.c.delivery == delivery.c.id)
+            .where(delivery.c.status == "delivered", ledger_entry.c.seq.is_(None))
+            .order_by(delivery.c.delivered_at, delivery.c.id)
+        )
         for name in connection.scalars(query):
+            told = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
             yield Break(
-                seq=0, delivery=name, what="It was delivered, but has no entry in the ledger.", where="delivery"
+                seq=0, delivery=told, what="It was delivered, but has no entry in the ledger.", where="delivery"
             )
+
+
+def _contradictory(state: State) -> Iterator[Break]:
+    """Yields a break when SQLite's indexes do not say what its tables say: then a question may miss entries."""
+    with state.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            found = connection.execute(sa.text("PRAGMA integrity_check(1)")).scalar()
+            if found != "ok":
+                what = "The state database is damaged: its tables and indexes do not agree."
+                yield Break(seq=0, delivery="", what=what, where="state")
 
 
 def _heads(store: Store, public_key: Ed25519PublicKey) -> tuple[list[dict[str, Any]], list[Break]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -172,8 +172,16 @@ def _bucket(connection: Connection) -> pafs.S3FileSystem:
     )
 
 
-def _safe(path: str, connection: Connection) -> str:
+def misplaced(options: Mapping[str, object]) -> tuple[str, str, str] | None:
+    """Returns name, what and fix when the path of a source leads out of the connection's folder."""
+    path = str(options.get("path") or "")
     if path.startswith("/") or "\\" in path or "\0" in path or ".." in PurePosixPath(path).parts:
+        return "path", "The path leaves the connection's folder.", "Write a path below it."
+    return None
+
+
+def _safe(path: str, connection: Connection) -> str:
+    if misplaced({"path": path}):
         raise SourceInvalid(
             "The path leaves the connection's folder.", where=f"{connection.id}:{path}", fix="Write a path below it."
         )

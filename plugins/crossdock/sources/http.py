@@ -21,10 +21,10 @@ import httpx
 import tenacity
 
 from crossdock.connections import Connection, Lookup
-from crossdock.contracts.json_text import DECODER
+from crossdock.contracts.json_text import DECODER, RepeatedKey
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid, SourceUnavailable
-from crossdock.sources.formats.records import Record, pull_records
+from crossdock.sources.formats.records import NAMED_TWICE, Record, pull_records
 from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
 OPTIONS = {"path": REQUIRED, **dict.fromkeys(("records", "page", "incremental_param"), OPTIONAL)}
@@ -235,6 +235,8 @@ def _get(client: httpx.Client, service: _Service, url: httpx.URL) -> tuple[Any, 
         ) from None
     try:
         return DECODER.decode(content.decode("utf-8-sig").strip()), hashlib.sha256(content).digest()
+    except RepeatedKey:
+        raise service.invalid(f"The answer holds {NAMED_TWICE}.", "Ask the department to name each key once.") from None
     except (ValueError, RecursionError):
         raise service.invalid(
             "The answer is no JSON in UTF-8.", "Check the path, and what the server gives there."

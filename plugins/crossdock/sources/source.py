@@ -1,7 +1,8 @@
 """What every kind of source gives: a stream of raw batches under the contract's column names.
 
 Adding a kind of source is one module here with a function `pull(contract, lookup, *, since)` and a mapping
-`OPTIONS` from the names of its options to whether each is REQUIRED; contracts name the module.
+`OPTIONS` from the names of its options to whether each is REQUIRED; contracts name the module. It may have a function
+`misplaced(options)` that tells, before any pull, of an option that leads where it must not.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def wrong_options(contract: Contract) -> list[Problem]:
     spec = contract.source
     if spec is None:
         return []
-    known: Mapping[str, bool] = import_module(f"crossdock.sources.{spec.kind}").OPTIONS
+    kind = import_module(f"crossdock.sources.{spec.kind}")
+    known: Mapping[str, bool] = kind.OPTIONS
+    misplaced = kind.misplaced(spec.options) if hasattr(kind, "misplaced") else None
     unknown = [
         (name, f"A source of kind '{spec.kind}' has no option '{name}'.", did_you_mean(name, known))
         for name in spec.options
@@ -85,7 +88,7 @@ def wrong_options(contract: Contract) -> list[Problem]:
     ]
     return [
         Problem(file=contract.path, path=f"{spec.path or 'source'}.{name}", what=what, fix=fix)
-        for name, what, fix in unknown + missing
+        for name, what, fix in [*unknown, *missing, *([misplaced] if misplaced else [])]
     ]
 
 

@@ -18,7 +18,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import Pool
 
-from crossdock.errors import Permanent, Transient, WrongUse
+from crossdock.errors import Permanent, StateDamaged, Transient, WrongUse
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 0x63726F7373646F63  # crossdock's own names among PostgreSQL's advisory locks
@@ -42,6 +42,7 @@ class State:
         Raises:
             WrongUse: the URL names no SQLite or PostgreSQL database.
             Transient: the database did not answer.
+            StateDamaged: what is there is no database any more.
             Permanent: a newer crossdock made its tables.
         """
         with _OPENING:
@@ -101,6 +102,14 @@ def _answering(engine: Engine) -> Iterator[None]:
             f"The state database did not answer ({reason}).",
             where=f"{engine.dialect.name} database {engine.url.database or ''}".strip(),
             fix="Try again; if it stays so, look whether it runs and can be written.",
+        ) from error
+    except sa.exc.DatabaseError as error:
+        if type(error) not in (sa.exc.DatabaseError, sa.exc.InternalError):
+            raise  # a statement of ours is wrong, not the database
+        raise StateDamaged(
+            "The state database is damaged.",
+            where=f"{engine.dialect.name} database {engine.url.database or ''}".strip(),
+            fix="Restore it from a backup, then run `crossdock ledger verify`.",
         ) from error
 
 

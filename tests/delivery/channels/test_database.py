@@ -122,6 +122,29 @@ def test_changes_touch_only_what_differs(tmp_path, request):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("spoiling", "told"),
+    [
+        ("DROP TABLE population", "table is gone"),
+        ("DELETE FROM population", "1 rows instead of 3"),
+        ("INSERT INTO population VALUES ('theirs', NULL, NULL)", "4 rows instead of 3"),
+    ],
+)
+def test_changes_to_a_table_that_others_changed_are_refused_and_a_new_table_is_whole(system, tmp_path, spoiling, told):
+    first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
+    deliver(first, system.connection)
+    system.query(spoiling)
+    after = [*PEOPLE[1:], person(7)]
+    later = shipment(tmp_path / "2", system.agreed("changes"), after, sequence=2, previous=held(first.prepared))
+    with pytest.raises(ConsumerRefused, match=told):
+        deliver(later, system.connection)
+    assert system.query("SELECT delivery_id FROM crossdock_delivery") == [("d1",)]
+    system.options["table"] = "residents"
+    anew = shipment(tmp_path / "3", system.agreed("changes"), after, sequence=3, previous=held(first.prepared))
+    deliver(anew, system.connection)
+    assert {row[0] for row in system.query("SELECT resident_id FROM residents")} == {p["resident_id"] for p in after}
+
+
 @pytest.mark.parametrize("table", ["", "a.b.c", "x; DROP TABLE y", 'a"b', "crossdock_delivery", "n" * 64, "1a"])
 def test_improper_tables_are_refused(system, tmp_path, table):
     agreed = system.agreed()

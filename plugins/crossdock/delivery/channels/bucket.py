@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 import obstore
 from minio import Minio
@@ -27,7 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, other_content
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
@@ -36,6 +37,14 @@ from crossdock.identity import instant
 
 _TRANSIENT = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "OperationAborted"})
 _SMALL = 16 * 1024 * 1024  # no manifest is larger
+
+
+OPTIONS = {"path": REQUIRED, "format": OPTIONAL}
+
+
+def target(agreement: Agreement) -> PurePosixPath:
+    """Returns the prefix in the consumer's bucket that the agreement names; see `channel.Channel`."""
+    return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
@@ -135,7 +144,7 @@ def _place(agreement: Agreement, connection: Connection) -> _Place:
             client_options={"allow_http": scheme == "http"},
         ),
         bucket=bucket,
-        path=str(relative_path(agreement.delivery.options.get("path"), where)),
+        path=str(target(agreement)),
     )
 
 

@@ -10,11 +10,12 @@ once (a worker that was cut off goes on after its retry began), and must keep fo
 4. Changes are only put on the delivery they were worked out against (`Prepared.base`), else refused: first finish the
    delivery that `arrived` without a receipt in the state, then prepare anew.
 
-A new channel is one module here with the two functions of `Channel`; the conformance tests find it by its name.
+A new channel is one module here with what `Channel` lists; the conformance tests find it by its name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -24,7 +25,7 @@ from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared
-from crossdock.errors import ConsumerRefused
+from crossdock.errors import ConsumerRefused, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,21 @@ class Receipt:
         return asdict(self)
 
 
+REQUIRED, OPTIONAL = True, False
+
+
 class Channel(Protocol):
     """A module of this package."""
+
+    OPTIONS: Mapping[str, bool]  # what `delivery` may say beside channel, connection and mode; whether it must
+
+    def target(self, agreement: Agreement) -> object:
+        """Returns the place at the consumer that the agreement names.
+
+        Raises:
+            ConsumerRefused: it is no proper one.
+        """
+        ...
 
     def deliver(self, shipment: Shipment, connection: Connection) -> Receipt:
         """Delivers, or finds that it was delivered.
@@ -94,6 +108,22 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
     """Asks the agreement's channel whether a delivery arrived; see `Channel.arrived`."""
     return _channel(agreement).arrived(agreement, delivery_id, connection)
+
+
+def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
+    """Yields name, what and fix of each option of the agreement's delivery that its channel can't use."""
+    channel, given = _channel(agreement), agreement.delivery.options
+    for name in sorted(given.keys() - channel.OPTIONS.keys()):
+        what = f"A delivery by {agreement.delivery.channel} has no option '{name}'."
+        yield name, what, did_you_mean(name, channel.OPTIONS)
+    missing = [name for name, required in channel.OPTIONS.items() if required and not given.get(name)]
+    for name in missing:
+        yield name, f"A delivery by {agreement.delivery.channel} needs the option '{name}'.", f"Write {name}: ..."
+    if not missing:
+        try:
+            channel.target(agreement)
+        except ConsumerRefused as error:
+            yield next(name for name, required in channel.OPTIONS.items() if required), error.what, error.fix
 
 
 def other_content(delivery_id: str, location: str) -> ConsumerRefused:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, other_content
 from crossdock.delivery.databases import MARKER, Database, Table, open_database
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
 from crossdock.identity import instant, now
 
+OPTIONS = {"table": REQUIRED}
 _MARKER_COLUMNS = (
     ("delivery_id", "TEXT PRIMARY KEY"),
     ("agreement", "TEXT NOT NULL"),
@@ -32,10 +33,12 @@ _MARKER_COLUMNS = (
     ("delivered_at", "TEXT NOT NULL"),
 )
 
+_LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
+
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Brings the consumer's table up to date; see `channel.Channel`."""
-    table = _table(shipment.agreement, connection)
+    table = target(shipment.agreement)
     with open_database(connection) as database:
         work = _Work(shipment=shipment, database=database, table=table)
         known = work.known()  # before staging, which is the long part
@@ -60,11 +63,12 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
     """Looks for the delivery's marker row; see `channel.Channel`."""
     with open_database(connection) as database:
-        return _receipt(database, _table(agreement, connection), delivery_id)
+        return _receipt(database, target(agreement), delivery_id)
 
 
-def _table(agreement: Agreement, connection: Connection) -> Table:
-    where = f"connection {connection.id}, agreement {agreement.id}"
+def target(agreement: Agreement) -> Table:
+    """Returns the table that the agreement names; see `channel.Channel`."""
+    where = f"agreement {agreement.id}"
     text = str(agreement.delivery.options.get("table", ""))
     schema, _, name = text.rpartition(".")
     if not all(re.fullmatch(r"[^\W\d]\w*", part) for part in ([schema, name] if schema else [name])):
@@ -130,6 +134,8 @@ class _Work:
         wanted = [(field.name, self.database.type_of(field.type)) for field in self.shipment.prepared.schema]
         found = self.database.columns(self.table)
         key = self.shipment.prepared.key_columns
+        if found is None and not self.shipment.prepared.replaces:
+            raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
         if found is None:
             columns = [f"{_quoted(name)} {kind}" for name, kind in wanted]
             if key:
@@ -163,7 +169,7 @@ class _Work:
         if not self.shipment.prepared.replaces and last != self.shipment.prepared.base:
             raise self._refused(
                 f"The changes build on delivery {self.shipment.prepared.base}, but the consumer holds {last}.",
-                "Finish that delivery first; if the consumer lost its data, let it restore them or name another table.",
+                f"Finish that delivery first. {_LOST}",
             )
         if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608
             raise self._refused(
@@ -195,6 +201,18 @@ class _Work:
             f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {rows} AS s "  # noqa: S608
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
         )
+        self._admit_result()
+
+    def _admit_result(self) -> None:
+        """Refuses changes to a table that someone else has put rows into or taken rows out of."""
+        counts = self.shipment.prepared.counts
+        expected = counts.delivered + counts.unchanged
+        found = self.database.execute(f"SELECT count(*) FROM {self.table}")[0][0]  # noqa: S608
+        if found != expected:
+            raise self._refused(
+                f"After the changes the table would hold {found} rows instead of {expected}: it was changed by others.",
+                _LOST,
+            )
 
     def mark(self) -> Receipt:
         """Writes the marker row that makes the delivery count."""

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, other_content
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
@@ -27,6 +27,14 @@ from crossdock.faults import reached
 from crossdock.identity import instant
 
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+
+OPTIONS = {"path": REQUIRED, "format": OPTIONAL}
+
+
+def target(agreement: Agreement) -> PurePosixPath:
+    """Returns the path below the consumer's folder that the agreement names; see `channel.Channel`."""
+    return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
@@ -61,7 +69,7 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
 def _place(agreement: Agreement, connection: Connection) -> Path:
     where = f"connection {connection.id}, agreement {agreement.id}"
     base = Path(str(connection.extra.get("path") or connection.host or connection.schema))
-    path = relative_path(agreement.delivery.options.get("path"), where)
+    path = target(agreement)
     if not base.is_absolute() or not base.is_dir():
         # Never made by us: an absent folder is a mount that is not there, and what is written below it would be lost.
         raise ConsumerUnavailable(

@@ -67,8 +67,21 @@ class DataFile:
             return gzip.GzipFile(fileobj=stream)  # type: ignore[return-value] # it reads like any binary file
         return self._unzipped(stream) if self.path.lower().endswith(".zip") else stream
 
+    def read_through(self) -> None:
+        """Reads the file to its end, packed as it is: an OSError tells that the place fails, and not the content."""
+        with self.filesystem.open_input_stream(self.path) as stream:
+            while stream.read(_CHUNK):
+                pass
+
     def _unzipped(self, stream: IO[bytes]) -> IO[bytes]:
-        archive = zipfile.ZipFile(stream)
+        try:
+            return self._only_member(zipfile.ZipFile(stream))
+        except (pa.ArrowInvalid, UnicodeDecodeError):  # it names a place before its first byte, or has a garbled name
+            raise zipfile.BadZipFile from None
+        except NotImplementedError:
+            raise self.invalid("The archive's packing method is not known.", "Pack it with deflate.") from None
+
+    def _only_member(self, archive: zipfile.ZipFile) -> IO[bytes]:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith(("__MACOSX/", "."))]
         if len(members) != 1:
             raise self.invalid(
@@ -76,10 +89,7 @@ class DataFile:
             )
         if members[0].flag_bits & 1:
             raise self.invalid("The archive is encrypted.", "Ask the department for one without a password.")
-        try:
-            return archive.open(members[0])
-        except NotImplementedError:
-            raise self.invalid("The archive's packing method is not known.", "Pack it with deflate.") from None
+        return archive.open(members[0])
 
 
 class Decoded(io.RawIOBase):

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import IO, Any
 
-from crossdock.contracts.json_text import DECODER
+from crossdock.contracts.json_text import DECODER, RepeatedKey
 from crossdock.contracts.model import Contract
 from crossdock.sources.formats.file import DataFile, Decoded
-from crossdock.sources.formats.records import Record, pull_records
+from crossdock.sources.formats.records import NAMED_TWICE, Record, pull_records
 from crossdock.sources.source import Pulled, option
 
 _CHUNK = 1 << 20
@@ -39,6 +39,8 @@ def _lines(file: DataFile, stream: IO[bytes]) -> Iterator[Record]:
         if text:
             try:
                 yield _record(file, DECODER.decode(text.decode()), f"Line {number}")
+            except RepeatedKey:
+                raise file.invalid(f"Line {number} holds {NAMED_TWICE}.", "Name each key once.") from None
             except (ValueError, RecursionError):
                 raise file.invalid(f"Line {number} is no JSON object.", "Write one JSON object in each line.") from None
 
@@ -82,6 +84,8 @@ def _first(file: DataFile, text: str, at: int, number: int) -> tuple[Record, int
         raise file.invalid(f"Record {number} is no object.", "Write a list of objects.")
     try:
         value, end = DECODER.raw_decode(text, at)
+    except RepeatedKey:
+        raise file.invalid(f"Record {number} holds {NAMED_TWICE}.", "Name each key once.") from None
     except (ValueError, RecursionError):
         return None
     return _record(file, value, f"Record {number}"), end

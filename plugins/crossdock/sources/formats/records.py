@@ -19,6 +19,9 @@ Record = dict[str, Any]
 _ROWS = 16_384  # records in memory at a time, each of them a dictionary
 
 
+NAMED_TWICE = "an object that names a key twice"
+
+
 def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -> Pulled:
     """Returns records as batches of every contract column; a key that a record lacks is null in it.
 

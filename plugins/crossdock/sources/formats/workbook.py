@@ -49,8 +49,11 @@ def read(file: DataFile, contract: Contract) -> Pulled:
 
 def _refuse_bomb(file: DataFile, content: io.BytesIO) -> None:
     if zipfile.is_zipfile(content):
-        with file.guarded(), zipfile.ZipFile(content) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+        try:
+            with file.guarded(), zipfile.ZipFile(content) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+        except (NotImplementedError, UnicodeDecodeError):
+            raise file.invalid("It is no workbook that can be read.", "Save it as .xlsx.") from None
         if size > _LARGEST:
             raise file.invalid(f"The workbook unpacks to more than {_LARGEST:,} bytes.", "Send it as CSV or parquet.")
     content.seek(0)
