@@ -5,6 +5,7 @@ One bad dataset or consumer never stops the others: what failed is kept beside w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -141,7 +142,6 @@ def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outc
         return Step(verb=verb, subject=subject, error=error)
     except (OSError, pa.ArrowException, duckdb.Error) as error:
         # A full disk or a damaged object is this dataset's trouble. The library's own text may quote a row.
-        fault = Transient(
-            f"It failed in {type(error).__module__} ({type(error).__name__}).", where=subject, fix="Try again."
-        )
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+        fault = Transient(f"It failed ({reason}).", where=subject, fix="Mend that, or try again.")
         return Step(verb=verb, subject=subject, error=fault)
