@@ -88,6 +88,14 @@ def test_an_unknown_part_is_refused_before_anything_is_done(hamlet):
         sweep.run(hamlet.open(), "town_hal")
 
 
+def test_what_the_system_refuses_is_told_in_its_words(tmp_path):
+    hamlet = found(tmp_path)
+    exchange = hamlet.open()
+    (tmp_path / "var" / "scratch").write_text("no folder")
+    done = sweep.run(exchange, "town_hall/permits")
+    assert "File exists" in str(next(iter(done.failures)).error)
+
+
 def test_what_is_no_error_of_ours_is_not_hidden(hamlet, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
