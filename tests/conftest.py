@@ -2,6 +2,7 @@
 
 from hypothesis import settings
 
+collect_ignore = ["benchmarks"]  # engines need packages of their own
 pytest_plugins = ["servers", "provinces"]
 
 settings.register_profile("crossdock", deadline=None)  # a slow machine is no bug
