@@ -31,9 +31,7 @@ class Marks:
     def add_batch(self, rows: int, broken: Mapping[str, pa.BooleanArray]) -> None:
         """Appends the next batch with a mask (without nulls) per rule that was judged in it."""
         self._starts.append(self.rows + rows)
-        self._bits.append(
-            {rule: np.packbits(mask.to_numpy(zero_copy_only=False)) for rule, mask in broken.items() if mask.true_count}
-        )
+        self._bits.append({rule: _packed(mask) for rule, mask in broken.items() if mask.true_count})
 
     def add_rows(self, rule: str, arrivals: np.ndarray) -> None:
         """Marks rows, by ascending arrival number, as breaking a rule that was judged over the whole extract."""
@@ -43,14 +41,14 @@ class Marks:
             if len(inside):
                 mask = np.zeros(self.size(batch), np.bool_)
                 mask[inside - self._starts[batch]] = True
-                bits[rule] = np.packbits(mask)
+                bits[rule] = np.packbits(mask, bitorder="little")
 
     def clear(self, rule: str, batch: int, places: np.ndarray) -> None:
         """Takes a rule's mark from rows of a batch, given by their places in it."""
         mask = self._unpacked(batch, self._bits[batch].pop(rule))
         mask[places] = False
         if mask.any():
-            self._bits[batch][rule] = np.packbits(mask)
+            self._bits[batch][rule] = np.packbits(mask, bitorder="little")
 
     def count(self, rule: str) -> int:
         """Returns how many rows broke a rule."""
@@ -81,4 +79,15 @@ class Marks:
         return self._unpacked(batch, np.bitwise_or.reduce(bits))
 
     def _unpacked(self, batch: int, bits: np.ndarray) -> np.ndarray:
-        return np.unpackbits(bits, count=self.size(batch)).view(np.bool_)
+        return np.unpackbits(bits, count=self.size(batch), bitorder="little").view(np.bool_)
+
+
+def _packed(mask: pa.BooleanArray) -> np.ndarray:
+    """Returns a mask's bits as Arrow has them, in memory of their own, with zeros after the last."""
+    if mask.offset % 8:
+        return np.packbits(mask.to_numpy(zero_copy_only=False), bitorder="little")
+    first, rows = mask.offset // 8, len(mask)
+    bits = np.frombuffer(mask.buffers()[1], np.uint8)[first : first + (rows + 7) // 8].copy()
+    if rows % 8:
+        bits[-1] &= (1 << rows % 8) - 1
+    return bits

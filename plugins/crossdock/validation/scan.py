@@ -130,12 +130,13 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(2 - beside, cores - beside)
+    ahead = threads + 2 * beside  # so that the threads have work while this one is busy with results
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="crossdock-scan") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > threads:
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
