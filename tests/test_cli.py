@@ -144,6 +144,50 @@ def test_ledger_verify_finds_a_flipped_byte(tmp_path, monkeypatch):
     assert crossdock("ledger", "verify").exit_code == FINDINGS
 
 
+def test_ledger_prove_and_check(tmp_path, monkeypatch):
+    found(tmp_path / "exchange").sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path / "exchange"))
+    made = document(crossdock("deliveries", "list", "--json"))["deliveries"]
+    delivery = next(d["id"] for d in made if d["agreement"] == "town_hall/residents/tax")
+    assert crossdock("ledger", "prove", delivery).exit_code == WRONG  # not signed yet
+    assert document(crossdock("ledger", "sign", "--json"))["sound"]
+    proof, key = tmp_path / "proof.json", str(tmp_path / "public_key.pem")
+    shutil.copy(tmp_path / "exchange" / "var" / "keys" / "public_key.pem", key)
+    assert crossdock("ledger", "prove", delivery, "--record", "R0020", "--output", str(proof)).exit_code == FINE
+    assert "R0020" not in proof.read_text("utf-8")
+    asked = ("ledger", "prove", delivery, "--record", "-")
+    assert document(crossdock(*asked, stdin="R0020\n")) == json.loads(proof.read_text("utf-8"))
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path / "nothing"))  # whoever checks has no exchange
+    checking = ("ledger", "check-proof", str(proof), "--public-key", key)
+    told = document(crossdock(*checking, "--json"))
+    assert (told["proves"], told["delivery"], told["consumer"]) == ("record", delivery, "tax")
+    assert delivery in crossdock(*checking).stdout
+    proof.write_text(proof.read_text("utf-8").replace("tax", "tex"), "utf-8")
+    ran = crossdock(*checking)
+    assert (ran.exit_code, ran.stdout) == (FINDINGS, "")
+    assert crossdock("ledger", "check-proof", str(proof), "--public-key", str(proof)).exit_code == WRONG
+
+
+def test_ledger_prove_days(tmp_path, monkeypatch):
+    hamlet = found(tmp_path)
+    hamlet.sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path))
+    crossdock("ledger", "sign")
+    (head,) = (tmp_path / "var" / "store" / "ledger" / "heads").iterdir()
+    proof = tmp_path / "days.json"
+    assert crossdock("ledger", "prove", "--days", head.stem, head.stem, "--output", str(proof)).exit_code == FINE
+    key = str(tmp_path / "var" / "keys" / "public_key.pem")
+    told = document(crossdock("ledger", "check-proof", str(proof), "--public-key", key, "--json"))
+    assert told["proves"] == "continuation"
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("x", "--days", "a", "b"), ("--record", "x"), ("nobody",), ("--days", "2020-01-01", "2020-01-02")]
+)
+def test_ledger_prove_used_wrongly(arguments):
+    assert crossdock("ledger", "prove", *arguments).exit_code == WRONG
+
+
 # quarantine
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crossdock.comparison import Comparison
     from crossdock.contracts.model import Contract
     from crossdock.drafting.draft import Draft
+    from crossdock.ledger.checking import Proven
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.lint import Report
@@ -276,6 +277,14 @@ def audit(found: Audit) -> None:
         out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
     if found.sound:
         out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
+
+
+def proven(found: Proven) -> None:
+    """Prints what a proof proves."""
+    shown = table("Proven", "", "")
+    for name, value in found.to_dict().items():
+        shown.add_row(name.replace("_", " "), escape(", ".join(value) if isinstance(value, tuple) else str(value)))
+    out.print(shown)
 
 
 def finished(done: Pass, problems: Sequence[Problem]) -> None:

@@ -93,6 +93,10 @@ class ObjectMissing(Permanent):
     """An object that the state names is not in the store."""
 
 
+class ProofWrong(Permanent):
+    """What was handed out as a proof proves nothing."""
+
+
 class LedgerBroken(Permanent):
     """The ledger does not agree with itself or with the invariant `accepted = delivered + unchanged + filtered`."""
 

@@ -187,7 +187,7 @@ def _prepare(exchange: Exchange, deal: _Deal, scratch: Path) -> tuple[Prepared, 
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
         exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
-    entry = _entry(deal, prepared, event_file)
+    entry = _entry(deal, prepared, event_file, events.tree)
     exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
     reached("handover.prepared")
     return prepared, entry
@@ -201,7 +201,7 @@ def _held(exchange: Exchange, agreement: Agreement) -> Received | None:
     return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
 
 
-def _entry(deal: _Deal, prepared: Prepared, events: Ref) -> Body:
+def _entry(deal: _Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
     """Returns the ledger entry to come; manifest and instant are known once the delivery has arrived."""
     agreement, contract, intent = deal.agreement, deal.contract, deal.intent
     return Body(
@@ -222,6 +222,7 @@ def _entry(deal: _Deal, prepared: Prepared, events: Ref) -> Body:
         counts=prepared.counts.to_dict(),
         digests=prepared.digests.to_dict(),
         events=events,
+        events_tree=tree,
         manifest_key="",
         manifest_sha256="",
         delivered_at="",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
-from crossdock.errors import Permanent
+from crossdock.errors import Permanent, WrongUse
 
 KEY_BYTES = 32
 
@@ -66,6 +68,24 @@ class Keys:
         return cls(
             ledger=bytes.fromhex(ledger.decode()), protection=bytes.fromhex(protection.decode()), signing=signing
         )
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """Returns the key in a PEM file.
+
+    Raises:
+        WrongUse: there is none, or one of another kind.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise WrongUse("No public key can be read here.", where=str(path), fix=_PUBLIC) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise WrongUse("This is no Ed25519 key.", where=str(path), fix=_PUBLIC)
+    return key
+
+
+_PUBLIC = "Name the exchange's public_key.pem."
 
 
 def secret_file(path: Path, make: Callable[[], bytes]) -> bytes:

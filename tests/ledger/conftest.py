@@ -107,6 +107,7 @@ class World:
                 name: str(part) for name, part in {**parts, "accepted": sum(parts.values(), RowsDigest())}.items()
             },
             events=Ref(key=key, rows=writer.rows, sha256=sha256),
+            events_tree=writer.tree,
             manifest_key=manifest_key,
             manifest_sha256=content_hash(data),
             delivered_at=instant(START + timedelta(days=day, seconds=self.made)),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical
 from crossdock.ledger.book import GENESIS, Body, append, read_entries, sign_heads
+from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.storage.store import Ref
 from crossdock.storage.tables import ledger_entry
 
@@ -133,10 +134,19 @@ def test_heads_are_signed_per_day_and_replaced_while_the_day_grows(world):
     head = json.loads(world.store.read("ledger/heads/2026-03-02.json"))
     signature = bytes.fromhex(head.pop("signature"))
     world.keys.public().verify(signature, canonical(head))
-    assert head == {"day": "2026-03-02", "entries": 1, "last_seq": 3, "root": last.root}
+    assert head == {"day": "2026-03-02", "entries": 1, "last_seq": 3, "root": last.root, "tree": tree(world)}
     grown = world.deliver("d", day=1)
     assert sign_heads(world.state, world.store, world.keys) == ["2026-03-02"]
-    assert json.loads(world.store.read("ledger/heads/2026-03-02.json"))["root"] == grown.root
+    signed = json.loads(world.store.read("ledger/heads/2026-03-02.json"))
+    assert (signed["root"], signed["tree"]) == (grown.root, tree(world))
+
+
+def tree(world) -> list[str]:
+    """Returns the perfect subtrees' roots of the tree over all entries' bodies, made from its first leaf on."""
+    planted = Tree()
+    for entry in read_entries(world.state):
+        planted.add(leaf_hash(entry.body.to_json().encode()))
+    return [peak.hex() for peak in planted.peaks]
 
 
 def test_no_head_without_entries(world):

@@ -253,6 +253,15 @@ def test_a_carefully_rewritten_chain_is_found_by_the_signed_heads(filled, seq, n
     assert (first.seq, first.where, first.what) == (*named[:2], f"Entries {named[2]} are not what was signed.")
 
 
+def test_a_head_that_was_signed_with_another_tree_is_named(filled):
+    key = filled.store.root / SECOND
+    head = {name: value for name, value in json.loads(key.read_bytes()).items() if name != "signature"}
+    head["tree"] = ["00" * 32, *head["tree"][1:]]
+    key.write_bytes(canonical({**head, "signature": filled.keys.sign(canonical(head))}))
+    (found,) = check(filled)
+    assert (found.seq, found.where, found.what) == (5, SECOND, "The signed tree is not that over entries 1 to 5.")
+
+
 def test_fewer_events_than_booked_are_found_though_all_hashes_fit(filled):
     key = json.loads(entries(filled)[0]["body"])["events"]["key"]
     path = filled.store.root / key
@@ -263,6 +272,7 @@ def test_fewer_events_than_booked_are_found_though_all_hashes_fit(filled):
     assert told == [
         "The event file holds 1 insert, 1 update, 1 delete; the entry says 2 insert, 1 update, 1 delete.",
         "The event file holds 3 events; the entry says 4.",
+        "The Merkle tree over the events is not the one that was booked.",
     ]
 
 

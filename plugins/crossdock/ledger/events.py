@@ -7,11 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crossdock.errors import CrossdockError, LedgerBroken, ObjectMissing, Transient, WrongUse
+from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.storage.store import Store
 
 Operation = Literal["insert", "update", "delete"]
@@ -25,6 +27,9 @@ SCHEMA = pa.schema(
     ]
 )
 ROW_GROUP = 131_072  # rows; one bloom filter each
+LEAF = 1_024  # events that are one leaf of a delivery's Merkle tree
+# An event in a leaf: record, position in OPERATIONS, 1 if there is a subject, subject (or zeros).
+_EVENT = np.dtype([("record", "V16"), ("operation", "u1"), ("about", "u1"), ("subject", "V16")])
 
 
 class EventWriter:
@@ -40,6 +45,12 @@ class EventWriter:
         self._waiting: list[pa.RecordBatch] = []
         self._rows_waiting = 0
         self._writer: pq.ParquetWriter | None = None
+        self._tree = Tree()
+
+    @property
+    def tree(self) -> str:
+        """The root of the Merkle tree over all events in their order, LEAF of them a leaf, as hex; known once closed."""
+        return self._tree.root().hex()
 
     @property
     def rows(self) -> int:
@@ -90,6 +101,8 @@ class EventWriter:
         if self._writer is None:
             self._writer = _open_writer(self.path, group)
         self._writer.write_table(group, row_group_size=ROW_GROUP)
+        for leaf in leaves_of(group):
+            self._tree.add(leaf_hash(leaf))
         self._waiting = table.slice(rows).to_batches()
         self._rows_waiting -= rows
 
@@ -105,6 +118,26 @@ class EventWriter:
         if self._writer is not None:
             self._writer.close()
         self.path.unlink(missing_ok=True)
+
+
+def leaves_of(events: pa.Table) -> Iterator[bytes]:
+    """Yields the leaves that a whole row group of events makes: 34 bytes per event, one after the other."""
+    if not events.num_rows:
+        return
+    spelled = np.zeros(events.num_rows, _EVENT)
+    record, subject = (_hashes(events[name], name) for name in ("record", "subject"))
+    spelled["record"] = _sixteens(record)
+    spelled["operation"] = _codes(events["operation"], events.num_rows)
+    if subject.null_count < len(subject):
+        there = np.asarray(subject.is_valid())
+        spelled["about"] = there
+        spelled["subject"][there] = _sixteens(subject)[there]
+    for start in range(0, len(spelled), LEAF):
+        yield spelled[start : start + LEAF].tobytes()
+
+
+def _sixteens(hashes: pa.Array) -> np.ndarray:
+    return np.frombuffer(hashes.buffers()[1], "V16")[hashes.offset : hashes.offset + len(hashes)]
 
 
 def _open_writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
@@ -134,9 +167,10 @@ def _codes(operation: pa.Array | str, rows: int) -> pa.Array:
         words = pa.repeat(operation, rows)
     else:
         words = operation.combine_chunks() if isinstance(operation, pa.ChunkedArray) else operation
-        if pa.types.is_dictionary(words.type):
-            words = words.dictionary_decode()
-    codes = pc.index_in(words, value_set=pa.array(OPERATIONS)).cast(pa.int8())
+    if isinstance(words, pa.DictionaryArray):
+        codes = _codes(words.dictionary, len(words.dictionary)).take(words.indices)
+    else:
+        codes = pc.index_in(words, value_set=pa.array(OPERATIONS)).cast(pa.int8())
     if codes.null_count:
         raise WrongUse("A share event's operation is something else than insert, update or delete.")
     return codes

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -16,6 +19,9 @@ from crossdock.errors import ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
 
 _PIECE = 1 << 20
+_WORDS = ("insert", "update", "delete")
+_LEAF, _BATCH = 1_024, 131_072  # events that are one leaf of their tree; events that are read at a time
+_EVENT = np.dtype([("record", "V16"), ("operation", "u1"), ("about", "u1"), ("subject", "V16")])
 _SAME = (
     "delivery",
     "dataset",
@@ -54,22 +60,55 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         yield "The event file's bytes are not those that were booked (SHA-256 differs).", key
         return
     try:
-        words = pq.read_table(f"{root}/{key}", columns=["operation"], filesystem=filesystem)["operation"]
-    except (pa.ArrowInvalid, KeyError):
+        tally, tree = _recount(filesystem, f"{root}/{key}")
+    except (pa.ArrowInvalid, KeyError, IndexError):
         yield "The event file was booked, but cannot be read as share events.", key
         return
     except OSError as error:
         raise _silent(key) from error
-    tally = {pair["values"]: pair["counts"] for pair in words.value_counts().to_pylist()}
     expected = {"insert": counts["inserted"], "update": counts["updated"], "delete": counts["deleted"]}
     if tally != {word: rows for word, rows in expected.items() if rows}:
         yield f"The event file holds {_told(tally)}; the entry says {_told(expected)}.", key
-    if len(words) != events["rows"]:
-        yield f"The event file holds {len(words)} events; the entry says {events['rows']}.", key
+    if sum(tally.values()) != events["rows"]:
+        yield f"The event file holds {sum(tally.values())} events; the entry says {events['rows']}.", key
+    if tree != body["events_tree"]:
+        yield "The Merkle tree over the events is not the one that was booked.", key
+
+
+def _recount(filesystem: Any, path: str) -> tuple[Counter[str], str]:
+    """Counts an event file's operations, and returns the root of the Merkle tree over its events, as hex."""
+    tally: Counter[str] = Counter()
+    level: list[bytes] = []
+    with pq.ParquetFile(path, filesystem=filesystem) as file:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            operation = batch["operation"].dictionary_decode()
+            tally.update({pair["values"]: pair["counts"] for pair in operation.value_counts().to_pylist()})
+            events = np.zeros(len(batch), _EVENT)
+            events["record"] = _sixteens(batch["record"])
+            events["operation"] = pc.index_in(operation, pa.array(_WORDS))
+            events["about"] = batch["subject"].is_valid()
+            events["subject"] = _sixteens(batch["subject"].fill_null(bytes(16)))
+            octets = events.tobytes()
+            step = _LEAF * _EVENT.itemsize
+            level += [_hash(b"\x00", octets[at : at + step]) for at in range(0, len(octets), step)]
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        odd = level[len(level) // 2 * 2 :]
+        level = [*(_hash(b"\x01", left, right) for left, right in pairs), *odd]
+    return tally, (level[0] if level else _hash()).hex()
+
+
+def _sixteens(hashes: pa.Array) -> np.ndarray:
+    octets = hashes.buffers()[1]
+    return np.frombuffer(octets, "V16", count=hashes.offset + len(hashes))[hashes.offset :]
+
+
+def _hash(*octets: bytes) -> bytes:
+    return hashlib.sha256(b"".join(octets)).digest()
 
 
 def _told(tally: Mapping[str, int]) -> str:
-    return ", ".join(f"{tally.get(word, 0)} {word}" for word in ("insert", "update", "delete"))
+    return ", ".join(f"{tally.get(word, 0)} {word}" for word in _WORDS)
 
 
 def _sha256(filesystem: Any, path: str, key: str) -> str | None:

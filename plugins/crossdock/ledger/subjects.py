@@ -59,12 +59,17 @@ def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
         ObjectMissing: an event file is missing, so that the answer could not be complete.
         LedgerBroken: an entry or an event file cannot be read.
     """
-    spellings = _spellings(subject)
-    hashes = pa.concat_arrays([keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS])
+    hashes = subject_hashes(keys, subject)
     entries = [entry for entry in read_entries(state) if entry.body.events.rows]
     with ThreadPoolExecutor(_READERS) as readers:
         found = readers.map(lambda entry: list(_received(store, entry, hashes)), entries)
         return [received for some in found for received in some]
+
+
+def subject_hashes(keys: Keys, subject: str) -> pa.Array:
+    """Returns the keyed hashes by which the ledger may know a person or an enterprise, however it is spelled."""
+    spellings = _spellings(subject)
+    return pa.concat_arrays([keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS])
 
 
 def _spellings(subject: str) -> pa.Table:

@@ -129,9 +129,12 @@ class _Chain:
     wanted: frozenset[int]  # seqs at which a head was signed
     last: int = 0
     root: bytes = _START.encode()
+    bodies_fit: bool = True  # each so far has the root that it should
     per_day: Counter[str] = field(default_factory=Counter)
     last_of_day: dict[str, int] = field(default_factory=dict)
-    seen: dict[int, tuple[bytes, Counter[str]]] = field(default_factory=dict)  # root and entries per day, after a seq
+    subtrees: dict[int, bytes] = field(default_factory=dict)  # of the Merkle tree over bodies, by their height
+    # Root, entries per day and the tree's subtrees after a seq.
+    seen: dict[int, tuple[bytes, Counter[str], list[str]]] = field(default_factory=dict)
 
     def add(self, row: _Row) -> tuple[Mapping[str, Any] | None, list[Break]]:
         """Walks one entry on; returns its body unless that is unreadable, and what is wrong with the entry itself."""
@@ -143,30 +146,33 @@ class _Chain:
             breaks.append(_broken(row, "It does not follow the entry before it.", "ledger_entry.previous_root"))
         if hashlib.sha256(row.previous_root + row.body).hexdigest().encode() != row.root:
             breaks.append(_broken(row, "The entry was changed: its root is not that of its body.", "ledger_entry.root"))
+            self.bodies_fit = False
         body, objections = _body(row)
         breaks += [_broken(row, what, where) for what, where in objections]
         self.last, self.root = row.seq, row.root
         day = row.day.decode(errors="replace")
         self.per_day[day] += 1
         self.last_of_day[day] = row.seq
+        self._plant(row.body)
         if row.seq in self.wanted:
-            self.seen[row.seq] = row.root, self.per_day.copy()
+            peaks = [self.subtrees[height].hex() for height in sorted(self.subtrees, reverse=True)]
+            self.seen[row.seq] = row.root, self.per_day.copy(), peaks
         return body, breaks
+
+    def _plant(self, body: bytes) -> None:
+        """Adds a leaf to the tree as one adds one to a binary number: subtrees of one height are carried upwards."""
+        carried, height = hashlib.sha256(b"\x00" + body).digest(), 0
+        while height in self.subtrees:
+            carried = hashlib.sha256(b"\x01" + self.subtrees.pop(height) + carried).digest()
+            height += 1
+        self.subtrees[height] = carried
 
     def against(self, heads: list[dict[str, Any]]) -> Iterator[Break]:
         """Yields what the signed heads prove to be missing or rewritten, and heads that are gone."""
         proven = 0
         for head in sorted(heads, key=lambda head: int(head["last_seq"])):
             seq, where = head["last_seq"], f"{_HEADS}{head['day']}.json"
-            root, per_day = self.seen.get(seq, (b"", Counter()))
-            what = ""
-            if seq > self.last:
-                what = f"Entries {self.last + 1} to {seq} were signed, but are missing."
-            elif root != str(head["root"]).encode():
-                what = f"Entries {proven + 1} to {seq} are not what was signed."
-            elif per_day[head["day"]] != head["entries"]:
-                what = f"{head['entries']} entries of {head['day']} were signed; there are {per_day[head['day']]}."
-            if what:
+            if what := self._objection(head, proven):
                 yield Break(seq=min(seq, self.last + 1), delivery="", what=what, where=where)
             else:
                 proven = seq
@@ -177,6 +183,21 @@ class _Chain:
                 what = "The day's signed head is missing or unreadable."
                 yield Break(seq=last, delivery="", what=what, where=f"{_HEADS}{day}.json")
 
+    def _objection(self, head: Mapping[str, Any], proven: int) -> str:
+        """Returns what a signed head has against the book; up to entry `proven` older heads had nothing."""
+        seq, day = head["last_seq"], head["day"]
+        root, per_day, peaks = self.seen.get(seq, (b"", Counter(), []))
+        if seq > self.last:
+            return f"Entries {self.last + 1} to {seq} were signed, but are missing."
+        if root != str(head["root"]).encode():
+            return f"Entries {proven + 1} to {seq} are not what was signed."
+        if per_day[day] != head["entries"]:
+            return f"{head['entries']} entries of {day} were signed; there are {per_day[day]}."
+        # A changed body is named where it stands: that every tree over it differs too needs no saying.
+        if self.bodies_fit and peaks != head["tree"]:
+            return f"The signed tree is not that over entries 1 to {seq}."
+        return ""
+
 
 def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
     """Reads a body and holds it against the columns beside it and against the law of rows."""
@@ -186,6 +207,7 @@ def _body(row: _Row) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
         lawful = _adds_up(body)
         manifest, record = body["manifest_sha256"].encode(), body["record"]
         body["events"]["key"].encode() + body["events"]["sha256"].encode() + body["manifest_key"].encode()
+        body["events_tree"].encode()
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, [("The entry's body cannot be read.", "ledger_entry.body")]
     objections = []
@@ -278,4 +300,4 @@ def _heads(store: Store, public_key: Ed25519PublicKey) -> tuple[list[dict[str, A
     return heads, breaks
 
 
-_HEAD = {"day": str, "entries": int, "last_seq": int, "root": str}
+_HEAD = {"day": str, "entries": int, "last_seq": int, "root": str, "tree": list}
