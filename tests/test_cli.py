@@ -97,6 +97,27 @@ def test_counts_of_what_is_not(arguments):
     assert arguments[1] in ran.stderr
 
 
+# history
+
+
+def test_history():
+    told = document(crossdock("history", "--json"))["datasets"]
+    assert [each["dataset"] for each in told] == ["town_hall/permits", "town_hall/residents", "town_hall/streets"]
+    permits_ = told[0]
+    assert (permits_["in_force"]["rows"], permits_["in_force"]["age_seconds"] > 0) == (PERMITS - 2, True)
+    (verdict,) = permits_["verdicts"]
+    assert (verdict["outcome"], verdict["pass_rate"]) == ("partial", (PERMITS - 2) / PERMITS)
+    assert verdict["profile"]["rows"] == PERMITS
+    one = crossdock("history", "town_hall/permits").stdout
+    assert "97.78 %" in one
+    assert "fee.between" in one
+
+
+def test_history_of_what_is_not():
+    ran = crossdock("history", "town_hall/permit")
+    assert (ran.exit_code, "town_hall/permits" in " ".join(ran.stderr.split())) == (WRONG, True)
+
+
 # who
 
 
@@ -603,7 +624,15 @@ def test_draft_used_wrongly(nowhere, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("run",), ("counts",), ("who", "x"), ("ledger", "verify"), ("quarantine", "list"), ("deliveries", "list")],
+    [
+        ("run",),
+        ("counts",),
+        ("who", "x"),
+        ("ledger", "verify"),
+        ("quarantine", "list"),
+        ("deliveries", "list"),
+        ("history",),
+    ],
 )
 @pytest.mark.usefixtures("nowhere")
 def test_where_there_is_no_exchange_nothing_is_made(nowhere, arguments):
@@ -617,7 +646,7 @@ def test_where_there_is_no_exchange_nothing_is_made(nowhere, arguments):
     "arguments",
     [
         (), ("run",), ("counts", "--by", "consumer"), ("who", "R0020"), ("ledger", "verify"), ("quarantine", "list"),
-        ("deliveries", "list"), ("lint",),
+        ("deliveries", "list"), ("lint",), ("history",),
     ],
 )  # fmt: skip
 def test_people_get_no_json_and_programs_nothing_else(arguments):

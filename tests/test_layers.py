@@ -22,6 +22,7 @@ FLOWING = (
     "stewardship",
     "sweep",
     "trial",
+    "course",
     "lint",
     "comparison",
     "revisions",

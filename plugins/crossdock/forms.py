@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crossdock.comparison import Compared, Comparison
+    from crossdock.course import Course
     from crossdock.drafting.draft import Draft
     from crossdock.errors import Problem
     from crossdock.lint import Report
@@ -113,6 +114,23 @@ def verdict(found: Verdict) -> dict[str, object]:
         "quarantined": found.quarantined,
         "validated_at": found.validated_at,
         "findings": [finding(f) for f in found.findings],
+    }
+
+
+def course(found: Course) -> dict[str, object]:
+    """Returns the JSON form of one dataset's history."""
+    snapshot = found.snapshot
+    return {
+        "dataset": found.dataset,
+        "in_force": {
+            "snapshot": snapshot.id,
+            "rows": snapshot.rows,
+            "accepted_at": snapshot.accepted_at,
+            "age_seconds": found.age_seconds,
+        }
+        if snapshot
+        else None,
+        "verdicts": [verdict(v) | {"pass_rate": v.pass_rate, "profile": v.profile} for v in found.verdicts],
     }
 
 

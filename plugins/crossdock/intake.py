@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
 from crossdock.identity import content_id, file_sha256, instant
+from crossdock.storage.history import earlier_profiles
 from crossdock.storage.quarantine import Waiver, waivers
 from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot, verdict_by_id
 from crossdock.validation.increment import RowIdentity, merge_increment, newest
@@ -135,6 +137,7 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
         drift=extract.drift,
         base=exchange.dataset(case.base.key) if case.base else None,
         waived=waived(exchange, case),
+        earlier=earlier_profiles(exchange.state, extract, _history(contract)),
     )
     judged_by = row_by_row(contract) if extract.replays else contract
     judgement = judge(judged_by, exchange.dataset(extract.key), context=context)
@@ -146,6 +149,12 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
             fix="Nothing was recorded. Compare the landing file's SHA-256 with the state's.",
         )
     return judgement
+
+
+def _history(contract: Contract) -> int:
+    """Returns how many earlier extracts a contract wants a new one to be compared with; 0 when it asks for none."""
+    asked: list[Any] = [rule.args["history"] for rule in contract.rules if rule.kind == "drift"]
+    return max(asked, default=0)
 
 
 def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tuple[Verdict, Snapshot | None]:
@@ -172,6 +181,7 @@ def store_judgement(exchange: Exchange, case: Case, judgement: Judgement) -> tup
         else None,
         result_key=result_key,
         validated_at=judged_at,
+        profile=judgement.profile,
     )
     return verdict, _store_snapshot(exchange, case, judgement, verdict)
 

@@ -45,14 +45,15 @@ def pull(exchange: Exchange, dataset: str) -> Extract:
         landed = land(pulled, scratch / "extract.parquet")
         key = intake.store_parquet(exchange, "landing", dataset, landed.path, landed.sha256)
     reached("pull.stored")
+    drift = {"missing": list(pulled.missing), "extra": list(pulled.extra)}
     extract = Extract(
-        id=content_id("extract", dataset, landed.sha256, since),
+        id=content_id("extract", dataset, landed.sha256, since, drift),
         dataset=dataset,
         key=key,
         rows=landed.rows,
         sha256=landed.sha256,
         digest=landed.digest,
-        drift={"missing": list(pulled.missing), "extra": list(pulled.extra)},
+        drift=drift,
         watermark=since,
         incremental=since is not None,
         pulled_at=instant(exchange.clock()),

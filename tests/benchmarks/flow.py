@@ -20,8 +20,9 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from measuring import Timed, machine, medians, timed
 
-from crossdock import display, pipeline
+from crossdock import pipeline
 from crossdock.demo.provision import provision
+from crossdock.display import terminal
 from crossdock.exchange import Exchange, open_exchange
 from crossdock.ledger.counts import count
 from crossdock.storage.records import extract_by_id, latest_snapshot
@@ -110,12 +111,12 @@ def main() -> None:
     words.add_argument("--times", type=int, default=3)
     asked = words.parse_args()
     times: Timed = {}
-    with display.progress(asked.times) as advance:
+    with terminal.progress(asked.times) as advance:
         for number in range(asked.times):
             with tempfile.TemporaryDirectory() as folder:
                 once(Path(folder), asked.rows, times)
             advance(f"run {number + 1}")
-    shown = display.table(
+    shown = terminal.table(
         f"{asked.rows:,} rows, median of {asked.times}; {machine('pyarrow', 'great-expectations')}",
         "step",
         ">seconds",
@@ -127,7 +128,7 @@ def main() -> None:
         floor = found.get(f"{name.partition(':')[0]}: floor")
         ratio = f"{seconds / floor:.1f}" if floor and not name.endswith("floor") else ""
         shown.add_row(name, f"{seconds:.3f}", f"{asked.rows / seconds:,.0f}", ratio)
-    display.out.print(shown)
+    terminal.out.print(shown)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from measuring import machine
 from register import CONTRACT, rules, write_register
 
-from crossdock import display
 from crossdock.contracts.odcs import read_contract
+from crossdock.display import terminal
 from servers import postgres
 
 ENGINES = Path(__file__).with_name("engines")
@@ -126,7 +126,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             write_register(folder, asked.rows, FEWER)
         found = {engine.name: Measured() for engine in engines}
-        with display.progress(asked.times * len(engines)) as advance:
+        with terminal.progress(asked.times * len(engines)) as advance:
             for _ in range(asked.times):
                 for engine in engines:
                     _measure(engine, found[engine.name], _Place(folder, Path(scratch), url, asked.limit))
@@ -206,7 +206,7 @@ def _python(engine: Engine) -> list[str]:
 
 def _show(engines, found, asked) -> None:
     ours = found.get(OURS)
-    shown = display.table(
+    shown = terminal.table(
         f"{asked.rows:,} rows, 20 rules, median of {asked.times}; {machine('pyarrow', 'duckdb', 'great-expectations')}",
         "engine", ">rows/s", ">seconds", ">CPU s", ">to load", ">1,000 rows", ">peak MB", ">rules", "exact rows",
         ">times slower", "failing rows",
@@ -221,9 +221,9 @@ def _show(engines, found, asked) -> None:
         if measured.gave_up:
             shown.add_row(engine.name, f"[red]{measured.gave_up}[/]")
         notes += [f"  [yellow]{note}[/]" for note in _disagreements(engine, measured, ours)]
-    display.out.print(shown)
+    terminal.out.print(shown)
     for note in notes:
-        display.out.print(note)
+        terminal.out.print(note)
 
 
 def _row(engine: Engine, measured: Measured, ours: Measured | None, rows: int) -> list[str]:

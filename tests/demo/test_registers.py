@@ -19,7 +19,7 @@ from crossdock.validation.transforms import TransformChain
 REPOSITORY = Path(__file__).parents[2]
 AS_OF = date(2026, 6, 30)
 COUNTIES = real.counties()
-NOT_OF_ROWS = {"row_count", "freshness", "count", "query"}  # rule kinds that judge an extract as a whole
+NOT_OF_ROWS = {"row_count", "freshness", "count", "query", "drift"}  # rule kinds that judge an extract as a whole
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 from crossdock.contracts.expectations import SUPPORTED, rule_of_expectation
 from crossdock.contracts.model import Rule
 from crossdock.errors import WrongUse
-from crossdock.validation.engine import ArrowExecutionEngine, EnginesDisagree, Facts, NoKernel, run_suite
+from crossdock.validation.engine import ArrowExecutionEngine, EnginesDisagree, NoKernel, run_suite
+from crossdock.validation.facts import Facts
 from crossdock.validation.plan import plan
 from crossdock.validation.suite import compile_suite, expectation_of
 from extracts import column, contract, failures, judged, rule
@@ -34,6 +35,7 @@ FACTS = Facts(
     nulls={"x": 1},
     ages={},
     results={},
+    drifts={},
 )
 
 

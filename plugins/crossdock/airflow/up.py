@@ -22,11 +22,11 @@ from typing import Self
 
 from rich.markup import escape
 
-from crossdock import display
 from crossdock.airflow.api import AirflowApi
 from crossdock.airflow.processes import Children
 from crossdock.airflow.secrets import PASSWORDS, USERS, make_secrets, password
 from crossdock.demo.provision import alone, provision
+from crossdock.display import terminal
 from crossdock.errors import CrossdockError, Permanent, Transient, WrongUse
 from crossdock.exchange import find_home
 from crossdock.identity import instant, now
@@ -91,7 +91,7 @@ def up(home: Path) -> None:
     make_secrets(home)
     with ExitStack() as stack:
         children = stack.enter_context(Children(home / "var" / "logs", _tell_restart))
-        with display.progress(_STEPS) as told:
+        with terminal.progress(_STEPS) as told:
             with alone(home, told):
                 _lay_out(home, told)
                 told("reading airflow.cfg")
@@ -110,7 +110,7 @@ def up(home: Path) -> None:
         _show_runs(api, children, began)
 
 
-def _lay_out(home: Path, told: display.Advance) -> None:
+def _lay_out(home: Path, told: terminal.Advance) -> None:
     """Lays out the demo's data when it is missing or no longer fresh, in the sizes it had before."""
     stamp = home / "var" / "demo" / "made.json"
     made = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
@@ -150,7 +150,7 @@ def _environment(server: str) -> Mapping[str, str]:
 
 
 def _tell_restart(what: str) -> None:
-    display.out.print(f"[yellow]{escape(what)}[/]")
+    terminal.out.print(f"[yellow]{escape(what)}[/]")
 
 
 def _airflow(*words: str) -> list[str]:
@@ -196,7 +196,7 @@ def _begin(api: AirflowApi, began: str) -> list[str]:
 
 
 def _say(address: Address, paused: list[str]) -> None:
-    display.out.print(
+    terminal.out.print(
         f"\n[bold green]Airflow runs[/] at [bold]{escape(address.url)}[/]\n"
         f"  user      {USERS[0]} (or {USERS[1]}, who only looks)\n"
         f"  password  in {escape(str(PASSWORDS))}\n"
@@ -204,8 +204,8 @@ def _say(address: Address, paused: list[str]) -> None:
         f"  logs      in {escape(str(Path('var', 'logs')))}"
     )
     for name in paused:
-        display.out.print(f"  [yellow]paused[/]    {escape(name)}; unpause it in the DAG list")
-    display.out.print("Ctrl-C ends it. These runs end meanwhile:\n")
+        terminal.out.print(f"  [yellow]paused[/]    {escape(name)}; unpause it in the DAG list")
+    terminal.out.print("Ctrl-C ends it. These runs end meanwhile:\n")
 
 
 def _show_runs(api: AirflowApi, children: Children, since: str) -> None:
@@ -219,8 +219,8 @@ def _show_runs(api: AirflowApi, children: Children, since: str) -> None:
         for run in runs:
             since = str(run["end_date"])
             colour = "green" if run["state"] == "success" else "red"
-            when = display.moment(since)
-            display.out.print(
+            when = terminal.moment(since)
+            terminal.out.print(
                 f"{when}  [{colour}]{run['state']:8}[/] {escape(str(run['dag_id']))} [dim]{run['run_type']}[/]"
             )
         time.sleep(LOOK)
@@ -237,9 +237,9 @@ def main() -> None:
     try:
         up(find_home())
     except KeyboardInterrupt:
-        display.out.print("\nEverything has ended.")
+        terminal.out.print("\nEverything has ended.")
     except CrossdockError as error:
-        display.error(error)
+        terminal.error(error)
         raise SystemExit(1) from error
 
 

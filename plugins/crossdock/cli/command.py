@@ -11,8 +11,8 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from crossdock import display
 from crossdock.discretion import Discretion
+from crossdock.display import terminal
 from crossdock.errors import ContractInvalid, CrossdockError, Defect, SourceInvalid, WrongUse
 
 FINE, FINDINGS, WRONG = 0, 1, 2
@@ -33,10 +33,10 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[Args, int]], Ca
                 with Discretion(BrokenPipeError):  # that one is how a reader such as `head` says it has enough
                     code = work(*args, **kwargs)
             except (ContractInvalid, WrongUse, SourceInvalid, Defect) as error:
-                display.error(error)
+                terminal.error(error)
                 code = WRONG
             except CrossdockError as error:
-                display.error(error)
+                terminal.error(error)
                 code = FINDINGS
             raise typer.Exit(code)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdock import display, forms
+from crossdock import forms
 from crossdock.cli.command import FINDINGS, FINE, WRONG, Docs, Json, check_output, command, print_json, write_docs
+from crossdock.display import contracts, quality
 from crossdock.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def lint(
     if as_json:
         print_json(forms.lint(report))
     else:
-        display.lint(report)
+        contracts.lint(report)
     if report.problems:
         return WRONG
     return FINDINGS if report.compared and report.compared.findings else FINE
@@ -57,7 +58,7 @@ def diff(
     if as_json:
         print_json(forms.comparison(found))
     else:
-        display.comparison(found)
+        contracts.comparison(found)
     return FINDINGS if found.findings else FINE
 
 
@@ -85,7 +86,7 @@ def validate(
     if as_json:
         print_json(forms.judgement(judgement))
     else:
-        display.judgement(promise, judgement)
+        quality.judgement(promise, judgement)
     return FINE if judgement.outcome == "accepted" else FINDINGS
 
 
@@ -113,7 +114,7 @@ def draft(
     if as_json:
         print_json(forms.draft(made))
     else:
-        display.draft(made, shown=output is None)
+        contracts.draft(made, shown=output is None)
     return FINE
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from crossdock import display, forms
+from crossdock import forms
 from crossdock.cli.command import FINE, Json, command, print_json
+from crossdock.display import sharing
 from crossdock.errors import WrongUse
 
 app = typer.Typer(help="What was delivered to whom, and what was refused; by itself: list.")
@@ -37,7 +38,7 @@ def listed(
     if as_json:
         print_json(forms.deliveries(made, refused))
     else:
-        display.deliveries(made, refused)
+        sharing.deliveries(made, refused)
     return FINE
 
 
@@ -58,5 +59,5 @@ def shown(
     if as_json:
         print_json({"delivery": asdict(found), "manifest": manifest})
     else:
-        display.delivery(found, manifest)
+        sharing.delivery(found, manifest)
     return FINE

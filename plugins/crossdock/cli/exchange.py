@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from crossdock import display, forms
+from crossdock import forms
 from crossdock.cli.command import FINDINGS, FINE, WRONG, Json, command, print_json
+from crossdock.display import quality, sharing, terminal
 
 app = typer.Typer()
 
@@ -23,13 +24,13 @@ def run(
     from crossdock.exchange import open_exchange
 
     exchange = open_exchange()
-    with display.progress(sweep.steps_ahead(exchange, target)) as advance:
+    with terminal.progress(sweep.steps_ahead(exchange, target)) as advance:
         done = sweep.run(exchange, target, on_step=lambda step: advance(f"{step.verb} {step.subject}"))
     problems = exchange.catalogue.problems
     if as_json:
         print_json(forms.sweep(done, problems))
     else:
-        display.finished(done, problems)
+        quality.finished(done, problems)
     if problems:
         return WRONG
     clean = not done.failures and all(v.outcome == "accepted" for v in done.verdicts)
@@ -58,7 +59,25 @@ def counts(
     if as_json:
         print_json(counted.to_dict())
     else:
-        display.counts(counted, groups)
+        sharing.counts(counted, groups)
+    return FINE
+
+
+@command(app, "history")
+def history(
+    target: Annotated[str, typer.Argument(help="A department, or DEPARTMENT/DATASET; default: all.")] = "",
+    most: Annotated[int, typer.Option(min=1, help="At most so many verdicts per dataset, the newest.")] = 100,
+    as_json: Json = False,
+) -> int:
+    """Show how datasets fared over time: outcomes, pass rates, and the age of what is in force."""
+    from crossdock.course import courses
+    from crossdock.exchange import open_exchange
+
+    found = courses(open_exchange(), target, most=most)
+    if as_json:
+        print_json({"datasets": [forms.course(each) for each in found]})
+    else:
+        quality.history(found)
     return FINE
 
 
@@ -77,5 +96,5 @@ def who(
     if as_json:
         print_json({"received": [r.to_dict() for r in received]})
     else:
-        display.received(received)
+        sharing.received(received)
     return FINE

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from crossdock import display, forms
+from crossdock import forms
 from crossdock.cli.command import FINDINGS, FINE, Json, check_output, command, print_json
+from crossdock.display import sharing, terminal
 from crossdock.errors import WrongUse
 
 app = typer.Typer(no_args_is_help=True, help="The ledger of every record shared.")
@@ -35,7 +36,7 @@ def _audited(*, sign: bool, as_json: bool) -> int:
     if as_json:
         print_json(forms.audit(found))
     else:
-        display.audit(found)
+        sharing.audit(found)
     return FINE if found.sound else FINDINGS
 
 
@@ -77,7 +78,7 @@ def prove(
         print_json(proof)
     else:
         output.write_text(json.dumps(proof, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        display.out.print(f"[green]written[/]: {output}")
+        terminal.out.print(f"[green]written[/]: {output}")
     return FINE
 
 
@@ -97,5 +98,5 @@ def check_proof(
     if as_json:
         print_json(proven.to_dict())
     else:
-        display.proven(proven)
+        sharing.proven(proven)
     return FINE

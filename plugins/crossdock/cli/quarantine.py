@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdock import display, forms
+from crossdock import forms
 from crossdock.cli.command import FINDINGS, FINE, Docs, Json, check_output, command, print_json, write_docs
+from crossdock.display import quality, terminal
 from crossdock.errors import WrongUse
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def listed(
     if as_json:
         print_json({"quarantine": [forms.held(verdict, entry) for verdict, entry in held]})
     else:
-        display.quarantine(held)
+        quality.quarantine(held)
     return FINE
 
 
@@ -78,8 +79,8 @@ def shown(
     if as_json:
         print_json(forms.verdict(found) | {"samples": [each.to_dict() for each in shapes]})
     else:
-        display.verdict(found)
-        display.samples(shapes)
+        quality.verdict(found)
+        quality.samples(shapes)
     return FINE
 
 
@@ -118,7 +119,7 @@ def _judge_again(exchange: Exchange, datasets: list[str], as_json: bool, waiver:
 
     replays: list[Replay] = []
     served = sweep.Pass()
-    with display.progress(len(datasets)) as advance:
+    with terminal.progress(len(datasets)) as advance:
         for dataset in datasets:
             replay = stewardship.replay(exchange, dataset)
             replays.append(replay)
@@ -128,5 +129,5 @@ def _judge_again(exchange: Exchange, datasets: list[str], as_json: bool, waiver:
     if as_json:
         print_json(forms.replays(replays, served, waiver))
     else:
-        display.replays(replays, served, waiver)
+        quality.replays(replays, served, waiver)
     return FINDINGS if served.failures else FINE

@@ -15,7 +15,7 @@ _TEXT_ONLY = {"length", "pattern", "checksum"}
 _AGES = {"date", "timestamp"}
 # Rules that compare values of one row, or of several rows, with one another.
 _ROWS_APART = {"unique", "ordered", "reference", "freshness"}
-_OF_NESTED = {"type", "not_null", "items", "unique_items", "properties", "query"}
+_OF_NESTED = {"type", "not_null", "items", "unique_items", "properties", "query", "drift"}
 
 
 def check_rule(rule: Rule, columns: Mapping[str, Column]) -> None:

@@ -165,6 +165,7 @@ def _unseen(old: Contract, new: Contract) -> Iterator[tuple[str, str]]:
         (_placeless(old.source) != _placeless(new.source), "It is pulled from elsewhere, or otherwise.", "customProperties"),
         ([*map(_placeless, old.transforms)] != [*map(_placeless, new.transforms)], "Its values are standardised otherwise.", "customProperties"),
         (old.null_tokens != new.null_tokens, "Other texts stand for a missing value at the source.", "customProperties"),
+        (old.new_columns != new.new_columns, "Columns that only the source has are treated otherwise.", "customProperties"),
         (old.title != new.title, "The title changed.", "customProperties"),
         (old.description != new.description, "The description changed.", "description"),
         (old.theme != new.theme, "The theme changed.", "domain"),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from crossdock.contracts.drifting import GivenDrift
 from crossdock.contracts.model import Sharing, Tolerance
 
 PROPERTY = "crossdock"
@@ -82,4 +83,5 @@ class Extension(_Strict):
     transforms: tuple[GivenTransform, ...] = ()
     tolerance: GivenTolerance = GivenTolerance()
     tolerances: dict[str, GivenTolerance] = pydantic.Field(default_factory=dict)
+    drift: GivenDrift = GivenDrift()
     null_tokens: Annotated[tuple[str, ...], pydantic.Field(alias="nullTokens")] = ()

@@ -29,11 +29,15 @@ RuleKind = Literal[
     "items",  # args: min, max: how many an array holds
     "unique_items",  # no value stands twice in an array
     "properties",  # args: min, max: how many an object has; names: those that it must have
+    "drift",  # args: measure, max (percent), history: how far from earlier extracts (whole extract)
     "query",  # args: sql, tables (names it may go by), dated, limits: the one number that a query returns
     "expectation",  # args: type, kwargs: a Great Expectations expectation as written
 ]
 # Kinds that hold or not for the whole extract. Their limits are `contracts.limits.Limits` spelled as args.
-OF_EXTRACT: frozenset[str] = frozenset({"row_count", "freshness", "count", "query"})
+OF_EXTRACT: frozenset[str] = frozenset({"row_count", "freshness", "count", "query", "drift"})
+# What becomes of a source's columns that the contract does not know: they are left, the extract is rejected, or they are
+# kept in landing only.
+ColumnPolicy = Literal["discard", "freeze", "evolve"]
 Sharing = Literal["unconditional", "conditional", "none"]
 IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
 APPROVED = frozenset({"approved", "active"})
@@ -176,6 +180,7 @@ class Contract:
     tolerance: Tolerance = Tolerance()  # over all rules together
     schedule: str | None = None  # cron or preset from slaProperties frequency
     retention: str = ""  # ISO 8601 duration from slaProperties retention: how long the department keeps the rows
+    new_columns: ColumnPolicy = "discard"
     null_tokens: tuple[str, ...] = ()  # texts that mean null, beside those the format itself has
     digest: str = ""
     path: Path = Path()

@@ -13,6 +13,7 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 
 from crossdock.contracts.confirmations import check_confirmed, check_dataset_confirmed
 from crossdock.contracts.documents import Document, demanded, parsed, read_document
+from crossdock.contracts.drifting import drift_rules
 from crossdock.contracts.extension import PROPERTY, Extension
 from crossdock.contracts.model import (
     NESTED,
@@ -175,6 +176,7 @@ class _Reader:
             tolerance=extra.tolerance.value(),
             schedule=schedule_of(self.document, levels) if extra.source else None,
             retention=retention_of(self.document, levels, self._here()),
+            new_columns=extra.drift.columns,
             null_tokens=extra.null_tokens,
             digest=content_id(self.document.data, self.table.name),
             path=self.document.path,
@@ -199,6 +201,7 @@ class _Reader:
         quality_rules(rules, self.at, self.table.quality or [], None)
         relationship_rules(rules, self.at, self.table.relationships or [], (), here)
         service_rules(rules, self.given.slaProperties or [], self.given.slaDefaultElement, here)
+        drift_rules(rules, (*self.extra_at, "drift"), self.extra.drift)
         return tuple(self._tolerated(rules.found))
 
     def _here(self) -> Here:

@@ -15,7 +15,9 @@ from crossdock.contracts.model import Column, Contract, Rule, Tolerance
 from crossdock.contracts.nested import routes
 
 _SHOWN = 5  # of the values that an enum gained
-_COUNTED = frozenset({"length", "row_count", "count", "query", "items", "properties"})  # kinds that bound a number
+_COUNTED = frozenset(
+    {"length", "row_count", "count", "query", "items", "properties", "drift"}
+)  # kinds that bound a number
 _ENDS = frozenset({"min", "max", "strict_min", "strict_max"})
 
 
@@ -125,12 +127,12 @@ def tolerates_less(old: Tolerance, new: Tolerance) -> bool:
 
 
 def _change(rule: Rule, how: str, shift: _Shift, *, binding: bool = False) -> Change:
-    """Tells what became of a rule; what only warns binds nobody."""
-    binds = binding or rule.severity == "error"
+    """Tells what became of a rule; what only warns binds nobody, and how much drift we bear is no promise to consumers."""
+    binds = (binding or rule.severity == "error") and rule.kind != "drift"
     level: Level = "major" if binds and shift.looser else "minor" if binds and shift.tighter else "patch"
     return Change(
         what=f"Rule '{rule.id}' {how}.", level=level, aspect="values" if rule.columns and rule.kind != "freshness" else "dataset",
-        columns=rule.columns, path=rule.path, burdens=binds and shift.tighter,
+        columns=rule.columns, path=rule.path, burdens=(binds or rule.kind == "drift") and shift.tighter,
     )  # fmt: skip
 
 

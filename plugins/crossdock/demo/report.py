@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from crossdock import display
+from crossdock.display import sharing, terminal
 from crossdock.exchange import Exchange
 from crossdock.ledger.counts import count
 from crossdock.storage.records import Verdict, last_delivered, latest_snapshot, refusals, verdict_by_id
@@ -15,20 +15,20 @@ def report(exchange: Exchange) -> None:
     _datasets(exchange)
     _agreements(exchange)
     counted = count(exchange.state, exchange.store, by=("consumer",))
-    display.counts(counted, ("consumer",))
+    sharing.counts(counted, ("consumer",))
     _next()
 
 
 def _datasets(exchange: Exchange) -> None:
     columns = ("dataset", "", ">pulled", ">accepted", ">quarantined", "top reasons", ">in force")
-    shown = display.table("Pulled and validated", *columns)
+    shown = terminal.table("Pulled and validated", *columns)
     for dataset, contract in sorted(exchange.catalogue.contracts.items()):
         snapshot = latest_snapshot(exchange.state, dataset)
         verdict = verdict_by_id(exchange.state, snapshot.verdict) if snapshot else None
         if snapshot and verdict:
             numbers = (f"{n:,}" for n in (verdict.rows, verdict.accepted, verdict.quarantined))
             shown.add_row(dataset, escape(contract.title.zh), *numbers, escape(_reasons(verdict)), f"{snapshot.rows:,}")
-    display.out.print(shown)
+    terminal.out.print(shown)
 
 
 def _reasons(verdict: Verdict) -> str:
@@ -37,8 +37,8 @@ def _reasons(verdict: Verdict) -> str:
 
 
 def _agreements(exchange: Exchange) -> None:
-    delivered = display.table("Delivered", "dataset", "consumer", ">records", ">filtered", "how", "where")
-    published = display.table("Published", "dataset", ">records", "where")
+    delivered = terminal.table("Delivered", "dataset", "consumer", ">records", ">filtered", "how", "where")
+    published = terminal.table("Published", "dataset", ">records", "where")
     for name, agreement in sorted(exchange.catalogue.agreements.items()):
         last = last_delivered(exchange.state, name)
         if last is None or last.counts is None:
@@ -56,16 +56,16 @@ def _agreements(exchange: Exchange) -> None:
             delivered.add_row(
                 agreement.dataset, agreement.consumer, records, f"{last.counts['filtered']:,}", how, place
             )
-    display.out.print(delivered)
-    display.out.print(published)
-    refused = display.table("Refused", "agreement", "why")
+    terminal.out.print(delivered)
+    terminal.out.print(published)
+    refused = terminal.table("Refused", "agreement", "why")
     for refusal in refusals(exchange.state):
         refused.add_row(refusal.agreement, escape(refusal.reason))
-    display.out.print(refused)
+    terminal.out.print(refused)
 
 
 def _next() -> None:
-    display.out.print(
+    terminal.out.print(
         "\n[bold]Try next[/]\n"
         "  .venv/bin/crossdock counts --by department,dataset,consumer\n"
         "  .venv/bin/crossdock quarantine list\n"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crossdock import display
 from crossdock.airflow.secrets import make_secrets
 from crossdock.demo.provision import alone, provision
 from crossdock.demo.report import report
 from crossdock.demo.server import serve
+from crossdock.display import terminal
 from crossdock.errors import ContractInvalid
 from crossdock.exchange import open_exchange
 from crossdock.sweep import in_order
@@ -35,20 +35,20 @@ def run(home: Path, *, people: int, enterprises: int) -> int:
     log = home / "var" / "logs" / "demo.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with display.progress(1) as told:
+        with terminal.progress(1) as told:
             stack.enter_context(alone(home, told))
             provision(home, people=people, enterprises=enterprises, progress=told)
         stack.enter_context(serve(home))
         stack.enter_context(_quiet(log))
         dags = _dags(home)
-        with display.progress(len(dags)) as advance:
+        with terminal.progress(len(dags)) as advance:
             failed = [dag.dag_id for dag in dags if not _succeeds(dag, advance)]
     for name in failed:
-        display.err.print(f"[red]failed[/] {escape(name)}; see {escape(str(log))}")
+        terminal.err.print(f"[red]failed[/] {escape(name)}; see {escape(str(log))}")
     exchange = open_exchange(home)
     report(exchange)
     if exchange.catalogue.problems:  # what is wrong has no DAG, so no run could fail
-        display.error(ContractInvalid(exchange.catalogue.problems))
+        terminal.error(ContractInvalid(exchange.catalogue.problems))
     return 1 if failed or exchange.catalogue.problems else 0
 
 
@@ -78,7 +78,7 @@ def _order(home: Path, names: set[str]) -> list[str]:
     return sorted(wanted, key=lambda name: (verbs.index(name.partition("__")[0]), first.get(name, 0), name))
 
 
-def _succeeds(dag: DAG, advance: display.Advance) -> bool:
+def _succeeds(dag: DAG, advance: terminal.Advance) -> bool:
     state = dag.test().state
     advance(dag.dag_id)
     return str(state) == "success"
@@ -89,8 +89,8 @@ def _quiet(log: Path) -> Iterator[None]:
     """Sends what Airflow and its tasks write to stdout and stderr to a file; our own progress keeps the terminal."""
     sys.stdout.flush()
     kept = os.dup(1), os.dup(2)
-    terminal = os.fdopen(os.dup(2), "w")
-    display.err.file = terminal
+    screen = os.fdopen(os.dup(2), "w")
+    terminal.err.file = screen
     with log.open("ab") as file:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
@@ -102,5 +102,5 @@ def _quiet(log: Path) -> Iterator[None]:
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-            terminal.flush()
-            display.err.file = sys.stderr
+            screen.flush()
+            terminal.err.file = sys.stderr

@@ -31,7 +31,8 @@ def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
     names = reader.column_names(connection, table)
     match = match_columns(contract, names, where=where)
     columns = tuple((names[position], name) for position, name in zip(match.positions, match.names, strict=True))
-    as_json = frozenset(source for source, name in columns if contract.column(name).type in NESTED)
+    types = {column.name: column.type for column in contract.columns}
+    as_json = frozenset(source for source, name in columns if types.get(name) in NESTED)
     query = Query(table=table, columns=columns, as_json=as_json)
     if spec.watermark and since is not None:
         column = contract.column(spec.watermark)

@@ -108,7 +108,7 @@ def _together(files: Sequence[DataFile], contract: Contract) -> Pulled:
         yield from _drained(first, pulled)
         for file in files[1:]:
             following = _open(file, contract, kind or file.suffix)
-            if following.schema.names != pulled.schema.names:
+            if _known(following.schema, contract) != _known(pulled.schema, contract):
                 raise file.invalid(
                     f"It has other columns of the contract than {files[0].name}.",
                     "Give all files of the pattern one layout.",
@@ -129,11 +129,21 @@ def _drained(part: Pulled, whole: Pulled) -> Iterator[pa.RecordBatch]:
     whole.extra = tuple(dict.fromkeys((*whole.extra, *part.extra)))
 
 
+def _known(schema: pa.Schema, contract: Contract) -> list[str]:
+    ours = {column.name for column in contract.columns}
+    return [name for name in schema.names if name in ours]
+
+
 def _like(file: DataFile, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Returns a batch with the columns of the first file; one that only the source knows may be in some files only."""
     if batch.schema.equals(schema):
         return batch
+    columns = [
+        batch.column(field.name) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
     try:
-        return batch.cast(schema)
+        return pa.RecordBatch.from_arrays([c.cast(f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
     except pa.ArrowException:
         raise file.invalid(
             "Its columns have other types than those of the first file of the pattern.",

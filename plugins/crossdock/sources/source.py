@@ -27,7 +27,8 @@ class Pulled:
     """What one pull brings: batches of raw values, of which only one need be in memory at a time.
 
     Columns are the contract's that the source has, in contract order and under contract names, with values as they
-    arrived: text where the source holds text, Arrow's own types where it is typed.
+    arrived: text where the source holds text, Arrow's own types where it is typed. Behind them stand those that only
+    the source has, where the contract keeps them (`columns: evolve`).
     `missing` (contract columns the source lacks) and `extra` (columns only the source has) are complete once
     `batches` is exhausted: records of JSON name their fields one by one.
     """
@@ -40,7 +41,7 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Which of a source's columns are the contract's: `positions[i]` at the source is `names[i]` in the contract."""
+    """Which of a source's columns are taken: `positions[i]` at the source is `names[i]` in the extract."""
 
     positions: tuple[int, ...]
     names: tuple[str, ...]
@@ -143,11 +144,17 @@ def match_columns(contract: Contract, found: Sequence[str], *, where: str) -> Ma
             where=where,
             fix="Check that it has a header with column names, the delimiter, and the contract's physicalName entries.",
         )
-    present = tuple(c.name for c in contract.columns if c.name in taken)
-    positions = tuple(taken[name] for name in present)
+    present = {c.name: taken[c.name] for c in contract.columns if c.name in taken}
+    extra = [(index, name) for index, name in enumerate(names) if index not in present.values() and name]
+    kept = {name: index for index, name in extra if keeps(contract, name)}
     return Match(
-        positions=positions,
-        names=present,
+        positions=(*present.values(), *kept.values()),
+        names=(*present, *kept),
         missing=tuple(c.name for c in contract.columns if c.name not in taken),
-        extra=tuple(name for index, name in enumerate(names) if index not in positions and name),
+        extra=tuple(name for _, name in extra),
     )
+
+
+def keeps(contract: Contract, name: str) -> bool:
+    """True for a column that the contract does not know and its extracts hold all the same, in landing only."""
+    return contract.new_columns == "evolve" and all(name != column.name for column in contract.columns)

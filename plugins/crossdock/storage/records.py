@@ -72,6 +72,12 @@ class Verdict:
     quarantine_key: str | None
     result_key: str
     validated_at: str
+    profile: Mapping[str, Any] | None = None
+
+    @property
+    def pass_rate(self) -> float:
+        """The share of the extract's rows that were accepted, from 0 to 1; nothing of nothing is all of it."""
+        return self.accepted / self.rows if self.rows else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +171,9 @@ def verdict_by_id(state: State, verdict_id: str) -> Verdict | None:
     return _verdict(row) if row else None
 
 
-def verdicts(state: State, *, dataset: str | None = None) -> list[Verdict]:
-    """Returns verdicts (of one dataset, or all), newest first."""
-    query = tables.verdict.select().order_by(tables.verdict.c.validated_at.desc(), tables.verdict.c.id)
+def verdicts(state: State, *, dataset: str | None = None, most: int | None = None) -> list[Verdict]:
+    """Returns verdicts (of one dataset, or all), newest first, at most so many."""
+    query = tables.verdict.select().order_by(tables.verdict.c.validated_at.desc(), tables.verdict.c.id).limit(most)
     if dataset is not None:
         query = query.where(tables.verdict.c.dataset == dataset)
     with state.connect() as connection:

@@ -52,6 +52,7 @@ verdict = sa.Table(
     sa.Column("quarantine_key", sa.Text),  # null when no row failed
     sa.Column("result_key", sa.Text, nullable=False),  # GX ValidationResult JSON
     sa.Column("validated_at", _Instant, nullable=False),
+    sa.Column("profile", sa.JSON),  # what later extracts are compared with (validation.profile)
 )
 
 quarantine = sa.Table(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import great_expectations  # noqa: TID253 - only imported to judge, never to build DAGs
@@ -18,10 +17,10 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 from great_expectations.validator.validation_statistics import calc_validation_statistics  # noqa: TID253
 
 from crossdock.contracts.model import Contract
-from crossdock.contracts.sandbox import Result
 from crossdock.errors import Permanent
 from crossdock.identity import canonical
 from crossdock.validation import promises
+from crossdock.validation.facts import Facts
 from crossdock.validation.plan import Check
 
 # No samples: a result must not carry a row's value. Errors are raised, never turned into a failed expectation.
@@ -34,19 +33,6 @@ class NoKernel(Permanent):
 
 class EnginesDisagree(Permanent):
     """Great Expectations came to another result than the rows that were marked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """All that a scan found out and an expectation may ask for."""
-
-    rows: int
-    snapshot_rows: int  # of the snapshot, when an incremental extract is merged into it; else the extract's
-    broken: Mapping[str, int]  # by rule id
-    considered: Mapping[str, int]  # by rule id: rows with no value missing
-    nulls: Mapping[str, int]  # by column
-    ages: Mapping[str, float | None]  # by column of a freshness rule: seconds since its newest value
-    results: Mapping[str, Result]  # by rule id: what its query returned
 
 
 class ArrowExecutionEngine(PandasExecutionEngine):
@@ -102,6 +88,7 @@ _OF_ROWS: Mapping[str, Callable[[Facts, str], object]] = {
     "table.row_count": lambda facts, _rule: facts.rows,
     promises.ROWS: lambda facts, _rule: facts.snapshot_rows,
     promises.RESULT: lambda facts, rule: facts.results[rule],
+    promises.DRIFT: lambda facts, rule: facts.drifts[rule],
     promises.BROKEN: _OF_RULE["unexpected_count"],
     promises.CONSIDERED: _OF_RULE["filtered_row_count"],
 }
@@ -162,7 +149,7 @@ def result_document(contract: Contract, results: Sequence[ExpectationValidationR
 
 
 def _must_agree(check: Check, result: ExpectationValidationResult, facts: Facts) -> None:
-    if check.scope in {"row_count", "freshness", "query"}:
+    if check.judges_extract and not check.counts:
         return
     marked = facts.broken[check.rule.id]
     same_verdict = check.counts or bool(result.success) == (marked == 0)

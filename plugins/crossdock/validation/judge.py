@@ -17,12 +17,13 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
-from crossdock.contracts.sandbox import Result
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
+from crossdock.validation.facts import Facts
 from crossdock.validation.kernels import one_of
 from crossdock.validation.measure import measure
 from crossdock.validation.plan import Check, plan
+from crossdock.validation.profile import Profile, drifts, profile
 from crossdock.validation.quarantine import Failing, Reason
 from crossdock.validation.scan import Scanned, Transform, scan
 from crossdock.validation.split import split
@@ -42,7 +43,7 @@ class Context:
     `references` are the snapshots of other datasets, by id. `transforms` standardises a raw batch. `drift` names
     columns as {"missing": [...], "extra": [...]}. `on_progress` hears how many rows have been scanned. `base` is the
     snapshot that an incremental extract adds to: row counts and freshness are promises about both together. `waived`
-    says which rows and rules a person has waived.
+    says which rows and rules a person has waived. `earlier` are the profiles of extracts before it, the newest first.
     """
 
     scratch: Path
@@ -53,6 +54,7 @@ class Context:
     on_progress: Callable[[int], None] | None = None
     base: pads.Dataset | None = None
     waived: Waived = field(default_factory=Waived)
+    earlier: Sequence[Profile] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Judgement:
     Digests are over the rows as they arrived (`raw = accepted + quarantined`), `snapshot_digest` over the accepted
     rows as they are typed. `accepted_file` is None when the extract is rejected, `quarantine_file` when no row failed.
     `result` is Great Expectations' validation result as JSON; neither it nor a finding holds a value of a row.
+    `profile` is what later extracts will be compared with.
     """
 
     outcome: Outcome
@@ -76,6 +79,7 @@ class Judgement:
     quarantined_digest: RowsDigest
     snapshot_digest: RowsDigest
     result: bytes
+    profile: Profile
 
 
 def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Judgement:
@@ -99,9 +103,19 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     with WholeExtract(typed_file, arrow_schema(contract), context.scratch) as whole:
         _judge_whole(whole, checks, scanned, referred)
         merged = _merged_rows(whole, contract, scanned, context.base)
-    results = measure(contract, checks, typed_file, now=context.now)
     broken = {check.rule.id: scanned.marks.count(check.rule.id) for check in checks}
-    unkept, result = _ask_great_expectations(contract, checks, scanned, broken, (merged, results, context))
+    seen = profile(contract, checks, typed_file, scanned.nulls)
+    facts = Facts(
+        rows=scanned.marks.rows,
+        snapshot_rows=merged,
+        broken=broken,
+        considered=scanned.considered,
+        nulls=scanned.nulls,
+        ages=_ages(checks, scanned, context),
+        results=measure(contract, checks, typed_file, now=context.now),
+        drifts=drifts(checks, seen, context.earlier),
+    )
+    unkept, result = _ask_great_expectations(contract, checks, facts, context.now)
     # GX has judged what arrived; what is waived after that stays in its result, and is no reason to keep a row out.
     waived = waive(scanned.marks, extract, [column.name for column in contract.columns], context.waived)
     names = scanned.columns if scanned.columns is not None else frozenset(extract.schema.names)
@@ -140,6 +154,7 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         quarantined_digest=parts.quarantined,
         snapshot_digest=parts.snapshot,
         result=result,
+        profile=seen,
     )
 
 
@@ -201,37 +216,24 @@ def _merged_rows(whole: WholeExtract, contract: Contract, scanned: Scanned, base
 
 
 def _ask_great_expectations(
-    contract: Contract,
-    checks: Sequence[Check],
-    scanned: Scanned,
-    broken: Mapping[str, int],
-    asked: tuple[int, Mapping[str, Result], Context],
+    contract: Contract, checks: Sequence[Check], facts: Facts, judged_at: datetime
 ) -> tuple[frozenset[str], bytes]:
     """Returns which rules GX finds not kept by the extract as a whole, and GX's result."""
-    from crossdock.validation.engine import Facts, result_document, run_suite
+    from crossdock.validation.engine import result_document, run_suite
     from crossdock.validation.suite import compile_suite
 
-    merged, query_results, context = asked
-    facts = Facts(
-        rows=scanned.marks.rows,
-        snapshot_rows=merged,
-        broken=broken,
-        considered=scanned.considered,
-        nulls=scanned.nulls,
-        ages={
-            check.columns[0].name: _age(check.columns[0].name, scanned, context)
-            for check in checks
-            if check.scope == "freshness"
-        },
-        results=query_results,
-    )
     results = run_suite(compile_suite(contract, checks), checks, facts)
     unkept = {
         check.rule.id
         for check, result in zip(checks, results, strict=True)
         if check.judges_extract and not result.success
     }
-    return frozenset(unkept), result_document(contract, results, instant(context.now))
+    return frozenset(unkept), result_document(contract, results, instant(judged_at))
+
+
+def _ages(checks: Sequence[Check], scanned: Scanned, context: Context) -> dict[str, float | None]:
+    names = [check.columns[0].name for check in checks if check.scope == "freshness"]
+    return {name: _age(name, scanned, context) for name in names}
 
 
 def _age(column: str, scanned: Scanned, context: Context) -> float | None:

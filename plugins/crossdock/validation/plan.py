@@ -19,11 +19,12 @@ Scope = Literal[
     "row_count",
     "freshness",
     "query",
+    "drift",
 ]
 _WHOLE: Mapping[str, Scope] = {"unique": "unique", "reference": "reference"}
-_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness", "query": "query"}
+_EXTRACT: Mapping[str, Scope] = {"row_count": "row_count", "freshness": "freshness", "query": "query", "drift": "drift"}
 
-_COLUMNS = {"row_count": {0}, "freshness": {1}, "query": {0, 1}}
+_COLUMNS = {"row_count": {0}, "freshness": {1}, "query": {0, 1}, "drift": {0, 1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ BROKEN, CONSIDERED = "crossdock.rule.broken_rows", "crossdock.rule.considered_ro
 AGE = "crossdock.column.newest_age_seconds"
 ROWS = "crossdock.snapshot.row_count"
 RESULT = "crossdock.query.result"
+DRIFT = "crossdock.drift.percent"
 
 
 class OnlyScanned(Permanent):
@@ -71,6 +72,13 @@ class QueryResult(_ScannedMetric):
     """What the rule's query returned; None when that was no number."""
 
     metric_name = RESULT
+    value_keys = ("rule",)
+
+
+class Drift(_ScannedMetric):
+    """How far the extract is from those before it, in percent; None when there are too few of them."""
+
+    metric_name = DRIFT
     value_keys = ("rule",)
 
 
@@ -178,6 +186,23 @@ class ExpectQueryResultToBeWithin(BatchExpectation):
 
     def _validate(self, metrics: dict[Any, Any], *_: Any, **__: Any) -> dict[str, Any]:
         return {"success": Limits.of(self.limits).hold(metrics[RESULT]), "result": {}}
+
+
+class ExpectDriftToBeWithin(BatchExpectation):
+    """The extract is not further than that from those before it; with too few of them there is nothing to be far from."""
+
+    rule: str
+    columns: list[str]
+    measure: str
+    most: float
+
+    success_keys: ClassVar[tuple[str, ...]] = ("rule", "most")
+    metric_dependencies: ClassVar[tuple[str, ...]] = (DRIFT,)
+
+    def _validate(self, metrics: dict[Any, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        drift = metrics[DRIFT]
+        told = "too few earlier extracts" if drift is None else f"{drift:.3g} %"
+        return {"success": drift is None or drift <= self.most, "result": {"observed_value": told}}
 
 
 def _right(column: pd.Series[Any], scheme: Scheme) -> np.ndarray:

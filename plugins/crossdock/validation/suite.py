@@ -163,6 +163,10 @@ def _freshness(check: Check) -> _Said:
     return "expect_column_newest_value_to_be_younger_than", keywords
 
 
+def _drift(check: Check) -> _Said:
+    return "expect_drift_to_be_within", {**_of_rule(check), "measure": check.args["measure"], "most": check.args["max"]}
+
+
 def _spelled(value: object) -> object:
     """Spells what JSON has no word for as text."""
     if isinstance(value, date | datetime | time):
@@ -190,6 +194,7 @@ _SAY: Mapping[str, Callable[[Check], _Said]] = {
     "row_count": _row_count,
     "query": _query,
     "freshness": _freshness,
+    "drift": _drift,
     "expect_column_values_to_be_null": _plain("expect_column_values_to_be_null"),
     "expect_column_values_to_not_match_regex": _matching("expect_column_values_to_not_match_regex"),
     "expect_column_pair_values_to_be_equal": _equal,

@@ -13,6 +13,7 @@ from crossdock.validation.plan import Check
 from crossdock.validation.quarantine import Reason
 
 Outcome = Literal["accepted", "partial", "rejected"]
+_EXTRA = "schema.extra_column"
 WAIVED = "waived"  # the severity of what a person has accepted as it is
 
 
@@ -50,7 +51,7 @@ class Assessment:
 
 def assess(contract: Contract, checks: Sequence[Check], counted: Counted) -> Assessment:
     """Weighs what was counted. A reason never holds a value of a row."""
-    found = [*_of_schema(counted), *_of_checks(checks, counted), *_of_all_rows(contract, counted)]
+    found = [*_of_schema(contract, counted), *_of_checks(checks, counted), *_of_all_rows(contract, counted)]
     fatal = [reason for reason in found if reason.rule not in counted.of_extract_waived]
     if counted.failing == counted.rows > 0 and not fatal:
         said = "Every row fails, so the extract is rejected and the last snapshot stays."
@@ -62,14 +63,18 @@ def assess(contract: Contract, checks: Sequence[Check], counted: Counted) -> Ass
     findings += [_finding(check, counted.broken[check.rule.id]) for check in checks if _breaks_rows(check, counted)]
     findings += [_finding(check, counted.rows) for check in checks if _unkept(check, counted, "warning")]
     findings += _waived(checks, counted, [reason for reason in found if reason not in fatal])
-    findings += [_extra(name, counted) for name in counted.extra]
+    if contract.new_columns != "freeze":
+        findings += [_extra(name, contract, counted) for name in counted.extra]
     return Assessment(findings=tuple(findings), of_extract=tuple(fatal))
 
 
-def _of_schema(counted: Counted) -> Iterator[Reason]:
+def _of_schema(contract: Contract, counted: Counted) -> Iterator[Reason]:
     for name in counted.missing:
         said = f"The source has no column '{name}', which the contract promises."
         yield Reason(rule="schema.missing_column", columns=(name,), reason=said)
+    for name in counted.extra if contract.new_columns == "freeze" else ():
+        said = f"The source has a column '{name}' that the contract does not know, and its columns are frozen."
+        yield Reason(rule=_EXTRA, columns=(name,), reason=said)
 
 
 def _of_checks(checks: Sequence[Check], counted: Counted) -> Iterator[Reason]:
@@ -104,9 +109,10 @@ def _breaks_rows(check: Check, counted: Counted) -> bool:
     return not check.judges_extract and counted.broken[check.rule.id] > 0
 
 
-def _extra(name: str, counted: Counted) -> Finding:
-    said = f"The source has a column '{name}' that the contract does not know; it was not taken."
-    return Finding(rule="schema.extra_column", column=name, reason=said, rows=counted.rows, severity="warning")
+def _extra(name: str, contract: Contract, counted: Counted) -> Finding:
+    kept = "it is kept in landing only" if contract.new_columns == "evolve" else "it was not taken"
+    said = f"The source has a column '{name}' that the contract does not know; {kept}."
+    return Finding(rule=_EXTRA, column=name, reason=said, rows=counted.rows, severity="warning")
 
 
 def reason_of(check: Check) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from crossdock.display import moment
+from crossdock.display.terminal import moment
 from crossdock.errors import ObjectMissing
 from crossdock.exchange import Exchange
 from crossdock.ledger.counts import count

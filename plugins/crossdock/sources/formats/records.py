@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from crossdock.contracts.json_text import spelled_json
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid
 from crossdock.sources.formats.file import text_schema
-from crossdock.sources.source import Pulled
+from crossdock.sources.source import Pulled, keeps
 
 Record = dict[str, Any]
 
@@ -25,21 +25,28 @@ NAMED_TWICE = "an object that names a key twice"
 def pull_records(records: Iterable[Record], contract: Contract, *, where: str) -> Pulled:
     """Returns records as batches of every contract column; a key that a record lacks is null in it.
 
-    A column that no record names is reported as missing at the end (unless there was no record at all).
+    A column that no record names is reported as missing at the end (unless there was no record at all). Of keys that
+    the contract does not know, those of the first records can be kept.
     """
-    pulled = Pulled(batches=iter(()), schema=text_schema(tuple(c.name for c in contract.columns)))
-    pulled.batches = _batches(records, contract, pulled, where)
+    remaining = iter(records)
+    first = list(islice(remaining, _ROWS)) if contract.new_columns == "evolve" else []
+    keys = _keys(contract)
+    known = {name for names in keys.values() for name in names}
+    keys |= {name: (name,) for row in first for name in row if name not in known and keeps(contract, name)}
+    pulled = Pulled(batches=iter(()), schema=text_schema(tuple(keys)))
+    pulled.batches = _batches(chain(first, remaining), contract, pulled, where)
     return pulled
 
 
 def _batches(records: Iterable[Record], contract: Contract, pulled: Pulled, where: str) -> Iterator[pa.RecordBatch]:
     keys = _keys(contract)
+    taken = [keys.get(name, (name,)) for name in pulled.schema.names]
     seen: dict[str, None] = {}
     remaining = iter(records)
     while rows := list(islice(remaining, _ROWS)):
         for row in rows:
             seen.update(dict.fromkeys(row))
-        columns = [_column(rows, names, where) for names in keys.values()]
+        columns = [_column(rows, names, where) for names in taken]
         yield pa.RecordBatch.from_arrays(columns, schema=pulled.schema)
     known = {name for names in keys.values() for name in names}
     pulled.extra = tuple(name for name in seen if name not in known)

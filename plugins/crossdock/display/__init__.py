@@ -1,0 +1,1 @@
+"""What people see: contracts, quality and sharing, in the terminal."""

@@ -1,0 +1,81 @@
+"""Sharing in the terminal: deliveries, counts, and the proofs of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from crossdock.display.terminal import coloured, moment, out, sent_rows, table
+
+if TYPE_CHECKING:
+    from crossdock.ledger.checking import Proven
+    from crossdock.ledger.counts import Counts
+    from crossdock.ledger.subjects import Received
+    from crossdock.pipeline import Audit
+    from crossdock.storage.records import Delivery, Refusal
+
+
+def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
+    """Prints deliveries, then refusals."""
+    shown = table("Deliveries", "delivery", "agreement", "channel", ">sent", ">unchanged", ">deleted", "status", "at")
+    for each in made:
+        sent, counted = sent_rows(each.counts), each.counts or {}
+        shown.add_row(
+            each.id, each.agreement, each.channel, f"{sent:,}", f"{counted.get('unchanged', 0):,}",
+            f"{counted.get('deleted', 0):,}", coloured(each.status), moment(each.delivered_at or each.intended_at),
+        )  # fmt: skip
+    out.print(shown)
+    if refused:
+        no = table("Refused", "agreement", "reason", "at")
+        for refusal in refused:
+            no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
+        out.print(no)
+
+
+def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
+    """Prints one delivery with what its manifest proves."""
+    out.print(f"[bold]{made.id}[/] {escape(made.agreement)} {coloured(made.status)} {made.delivered_at or ''}")
+    out.print_json(data={"receipt": made.receipt, "manifest": manifest})
+
+
+def counts(counted: Counts, groups: Sequence[str]) -> None:
+    """Prints share counts by group, then the totals."""
+    shown = table("Shares", *groups, ">shares", ">deliveries")
+    for group in counted.groups:
+        shown.add_row(*(escape(str(group[g])) for g in groups), f"{group['shares']:,}", f"{group['deliveries']:,}")
+    if groups:
+        out.print(shown)
+    out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries")
+
+
+def received(items: Sequence[Received]) -> None:
+    """Prints who received a subject's records."""
+    shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
+    for item in items:
+        shown.add_row(
+            moment(item.delivered_at), item.consumer, item.dataset, item.operation, escape(item.purpose),
+            escape(item.legal_basis), ", ".join(item.columns),
+        )  # fmt: skip
+    out.print(shown if items else "Nobody received a record of this subject.")
+
+
+def audit(found: Audit) -> None:
+    """Prints whether the ledger is sound, and each broken place."""
+    for broken in found.breaks:
+        out.print(
+            f"[red]broken[/] entry {broken.seq}, delivery {broken.delivery}: {escape(broken.what)} [dim]{escape(broken.where)}[/]"
+        )
+    if found.counted != found.recounted:
+        out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
+    if found.sound:
+        out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
+
+
+def proven(found: Proven) -> None:
+    """Prints what a proof proves."""
+    shown = table("Proven", "", "")
+    for name, value in found.to_dict().items():
+        shown.add_row(name.replace("_", " "), escape(", ".join(value) if isinstance(value, tuple) else str(value)))
+    out.print(shown)

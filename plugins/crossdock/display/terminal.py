@@ -1,0 +1,93 @@
+"""The terminal: tables on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from crossdock.errors import ContractInvalid, CrossdockError, Problem
+
+_WIDTH = None if sys.stdout.isatty() else 150  # files and pipes have no width of their own
+out = Console(highlight=False, width=_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+COLOURS = {
+    "accepted": "green",
+    "partial": "yellow",
+    "rejected": "red",
+    "delivered": "green",
+    "unchanged": "dim",
+    "refused": "yellow",
+    "waiting": "yellow",
+}
+
+
+Advance = Callable[[str], None]
+
+
+def coloured(word: str) -> str:
+    """Returns an outcome or status with its colour."""
+    return f"[{COLOURS.get(word, 'default')}]{word}[/]"
+
+
+def moment(instant: str | None) -> str:
+    """Returns an instant as people read it: to the second, in UTC."""
+    return (instant or "")[:19].replace("T", " ")
+
+
+def table(title: str, *columns: str) -> Table:
+    """Returns an empty table; columns whose name starts with ">" are numbers, set to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    return made
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Advance]:
+    """Shows a progress bar on stderr (lines, where there is no terminal) and gives a function that says what was done."""
+    if not err.is_terminal:
+        yield lambda done: err.print(escape(done), style="dim")
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        yield lambda done: bar.update(task, advance=1, description=escape(done))
+
+
+def error(said: CrossdockError) -> None:
+    """Prints what went wrong, where, and what to do, on stderr."""
+    if isinstance(said, ContractInvalid):
+        for each in said.problems:
+            problem(each)
+        return
+    place = f"[bold]{escape(said.where)}[/]: " if said.where else ""
+    err.print(f"[red]error[/] {place}{escape(said.what)}")
+    if said.fix:
+        err.print(f"      {escape(said.fix)}")
+
+
+def problem(found: Problem) -> None:
+    """Prints one problem of a contract or agreement, with file, line and path, on stderr."""
+    place = str(found.file) + (f":{found.line}" if found.line else "")
+    err.print(f"[red]error[/] [bold]{escape(place)}[/] {escape(found.path)}")
+    err.print(f"      {escape(found.what)} {escape(found.fix)}".rstrip())
+
+
+def sent_rows(counts: Mapping[str, int] | None) -> int:
+    """Returns how many records a delivery brought; deletions are none."""
+    return (counts or {}).get("inserted", 0) + (counts or {}).get("updated", 0)
