@@ -22,7 +22,7 @@ FLOWING = (
     "stewardship",
     "sweep",
     "trial",
-    "course",
+    "history",
     "lint",
     "comparison",
     "revisions",

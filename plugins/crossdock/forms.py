@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crossdock.comparison import Compared, Comparison
-    from crossdock.course import Course
     from crossdock.drafting.draft import Draft
     from crossdock.errors import Problem
+    from crossdock.history import History
     from crossdock.lint import Report
     from crossdock.pipeline import Audit
     from crossdock.stewardship import Replay
@@ -117,7 +117,7 @@ def verdict(found: Verdict) -> dict[str, object]:
     }
 
 
-def course(found: Course) -> dict[str, object]:
+def history(found: History) -> dict[str, object]:
     """Returns the JSON form of one dataset's history."""
     snapshot = found.snapshot
     return {

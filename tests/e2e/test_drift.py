@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from crossdock import pipeline, stewardship
-from crossdock.course import courses
+from crossdock.history import histories
 from crossdock.storage.records import extract_by_id, latest_snapshot, verdict_by_id, verdicts
 from hamlet import found, permits, school_files, tax_rows
 
@@ -191,8 +191,8 @@ def test_how_a_dataset_fared_is_told_with_the_age_of_what_is_in_force(hamlet):
     judged(exchange, PERMITS)
     clock = exchange.clock
     later = replace(exchange, clock=lambda: clock() + timedelta(days=3))
-    (course,) = courses(later, PERMITS)
-    assert [verdict.outcome for verdict in course.verdicts] == ["rejected", "partial", "partial", "partial"]
-    assert course.snapshot.rows == 88
-    assert 3 * 86_400 <= course.age_seconds < 3 * 86_400 + 600
-    assert [c.dataset for c in courses(later, "town_hall")] == [PERMITS, RESIDENTS, STREETS]
+    (history,) = histories(later, PERMITS)
+    assert [verdict.outcome for verdict in history.verdicts] == ["rejected", "partial", "partial", "partial"]
+    assert history.snapshot.rows == 88
+    assert 3 * 86_400 <= history.age_seconds < 3 * 86_400 + 600
+    assert [c.dataset for c in histories(later, "town_hall")] == [PERMITS, RESIDENTS, STREETS]

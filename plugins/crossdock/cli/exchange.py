@@ -70,12 +70,12 @@ def history(
     as_json: Json = False,
 ) -> int:
     """Show how datasets fared over time: outcomes, pass rates, and the age of what is in force."""
-    from crossdock.course import courses
     from crossdock.exchange import open_exchange
+    from crossdock.history import histories
 
-    found = courses(open_exchange(), target, most=most)
+    found = histories(open_exchange(), target, most=most)
     if as_json:
-        print_json({"datasets": [forms.course(each) for each in found]})
+        print_json({"datasets": [forms.history(each) for each in found]})
     else:
         quality.history(found)
     return FINE

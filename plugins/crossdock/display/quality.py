@@ -12,8 +12,8 @@ from crossdock.display.terminal import coloured, err, error, moment, out, proble
 
 if TYPE_CHECKING:
     from crossdock.contracts.model import Contract
-    from crossdock.course import Course
     from crossdock.errors import Problem
+    from crossdock.history import History
     from crossdock.stewardship import Replay
     from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Finding, Verdict
@@ -120,24 +120,24 @@ def _handed_over(done: Pass) -> None:
             error(step.error)
 
 
-def history(courses: Sequence[Course]) -> None:
+def history(histories: Sequence[History]) -> None:
     """Prints how datasets fared: one line each, or every verdict where there is one dataset."""
-    if len(courses) == 1:
-        _verdicts(courses[0])
+    if len(histories) == 1:
+        _verdicts(histories[0])
     shown = table("In force", "dataset", "pass rate of the last verdicts", ">verdicts", ">rows", ">age", "last outcome")
-    for course in courses:
-        last = course.verdicts[0] if course.verdicts else None
+    for each in histories:
+        last = each.verdicts[0] if each.verdicts else None
         shown.add_row(
-            course.dataset, _spark(course.verdicts), f"{len(course.verdicts):,}",
-            f"{course.snapshot.rows:,}" if course.snapshot else "none", _age(course.age_seconds),
+            each.dataset, _spark(each.verdicts), f"{len(each.verdicts):,}",
+            f"{each.snapshot.rows:,}" if each.snapshot else "none", _age(each.age_seconds),
             coloured(last.outcome) if last else "",
         )  # fmt: skip
     out.print(shown)
 
 
-def _verdicts(course: Course) -> None:
-    shown = table(course.dataset, "validated at", "outcome", ">rows", ">accepted", ">pass rate", "", "top reasons")
-    for each in course.verdicts:
+def _verdicts(history: History) -> None:
+    shown = table(history.dataset, "validated at", "outcome", ">rows", ">accepted", ">pass rate", "", "top reasons")
+    for each in history.verdicts:
         tops = Counter({f.rule: f.rows for f in each.findings}).most_common(3)
         reasons = ", ".join(f"{rule} {rows:,}" for rule, rows in tops)
         shown.add_row(

@@ -12,7 +12,7 @@ from crossdock.storage.records import Snapshot, Verdict, latest_snapshot, verdic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class History:
     """One dataset's verdicts, the newest first, and the snapshot in force (None: nothing was ever accepted)."""
 
     dataset: str
@@ -21,8 +21,8 @@ class Course:
     age_seconds: float | None  # since the snapshot in force was accepted
 
 
-def courses(exchange: Exchange, target: str = "", *, most: int = 100) -> list[Course]:
-    """Returns the courses of a department's datasets, of one DEPARTMENT/DATASET, or of all, by name.
+def histories(exchange: Exchange, target: str = "", *, most: int = 100) -> list[History]:
+    """Returns the histories of a department's datasets, of one DEPARTMENT/DATASET, or of all, by name.
 
     Args:
         exchange: holds the verdicts.
@@ -37,13 +37,13 @@ def courses(exchange: Exchange, target: str = "", *, most: int = 100) -> list[Co
     if not chosen:
         known = [*names, *sorted({name.partition("/")[0] for name in names})]
         raise WrongUse(f"There is no dataset or department '{target}'.", fix=did_you_mean(target, known))
-    return [_course(exchange, name, most) for name in chosen]
+    return [_history(exchange, name, most) for name in chosen]
 
 
-def _course(exchange: Exchange, dataset: str, most: int) -> Course:
+def _history(exchange: Exchange, dataset: str, most: int) -> History:
     snapshot = latest_snapshot(exchange.state, dataset)
     age = exchange.clock() - datetime.fromisoformat(snapshot.accepted_at) if snapshot else None
-    return Course(
+    return History(
         dataset=dataset,
         verdicts=verdicts(exchange.state, dataset=dataset, most=most),
         snapshot=snapshot,
