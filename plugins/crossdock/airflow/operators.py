@@ -17,6 +17,7 @@ from crossdock.airflow.work import exchange_at_work
 from crossdock.contracts.model import ON_CHANGE
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from crossdock.exchange import Exchange
@@ -39,6 +40,7 @@ class PullOperator(BaseOperator):
         kwargs.setdefault("map_index_template", "{{ task.dataset }}")
         super().__init__(**RETRIES | kwargs)
         self.dataset = dataset
+        self._pulled: str | None = None
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
         """Pulls."""
@@ -46,8 +48,15 @@ class PullOperator(BaseOperator):
 
         with exchange_at_work() as exchange:
             extract = pipeline.pull(exchange, self.dataset)
+        self._pulled = extract.id
         self.log.info("Pulled %s rows of %s as extract %s.", f"{extract.rows:,}", extract.dataset, extract.id)
         return extract.id
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Tells OpenLineage, where it is configured, from what source the extract came."""
+        from crossdock.airflow import lineage
+
+        return lineage.of_pull(self._pulled)
 
 
 class ValidateOperator(BaseOperator):
@@ -65,6 +74,7 @@ class ValidateOperator(BaseOperator):
         kwargs.setdefault("map_index_template", "{{ dataset }}")
         super().__init__(**RETRIES | kwargs)
         self.extract = extract
+        self._verdict: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Validates."""
@@ -73,6 +83,7 @@ class ValidateOperator(BaseOperator):
 
         with exchange_at_work() as exchange:
             verdict = pipeline.validate(exchange, self.extract)
+            self._verdict = verdict.id
             context["dataset"] = verdict.dataset  # type: ignore[typeddict-unknown-key] # for map_index_template
             self.log.info(
                 "%s: %s, %s of %s rows accepted.",
@@ -100,6 +111,12 @@ class ValidateOperator(BaseOperator):
             "quarantined": verdict.quarantined,
         }
 
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Tells OpenLineage, where it is configured, which promises were kept; of rejected extracts too."""
+        from crossdock.airflow import lineage
+
+        return lineage.of_validation(self._verdict)
+
 
 class _HandOverOperator(BaseOperator):
     """What push and publish share: one agreement in, its outcome out.
@@ -117,6 +134,7 @@ class _HandOverOperator(BaseOperator):
         super().__init__(**RETRIES | kwargs)
         self.agreement = agreement
         self.frequency = frequency
+        self._delivery: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hands the current snapshot over, or skips with the reason why it does not leave."""
@@ -125,6 +143,7 @@ class _HandOverOperator(BaseOperator):
         with exchange_at_work() as exchange:
             self._wait_for_its_time(exchange, context)
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
+        self._delivery = outcome.delivery
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
         counts = dict(outcome.counts) if outcome.counts else {}
         result = {
@@ -137,6 +156,12 @@ class _HandOverOperator(BaseOperator):
             context["ti"].xcom_push("return_value", result)
             raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
         return result
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Tells OpenLineage, where it is configured, what went to whom."""
+        from crossdock.airflow import lineage
+
+        return lineage.of_delivery(self.agreement, self._delivery)
 
     def _wait_for_its_time(self, exchange: Exchange, context: Context) -> None:
         from crossdock.storage.records import last_delivered

@@ -1,0 +1,95 @@
+"""What Airflow's OpenLineage provider emits of crossdock's tasks, read back from its file transport."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hamlet import found
+from provinces import ROOT, run
+
+RUNNER = Path(__file__).with_name("dag_runs.py")
+DAGS = ["receive__town_hall", "share__tax", "publish__town_hall"]
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory):
+    """The events of three DAGs over a hamlet whose permits are nearly all wrong."""
+    hamlet = found(tmp_path_factory.mktemp("lineage"))
+    home = hamlet.home
+    shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "airflow.cfg", home)
+    (home / "plugins").symlink_to(ROOT / "plugins")
+    hamlet.write_permits([[f"P{n}", "SECRETHOLDER", "none", ""] for n in range(20)])
+    assert run(home, "-m", "crossdock.airflow.secrets").code == 0
+    transport = {"type": "file", "log_file_path": str(home / "events.jsonl"), "append": True}
+    ran = run(
+        home, str(RUNNER), str(home / "result.json"), *DAGS, AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps(transport)
+    )
+    assert ran.code == 0, ran.stderr[-3000:]
+    return [json.loads(line) for line in (home / "events.jsonl").read_text().splitlines()]
+
+
+def ended(events, kind, job):
+    return [e for e in events if e["eventType"] == kind and e["job"]["name"].startswith(job)]
+
+
+def datasets(events, side):
+    return {d["name"]: d for event in events for d in event.get(side, [])}
+
+
+def test_the_way_from_source_to_consumer_is_told(events):
+    edges = {
+        (given["name"], made["name"])
+        for event in events
+        if event["eventType"] == "COMPLETE"
+        for given in event.get("inputs", [])
+        for made in event.get("outputs", [])
+    }
+    for way in (
+        ["source/town_hall/residents", "landing/town_hall/residents", "accepted/town_hall/residents"],
+        ["accepted/town_hall/residents", "consumer/tax/town_hall/residents"],
+        ["landing/town_hall/residents", "quarantine/town_hall/residents"],
+        ["accepted/town_hall/streets", "open/town_hall/streets"],
+    ):
+        assert set(pairwise(way)) <= edges
+    assert {d["namespace"] for e in events for d in [*e.get("inputs", []), *e.get("outputs", [])]} == {"crossdock"}
+
+
+def test_every_promise_is_an_assertion(events):
+    judged = datasets(ended(events, "COMPLETE", "receive__town_hall"), "inputs")["landing/town_hall/residents"]
+    told = {each["name"]: each for each in judged["inputFacets"]["dataQualityAssertions"]["assertions"]}
+    assert told["phone.pattern"]["success"] is False
+    assert (told["phone.pattern"]["column"], told["phone.pattern"]["actual"]) == ("phone", "1 rows")
+    assert told["resident_no.pattern"]["success"] is True
+    assert told["born.type"]["success"] is False  # goes without saying in the contract
+    assert judged["inputFacets"]["dataQualityMetrics"]["rowCount"] == 200
+
+
+def test_a_rejected_extract_tells_why(events):
+    failed = datasets(ended(events, "FAIL", "receive__town_hall"), "inputs")["landing/town_hall/permits"]
+    broken = {a["name"] for a in failed["inputFacets"]["dataQualityAssertions"]["assertions"] if not a["success"]}
+    assert {"fee.type", "tolerance"} <= broken
+    made = datasets(ended(events, "FAIL", "receive__town_hall"), "outputs")
+    assert "accepted/town_hall/permits" not in made
+    assert made["quarantine/town_hall/permits"]["outputFacets"]["outputStatistics"]["rowCount"] == 20
+
+
+def test_schemas_hold_what_left_and_nothing_else(events):
+    made = datasets(ended(events, "COMPLETE", ""), "outputs")
+    accepted = made["accepted/town_hall/residents"]["facets"]
+    assert [field["name"] for field in accepted["schema"]["fields"]][:3] == ["resident_no", "name", "phone"]
+    assert accepted["ownership"]["owners"][0]["name"] == "department:town_hall"
+    left = made["consumer/tax/town_hall/residents"]
+    assert [field["name"] for field in left["facets"]["schema"]["fields"]] == ["resident_no", "name", "phone", "street"]
+    assert left["outputFacets"]["outputStatistics"]["rowCount"] == 174
+
+
+def test_no_value_of_a_row_and_no_address_is_told(events):
+    text = json.dumps(events, ensure_ascii=False)
+    for secret in ("SECRETHOLDER", "R0020", "王20", "00000020", "town.db", "tax.db"):
+        assert secret not in text, secret
