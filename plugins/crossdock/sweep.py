@@ -12,12 +12,13 @@ from functools import partial
 import duckdb
 import pyarrow as pa
 
-from crossdock import pipeline
+from crossdock import notices, pipeline
 from crossdock.contracts.model import ON_CHANGE, Agreement, Contract
 from crossdock.discretion import told_plainly
 from crossdock.errors import CrossdockError, WrongUse, did_you_mean
 from crossdock.exchange import Exchange
 from crossdock.handover import Outcome
+from crossdock.storage.notices import Notice
 from crossdock.storage.records import Extract, Verdict
 
 
@@ -27,7 +28,7 @@ class Step:
 
     verb: str
     subject: str  # dataset or agreement id
-    result: Extract | Verdict | Outcome | None = None
+    result: Extract | Verdict | Outcome | Notice | None = None
     error: CrossdockError | None = None
 
 
@@ -81,9 +82,10 @@ def serve(exchange: Exchange, dataset: str, *, on_step: Callable[[Step], None] =
 
 
 def steps_ahead(exchange: Exchange, target: str = "") -> int:
-    """Returns how many steps `run` will take at most: two per dataset and one per agreement."""
+    """Returns how many steps `run` will take at most: two or three per dataset and one per agreement."""
     contracts = _chosen(exchange, target)
-    return 2 * len(contracts) + sum(1 for _ in _agreements(exchange, contracts))
+    told = sum(1 for contract in contracts if exchange.catalogue.departments[contract.department].findings)
+    return 2 * len(contracts) + told + sum(1 for _ in _agreements(exchange, contracts))
 
 
 def _chosen(exchange: Exchange, target: str) -> list[Contract]:
@@ -125,7 +127,10 @@ def _steps(exchange: Exchange, contracts: list[Contract]) -> Iterator[Step]:
         pulled = _attempt("pull", contract.id, partial(pipeline.pull, exchange, contract.id))
         yield pulled
         if isinstance(pulled.result, Extract):
-            yield _attempt("validate", contract.id, partial(pipeline.validate, exchange, pulled.result.id))
+            judged = _attempt("validate", contract.id, partial(pipeline.validate, exchange, pulled.result.id))
+            yield judged
+            if isinstance(judged.result, Verdict) and notices.is_due(exchange, judged.result):
+                yield _attempt("notify", contract.id, partial(notices.notify, exchange, judged.result.id))
     for agreement in _agreements(exchange, contracts):
         yield _hand_over(exchange, agreement)
 
@@ -135,7 +140,7 @@ def _hand_over(exchange: Exchange, agreement: Agreement) -> Step:
     return _attempt(verb, agreement.id, partial(act, exchange, agreement.id))
 
 
-def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outcome]) -> Step:
+def _attempt(verb: str, subject: str, act: Callable[[], Extract | Verdict | Outcome | Notice | None]) -> Step:
     try:
         return Step(verb=verb, subject=subject, result=act())
     except CrossdockError as error:

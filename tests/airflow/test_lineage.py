@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hamlet import found
+from hooks import hook
 from provinces import ROOT, run
 
 RUNNER = Path(__file__).with_name("dag_runs.py")
@@ -17,14 +18,22 @@ DAGS = ["receive__town_hall", "share__tax", "publish__town_hall"]
 
 
 @pytest.fixture(scope="module")
-def events(tmp_path_factory):
-    """The events of three DAGs over a hamlet whose permits are nearly all wrong."""
+def ran(tmp_path_factory):
+    """Three DAGs over a hamlet whose permits are all wrong, and which wants to be told: events, service, results."""
     hamlet = found(tmp_path_factory.mktemp("lineage"))
     home = hamlet.home
     shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "airflow.cfg", home)
     (home / "plugins").symlink_to(ROOT / "plugins")
     hamlet.write_permits([[f"P{n}", "SECRETHOLDER", "none", ""] for n in range(20)])
+    with hook() as server:
+        department = home / "contracts" / "town_hall" / "department.yaml"
+        department.write_text(department.read_text("utf-8") + "findings: town_hook\n", "utf-8")
+        hamlet.add_connection("town_hook", {"conn_type": "http", "host": server.url})
+        yield _events(home), server, json.loads((home / "result.json").read_text())
+
+
+def _events(home):
     assert run(home, "-m", "crossdock.airflow.secrets").code == 0
     transport = {"type": "file", "log_file_path": str(home / "events.jsonl"), "append": True}
     ran = run(
@@ -32,6 +41,11 @@ def events(tmp_path_factory):
     )
     assert ran.code == 0, ran.stderr[-3000:]
     return [json.loads(line) for line in (home / "events.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def events(ran):
+    return ran[0]
 
 
 def ended(events, kind, job):
@@ -93,3 +107,14 @@ def test_no_value_of_a_row_and_no_address_is_told(events):
     text = json.dumps(events, ensure_ascii=False)
     for secret in ("SECRETHOLDER", "R0020", "王20", "00000020", "town.db", "tax.db"):
         assert secret not in text, secret
+
+
+def test_the_department_is_told_of_its_rows_and_the_run_fails_all_the_same(ran):
+    _, server, result = ran
+    told = {document["dataset"]: document for document in (json.loads(body) for _, body in server.taken)}
+    assert told.keys() == {"town_hall/permits", "town_hall/residents"}
+    assert (told["town_hall/permits"]["outcome"], len(told["town_hall/permits"]["failing"])) == ("rejected", 20)
+    received = result["runs"]["receive__town_hall"]
+    assert received["state"] == "failed"
+    states = {state for task, state in received["tasks"].items() if task.startswith("dataset.notify")}
+    assert states == {"success", "skipped"}  # the streets are all right

@@ -18,6 +18,7 @@ from provinces import run
 
 STEPS = steps()
 ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith("delivery.bucket.")}  # see the test that has a bucket
+TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 
@@ -65,7 +66,7 @@ def assert_nothing_left_behind(hamlet):
     assert not [f for f in hamlet.school.rglob("*") if f.parent.name == ".incoming" and f.name != "lock"]
 
 
-@pytest.mark.parametrize("step", sorted(STEPS.keys() - ON_OTHER_CHANNELS))
+@pytest.mark.parametrize("step", sorted(STEPS.keys() - ON_OTHER_CHANNELS - TOLD))
 def test_killed_and_run_again(hamlet, expected, step):
     assert code(start(hamlet.home, fault=step)) == KILLED
     assert not hamlet.sweep().failures
@@ -74,7 +75,7 @@ def test_killed_and_run_again(hamlet, expected, step):
 
 
 def test_killed_at_one_step_after_another(hamlet, expected):
-    for step in sorted(STEPS.keys() - ON_OTHER_CHANNELS):
+    for step in sorted(STEPS.keys() - ON_OTHER_CHANNELS - TOLD):
         assert code(start(hamlet.home, fault=step)) in (KILLED, FINDINGS)  # a step may be behind us for good
     assert not hamlet.sweep().failures
     assert outcome(hamlet) == expected

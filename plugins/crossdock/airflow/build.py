@@ -21,7 +21,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.assets import department_asset
-from crossdock.airflow.operators import PublishOperator, PullOperator, PushOperator, ValidateOperator
+from crossdock.airflow.operators import NotifyOperator, PublishOperator, PullOperator, PushOperator, ValidateOperator
 from crossdock.airflow.schedules import due, kind_of_run
 from crossdock.airflow.work import exchange_at_work, home_folder
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
@@ -116,7 +116,19 @@ def _receive(name: str, department: IndexedDepartment) -> DAG:
             pulled = PullOperator(
                 task_id="pull", dataset=dataset, doc_md="Freezes what the source holds as an extract."
             )
-            ValidateOperator(task_id="validate", extract=pulled.output, doc_md="Judges the extract by its contract.")
+            judged = ValidateOperator(
+                task_id="validate", extract=pulled.output, doc_md="Judges the extract by its contract."
+            )
+            if department.told:
+                told = NotifyOperator(
+                    task_id="notify",
+                    extract=pulled.output,
+                    trigger_rule="all_done",
+                    doc_md="Tells the department what is wrong with its rows.",
+                )
+                judged >> told
+                # A leaf of its own, so that a rejected extract still fails the run.
+                judged >> EmptyOperator(task_id="judged")
 
         @task(
             trigger_rule="all_done",

@@ -118,6 +118,34 @@ class ValidateOperator(BaseOperator):
         return lineage.of_validation(self._verdict)
 
 
+class NotifyOperator(BaseOperator):
+    """Tells a department what is wrong with its rows; skipped when there is nothing to tell.
+
+    Args:
+        extract: the id that `PullOperator` returned, whose newest verdict is told of; templated.
+    """
+
+    template_fields: Sequence[str] = ("extract",)
+    ui_color = "#ffedd5"
+
+    def __init__(self, *, extract: Any, **kwargs: Any) -> None:
+        super().__init__(**RETRIES | kwargs)
+        self.extract = extract
+
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
+        """Notifies."""
+        from crossdock import notices
+        from crossdock.storage.records import extract_by_id, verdicts
+
+        with exchange_at_work() as exchange:
+            dataset = extract_by_id(exchange.state, self.extract).dataset if self.extract else ""
+            judged = [v for v in verdicts(exchange.state, dataset=dataset) if v.extract == self.extract]
+            sent = notices.notify(exchange, judged[0].id) if judged else None
+        if sent is None:
+            raise AirflowSkipException("There is nothing to tell.")
+        return sent.sent_at
+
+
 class _HandOverOperator(BaseOperator):
     """What push and publish share: one agreement in, its outcome out.
 

@@ -43,6 +43,7 @@ class _Department(pydantic.BaseModel):
     id: str
     name: _Name
     contact: str = ""
+    findings: str = ""
 
 
 def load_catalogue(root: Path, *, transforms: Path) -> Catalogue:
@@ -102,7 +103,13 @@ def read_department(path: Path) -> Department:
     if folder == PUBLIC:
         document.report((), f"'{PUBLIC}' is the public, no department.", "Choose another id.")
     document.raise_problems()
-    return Department(id=given.id, name=Label(zh=given.name.zh, en=given.name.en), contact=given.contact, path=path)
+    return Department(
+        id=given.id,
+        name=Label(zh=given.name.zh, en=given.name.en),
+        contact=given.contact,
+        path=path,
+        findings=given.findings,
+    )
 
 
 class _Loading:

@@ -30,12 +30,13 @@ class IndexedDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedDepartment:
-    """A department with the datasets that can be pulled from it."""
+    """A department with the datasets that can be pulled from it; `told` is whether it hears of findings."""
 
     id: str
     zh: str
     en: str
     datasets: tuple[IndexedDataset, ...]
+    told: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,9 @@ def _compiled(root: Path, transforms: Path) -> Index:
             )
             datasets.setdefault(contract.department, []).append(made)
     departments = (
-        IndexedDepartment(id=d.id, zh=d.name.zh, en=d.name.en, datasets=tuple(datasets.get(d.id, ())))
+        IndexedDepartment(
+            id=d.id, zh=d.name.zh, en=d.name.en, datasets=tuple(datasets.get(d.id, ())), told=bool(d.findings)
+        )
         for d in catalogue.departments.values()
     )
     agreements = (
@@ -164,6 +167,7 @@ def _read(kept: dict[str, Any]) -> Index:
             id=d["id"],
             zh=d["zh"],
             en=d["en"],
+            told=d["told"],
             datasets=tuple(IndexedDataset(**{**s, "refers_to": tuple(s["refers_to"])}) for s in d["datasets"]),
         )
         for d in kept["departments"]

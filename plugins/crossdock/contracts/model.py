@@ -62,6 +62,7 @@ class Department:
     name: Label
     contact: str
     path: Path
+    findings: str = ""  # connection to which findings about its data are sent; "" for nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,15 @@ quarantine = sa.Table(
     sa.Column("closed_by", _Id),  # the verdict that took its place
 )
 
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("id", _Id, sa.ForeignKey("verdict.id"), primary_key=True),  # the verdict that was told of
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("connection", _Name, nullable=False),
+    sa.Column("sent_at", _Instant, nullable=False),
+)
+
 waiver = sa.Table(
     "waiver",
     metadata,
