@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from crossdock import pipeline
-from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken
+from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken, Permanent
 from crossdock.ledger.counts import count
-from crossdock.storage.records import deliveries, refusals
+from crossdock.storage.records import deliveries, latest_snapshot, refusals
 from hamlet import REFUSED, found, tax_rows
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
@@ -140,3 +142,29 @@ def test_what_the_ledger_says_is_what_the_agreement_says(hamlet):
         ("town_hall/streets", "public", "open", "A test.", 9),
     ]
     assert REFUSED not in {d.agreement for d in deliveries(exchange.state)}
+
+
+@pytest.mark.parametrize(
+    ("agreement", "verb"), [(TAX, pipeline.push), (SCHOOL, pipeline.push), (PUBLIC, pipeline.publish)]
+)
+@pytest.mark.parametrize("forged", ["another value", "a row less", "a row twice"])
+def test_a_snapshot_that_was_changed_after_its_verdict_does_not_leave(hamlet, agreement, verb, forged):
+    exchange = hamlet.open()
+    dataset = agreement.rpartition("/")[0]
+    path = exchange.store.root / latest_snapshot(exchange.state, dataset).key
+    rows = pq.read_table(path)
+    if forged == "another value":
+        last = rows.column_names[1]
+        rows = rows.set_column(1, rows.schema.field(1), pa.array(["forged", *rows[last].to_pylist()[1:]]))
+    else:
+        rows = rows.slice(1) if forged == "a row less" else pa.concat_tables([rows, rows.slice(0, 1)])
+    path.chmod(0o600)
+    pq.write_table(rows, path)
+    with pytest.raises(Permanent, match="not those which were accepted|empty or repeated"):
+        verb(exchange, agreement)
+    assert tax_rows_if_any(hamlet) == []
+    assert not [d for d in deliveries(exchange.state) if d.status == "delivered"]
+
+
+def tax_rows_if_any(hamlet):
+    return tax_rows(hamlet, "permits") if hamlet.tax.exists() else []

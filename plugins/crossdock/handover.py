@@ -19,7 +19,7 @@ from crossdock.delivery.changes import Received
 from crossdock.delivery.decide import decide, delivery_id
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared, prepare
-from crossdock.errors import DeliveryRefused, WrongUse
+from crossdock.errors import DeliveryRefused, LedgerBroken, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
@@ -180,6 +180,12 @@ def _prepare(exchange: Exchange, deal: _Deal, scratch: Path) -> tuple[Prepared, 
             previous=_held(exchange, deal.agreement),
             scratch=scratch / "files",
             events=events,
+        )
+    if prepared.digests.accepted != deal.snapshot.digest:
+        raise LedgerBroken(
+            f"The snapshot holds {prepared.digests.accepted.rows:,} rows that are not those which were accepted.",
+            where=deal.snapshot.key,
+            fix="Nothing has left. The file was changed after its verdict: put back the one that the state names.",
         )
     kept = outbox(intent)
     sha256 = file_sha256(events.path)
