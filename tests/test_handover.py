@@ -160,7 +160,7 @@ def test_a_snapshot_that_was_changed_after_its_verdict_does_not_leave(hamlet, ag
         rows = rows.slice(1) if forged == "a row less" else pa.concat_tables([rows, rows.slice(0, 1)])
     path.chmod(0o600)
     pq.write_table(rows, path)
-    with pytest.raises(Permanent, match="not those which were accepted|empty or repeated"):
+    with pytest.raises(Permanent, match=r"not those which were accepted|empty or repeated"):
         verb(exchange, agreement)
     assert tax_rows_if_any(hamlet) == []
     assert not [d for d in deliveries(exchange.state) if d.status == "delivered"]
