@@ -31,15 +31,20 @@ def read_columns(document: Document, at: Steps, table: SchemaObject) -> Mapping[
     if not table.properties:
         document.report(at, "The table has no properties.", "Describe its columns.")
     paths = routes(tuple(found.values()))
+    names: dict[str, set[str]] = {}  # of the columns before, by how they are spelled in lower case
+    sources: dict[str, set[str]] = {}  # of the columns before, by what they are read from
     for index, column in found.items():
         if column.name in paths:
             what = f"The column name '{column.name}' is also the path of something inside of another column."
             document.report((*at, "properties", index, "name"), what, "Choose another name.")
-        others = [each for place, each in found.items() if place < index]
-        _check_name(document, (*at, "properties", index, "name"), column.name, [each.name for each in others])
-        if column.source_name in {each.source_name for each in others if each.name != column.name}:
+        alike = names.setdefault(column.name.lower(), set())
+        _check_name(document, (*at, "properties", index, "name"), column.name, alike)
+        alike.add(column.name)
+        same = sources.setdefault(column.source_name, set())
+        if same - {column.name}:
             what = f"Two columns are read from '{column.source_name}'."
             document.report((*at, "properties", index, "physicalName"), what, "Give each its own physicalName.")
+        same.add(column.name)
     return _with_key(document, at, found)
 
 
@@ -56,12 +61,12 @@ def _is_computed(document: Document, at: Steps, given: SchemaProperty) -> bool:
     return computed
 
 
-def _check_name(document: Document, at: Steps, name: str, others: list[str]) -> None:
+def _check_name(document: Document, at: Steps, name: str, alike: set[str]) -> None:
     if name in TECHNICAL:
         document.report(at, f"The column name '{name}' is one that crossdock keeps for itself.", "Choose another.")
-    if name in others:
+    if name in alike:
         document.report(at, f"The column name '{name}' stands twice.", "Choose another name.")
-    elif name.lower() in {other.lower() for other in others}:
+    elif alike:
         # SQL databases take such columns for one.
         document.report(at, f"Another column's name differs from '{name}' only by case.", "Choose another name.")
     if not name.isprintable() or name != name.strip() or len(name) > _LONGEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -67,10 +68,11 @@ def plan(contract: Contract) -> tuple[Check, ...]:
         WrongUse: a rule can't be judged, or two have one id.
     """
     rules = contract.rules + tuple(_implied(contract))
-    ids = [rule.id for rule in rules]
-    for repeated in sorted({name for name in ids if ids.count(name) > 1}):
+    for repeated in sorted(name for name, times in Counter(rule.id for rule in rules).items() if times > 1):
         raise WrongUse(f"Two rules have the id '{repeated}'.", where=contract.id, fix="Give one of them another id.")
-    return tuple(_check(rule, contract) for rule in rules)
+    ways = routes(contract.columns)
+    known = {column.name: column for column in contract.columns} | {path: way[-1] for path, way in ways.items()}
+    return tuple(_check(rule, known, ways, f"{contract.id}, rule {rule.id}") for rule in rules)
 
 
 def row_by_row(contract: Contract) -> Contract:
@@ -98,10 +100,7 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def _check(rule: Rule, contract: Contract) -> Check:
-    where = f"{contract.id}, rule {rule.id}"
-    ways = routes(contract.columns)
-    known = {column.name: column for column in contract.columns} | {path: way[-1] for path, way in ways.items()}
+def _check(rule: Rule, known: Mapping[str, Column], ways: Mapping[str, tuple[Column, ...]], where: str) -> Check:
     for name in rule.columns:
         if name not in known:
             raise WrongUse(f"There is no column '{name}'.", where=where, fix=did_you_mean(name, known))
