@@ -350,3 +350,19 @@ def test_an_extract_that_changes_under_our_hands_is_noticed(tmp_path):
     tmp_path.mkdir(exist_ok=True)
     with pytest.raises(LedgerBroken, match="second time"):
         judge(PEOPLE, Shrinking(), context=Context(scratch=tmp_path, now=datetime.now(UTC) + timedelta()))
+
+
+@pytest.mark.parametrize("policy", ["discard", "freeze", "evolve"])
+def test_thousands_of_columns_too_many_or_too_few_make_few_findings(tmp_path, policy):
+    promised = contract([column("a"), *(column(f"m{n}") for n in range(100))], new_columns=policy)
+    extra = [f"x{n}" for n in range(5_000)]
+    judgement = judged(tmp_path, promised, {"a": ["1", "2"]}, drift={"missing": [], "extra": extra})
+    told = [finding.reason for finding in judgement.findings]
+    assert len(told) == 42
+    assert (
+        sum("4,980 more columns" in each for each in told)
+        == sum("80 more columns, which" in each for each in told)
+        == 1
+    )
+    assert len(judgement.findings[0].reason) < 200
+    assert judgement.outcome == "rejected"

@@ -14,6 +14,7 @@ from crossdock.validation.quarantine import Reason
 
 Outcome = Literal["accepted", "partial", "rejected"]
 _EXTRA = "schema.extra_column"
+_NAMED = 20  # columns that are missing or unknown
 WAIVED = "waived"  # the severity of what a person has accepted as it is
 
 
@@ -64,17 +65,25 @@ def assess(contract: Contract, checks: Sequence[Check], counted: Counted) -> Ass
     findings += [_finding(check, counted.rows) for check in checks if _unkept(check, counted, "warning")]
     findings += _waived(checks, counted, [reason for reason in found if reason not in fatal])
     if contract.new_columns != "freeze":
-        findings += [_extra(name, contract, counted) for name in counted.extra]
+        findings += _extra(contract, counted)
     return Assessment(findings=tuple(findings), of_extract=tuple(fatal))
 
 
 def _of_schema(contract: Contract, counted: Counted) -> Iterator[Reason]:
-    for name in counted.missing:
-        said = f"The source has no column '{name}', which the contract promises."
-        yield Reason(rule="schema.missing_column", columns=(name,), reason=said)
-    for name in counted.extra if contract.new_columns == "freeze" else ():
-        said = f"The source has a column '{name}' that the contract does not know, and its columns are frozen."
-        yield Reason(rule=_EXTRA, columns=(name,), reason=said)
+    for columns, named in _named(counted.missing):
+        said = f"The source lacks {named}, which the contract promises."
+        yield Reason(rule="schema.missing_column", columns=columns, reason=said)
+    for columns, named in _named(counted.extra if contract.new_columns == "freeze" else ()):
+        said = f"The source has {named} that the contract does not know, and its columns are frozen."
+        yield Reason(rule=_EXTRA, columns=columns, reason=said)
+
+
+def _named(names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yields the first columns one by one, and how many more there are: every failing row repeats what is told here."""
+    for name in names[:_NAMED]:
+        yield (name,), f"a column '{name}'"
+    if len(names) > _NAMED:
+        yield (), f"{len(names) - _NAMED:,} more columns"
 
 
 def _of_checks(checks: Sequence[Check], counted: Counted) -> Iterator[Reason]:
@@ -109,10 +118,11 @@ def _breaks_rows(check: Check, counted: Counted) -> bool:
     return not check.judges_extract and counted.broken[check.rule.id] > 0
 
 
-def _extra(name: str, contract: Contract, counted: Counted) -> Finding:
-    kept = "it is kept in landing only" if contract.new_columns == "evolve" else "it was not taken"
-    said = f"The source has a column '{name}' that the contract does not know; {kept}."
-    return Finding(rule=_EXTRA, column=name, reason=said, rows=counted.rows, severity="warning")
+def _extra(contract: Contract, counted: Counted) -> Iterator[Finding]:
+    kept = "kept in landing only" if contract.new_columns == "evolve" else "not taken"
+    for columns, named in _named(counted.extra):
+        said = f"The source has {named} that the contract does not know: {kept}."
+        yield Finding(rule=_EXTRA, column="".join(columns), reason=said, rows=counted.rows, severity="warning")
 
 
 def reason_of(check: Check) -> str:
