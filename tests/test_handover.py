@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from crossdock import pipeline
 from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken, Permanent
 from crossdock.ledger.counts import count
 from crossdock.storage.records import deliveries, latest_snapshot, refusals
-from hamlet import REFUSED, found, tax_rows
+from hamlet import REFUSED, found, permits, tax_rows
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 
@@ -168,3 +168,70 @@ def test_a_snapshot_that_was_changed_after_its_verdict_does_not_leave(hamlet, ag
 
 def tax_rows_if_any(hamlet):
     return tax_rows(hamlet, "permits") if hamlet.tax.exists() else []
+
+
+def terms(file, **fields):
+    """Changes fields of an agreement's crossdock property."""
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"] |= fields
+    file.write_text(yaml.safe_dump(document))
+
+
+def at(exchange, *when):
+    moment = datetime(*when, tzinfo=UTC)
+    return replace(exchange, clock=lambda: moment)
+
+
+def pulled(hamlet, exchange, **changed):
+    hamlet.write_permits(permits(**changed))
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+
+
+def test_what_is_granted_once_is_delivered_once_under_each_version(hamlet):
+    file = hamlet.agreement("permits", "tax")
+    terms(file, frequency="once")
+    exchange = hamlet.open()
+    assert [pipeline.push(exchange, TAX).status for _ in range(2)] == ["delivered", "unchanged"]
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    late = [pipeline.push(exchange, TAX) for _ in range(2)]
+    assert {o.status for o in late} == {"refused"}
+    assert late[0].reason.startswith("The agreement grants one delivery, and that was made on 20")
+    assert len(refusals(exchange.state)) == 1
+    change(file, version="1.1.0")
+    assert pipeline.push(hamlet.open(), TAX).counts["updated"] == 1
+
+
+def test_times_of_its_own_are_kept_whoever_asks(hamlet):
+    terms(hamlet.agreement("permits", "tax"), frequency="0 6 * * 1")
+    exchange = hamlet.open()
+    assert pipeline.push(at(exchange, 2026, 11, 23, 9), TAX).status == "delivered"
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    waiting = pipeline.push(at(exchange, 2026, 11, 30, 5, 59), TAX)
+    assert (waiting.status, waiting.reason) == (
+        "waiting",
+        "Its frequency is 0 6 * * 1: it is due again at 2026-11-30 06:00 UTC.",
+    )
+    assert refusals(exchange.state) == []
+    assert pipeline.push(at(exchange, 2026, 11, 30, 6), TAX).status == "delivered"
+
+
+def test_a_row_filter_that_asks_for_the_day_is_another_one_tomorrow(hamlet):
+    terms(
+        hamlet.agreement("residents", "tax"),
+        rows="born > today() - 40 years",
+        columns=["resident_no", "name", "phone", "street"],
+    )
+    exchange = hamlet.open()
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/residents").id)
+    born = [
+        row["born"]
+        for row in exchange.dataset(latest_snapshot(exchange.state, "town_hall/residents").key).to_table().to_pylist()
+    ]
+    agreement = "town_hall/residents/tax"
+    today = pipeline.push(at(exchange, 2026, 7, 10), agreement)
+    assert today.counts["inserted"] == sum(day > date(1986, 7, 10) for day in born if day)
+    assert pipeline.push(at(exchange, 2026, 7, 10, 23), agreement).status == "unchanged"
+    tomorrow = pipeline.push(at(exchange, 2026, 7, 11), agreement)
+    left = sum(day == date(1986, 7, 11) for day in born if day)
+    assert left > 0
+    assert (tomorrow.status, tomorrow.counts["deleted"], tomorrow.counts["inserted"]) == ("delivered", left, 0)

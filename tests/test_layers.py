@@ -17,6 +17,7 @@ FLOWING = (
     "exchange",
     "intake",
     "handover",
+    "refusals",
     "routes",
     "pipeline",
     "stewardship",

@@ -12,29 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import ONCE, Agreement, Contract
 from crossdock.delivery.changes import Received
-from crossdock.delivery.decide import decide, delivery_id
+from crossdock.delivery.decide import day_of, decide, delivery_id, its_turn
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared, prepare
-from crossdock.errors import DeliveryRefused, LedgerBroken, WrongUse
+from crossdock.delivery.terms import Terms
+from crossdock.errors import LedgerBroken
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, file_sha256, instant
 from crossdock.ledger.book import Body, append, fingerprint
 from crossdock.ledger.events import EventWriter
+from crossdock.refusals import refuse
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.records import (
     Delivery,
-    Refusal,
     Snapshot,
     complete_delivery,
     intend_delivery,
     last_delivered,
     latest_snapshot,
-    record_refusal,
     unfinished_deliveries,
 )
 from crossdock.storage.store import Ref
@@ -61,40 +62,27 @@ class _Deal:
     intent: Delivery
 
 
-def demand(exchange: Exchange, agreement_id: str) -> Agreement:
-    """Returns the agreement that a delivery is asked for under.
-
-    Raises:
-        DeliveryRefused: there is none, so nothing may leave; the refusal is recorded.
-        ContractInvalid: its file is there but wrong.
-    """
-    try:
-        return exchange.agreement(agreement_id)
-    except WrongUse as error:
-        dataset, _, consumer = agreement_id.rpartition("/")
-        _record_refusal(exchange, _Refused(agreement_id, dataset, consumer), error.what)
-        raise DeliveryRefused(error.what, where=error.where, fix=error.fix) from error
-
-
 def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome:
     """Hands the dataset's current snapshot over, if the agreement allows it and the consumer does not have it yet."""
     contract = exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
-    decision = decide(agreement, contract, now=exchange.clock())
+    now = exchange.clock()
+    decision = decide(agreement, contract, now=now)
     if not decision.allowed:
-        refused = _refuse(exchange, agreement, snapshot, decision.reason)
+        refuse(exchange, agreement, snapshot, decision.reason)
         _finish_arrived(exchange, agreement, route)  # what left while it was allowed counts, though nothing more may
-        return refused
+        return Outcome(agreement=agreement.id, status="refused", reason=decision.reason)
     if snapshot is None:
         return Outcome(agreement=agreement.id, status="waiting", reason="The dataset has no accepted snapshot yet.")
     _finish_arrived(exchange, agreement, route)
+    day = day_of(agreement, contract, now)
     last = last_delivered(exchange.state, agreement.id)
-    if last and (last.snapshot, last.agreement_digest) == (snapshot.id, agreement.digest):
-        return Outcome(
-            agreement=agreement.id, status="unchanged", reason="The consumer holds this snapshot.", delivery=last.id
-        )
-    name = _name(exchange, agreement, contract, snapshot, last)
-    intent = intend_delivery(exchange.state, _intent(exchange, agreement, snapshot, name))
+    if last:
+        waiting = _holds(last, agreement, snapshot, day) or _out_of_turn(exchange, agreement, snapshot, last, now)
+        if waiting:
+            return waiting
+    name = _name(exchange, agreement, snapshot, last, day)
+    intent = intend_delivery(exchange.state, _intent(agreement, snapshot, name, now))
     reached("handover.intended")
     deal = _Deal(agreement=agreement, contract=contract, snapshot=snapshot, intent=intent)
     with exchange.scratch() as scratch:
@@ -111,46 +99,37 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     )
 
 
-def _refuse(exchange: Exchange, agreement: Agreement, snapshot: Snapshot | None, reason: str) -> Outcome:
-    asked = _Refused(agreement.id, agreement.dataset, agreement.consumer, agreement.digest, snapshot)
-    _record_refusal(exchange, asked, reason)
-    return Outcome(agreement=agreement.id, status="refused", reason=reason)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """What was asked for and does not leave."""
-
-    agreement: str
-    dataset: str
-    consumer: str
-    digest: str = ""
-    snapshot: Snapshot | None = None
-
-
-def _record_refusal(exchange: Exchange, asked: _Refused, reason: str) -> None:
-    snapshot = asked.snapshot.id if asked.snapshot else None
-    refusal = Refusal(
-        id=content_id("refusal", asked.agreement, asked.digest, snapshot, reason),
-        agreement=asked.agreement,
-        dataset=asked.dataset,
-        consumer=asked.consumer,
-        snapshot=snapshot,
-        reason=reason,
-        refused_at=instant(exchange.clock()),
+def _holds(last: Delivery, agreement: Agreement, snapshot: Snapshot, day: date | None) -> Outcome | None:
+    """Returns the outcome when what would be delivered is what was delivered last, else None."""
+    made_of = (last.snapshot, last.agreement_digest, last.day if day else None)
+    if made_of != (snapshot.id, agreement.digest, day):
+        return None
+    return Outcome(
+        agreement=agreement.id, status="unchanged", reason="The consumer holds this snapshot.", delivery=last.id
     )
-    record_refusal(exchange.state, refusal)
 
 
-def _name(
-    exchange: Exchange, agreement: Agreement, contract: Contract, snapshot: Snapshot, last: Delivery | None
-) -> str:
+def _out_of_turn(
+    exchange: Exchange, agreement: Agreement, snapshot: Snapshot, last: Delivery, now: datetime
+) -> Outcome | None:
+    """Returns the outcome when the agreement's frequency allows nothing now, else None; a grant used up is refused."""
+    turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at or last.intended_at, now=now)
+    if turn.allowed:
+        return None
+    if agreement.frequency == ONCE:
+        refuse(exchange, agreement, snapshot, turn.reason)
+        return Outcome(agreement=agreement.id, status="refused", reason=turn.reason)
+    return Outcome(agreement=agreement.id, status="waiting", reason=turn.reason)
+
+
+def _name(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, last: Delivery | None, day: date | None) -> str:
     """Returns the delivery's id: all that its bytes depend on, so that whoever repeats it makes the same bytes."""
     base = delivery_id(agreement, snapshot=snapshot.id, sequence=snapshot.seq or 0, keys=exchange.keys)
-    return content_id(base, contract.digest, last.id if last else None)
+    contract = exchange.contract(agreement.dataset)
+    return content_id(base, contract.digest, last.id if last else None, day.isoformat() if day else None)
 
 
-def _intent(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, name: str) -> Delivery:
+def _intent(agreement: Agreement, snapshot: Snapshot, name: str, now: datetime) -> Delivery:
     return Delivery(
         id=name,
         agreement=agreement.id,
@@ -163,7 +142,7 @@ def _intent(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, name: 
         mode=agreement.delivery.mode,
         snapshot=snapshot.id,
         snapshot_seq=snapshot.seq or 0,
-        intended_at=instant(exchange.clock()),
+        intended_at=instant(now),
     )
 
 
@@ -172,11 +151,11 @@ def _prepare(exchange: Exchange, deal: _Deal, scratch: Path) -> tuple[Prepared, 
     intent = deal.intent
     (scratch / "files").mkdir()
     with EventWriter(scratch / "events.parquet") as events:
+        rows = exchange.dataset(deal.snapshot.key)
         prepared = prepare(
             deal.agreement,
-            deal.contract,
-            exchange.dataset(deal.snapshot.key),
-            keys=exchange.keys,
+            Terms.of(deal.agreement, deal.contract, rows.schema, exchange.keys, today=deal.intent.day),
+            rows,
             previous=_held(exchange, deal.agreement),
             scratch=scratch / "files",
             events=events,

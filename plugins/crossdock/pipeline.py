@@ -21,6 +21,7 @@ from crossdock.identity import content_id, instant
 from crossdock.ledger.book import sign_heads
 from crossdock.ledger.counts import count
 from crossdock.ledger.verify import Break, verify
+from crossdock.refusals import demand
 from crossdock.sources.landing import land
 from crossdock.sources.source import read
 from crossdock.storage.acceptance import reaccept, record_verdict
@@ -99,12 +100,12 @@ def push(exchange: Exchange, agreement_id: str) -> handover.Outcome:
         ConsumerRefused: the consumer's system will not take the delivery.
         LedgerBroken: the rows do not add up (`accepted = delivered + unchanged + filtered`).
     """
-    return handover.hand_over(exchange, handover.demand(exchange, agreement_id), routes.ToConsumer())
+    return handover.hand_over(exchange, demand(exchange, agreement_id), routes.ToConsumer())
 
 
 def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
     """Releases the dataset's current snapshot as an open version under its publication, the agreement with the public."""
-    return handover.hand_over(exchange, handover.demand(exchange, agreement_id), routes.ToPublic())
+    return handover.hand_over(exchange, demand(exchange, agreement_id), routes.ToPublic())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

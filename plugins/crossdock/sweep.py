@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from crossdock import notices, pipeline
-from crossdock.contracts.model import ON_CHANGE, Agreement, Contract
+from crossdock.contracts.model import AT_CHANGES, Agreement, Contract
 from crossdock.discretion import told_plainly
 from crossdock.errors import CrossdockError, WrongUse, did_you_mean
 from crossdock.exchange import Exchange
@@ -71,10 +71,10 @@ def run(exchange: Exchange, target: str = "", *, on_step: Callable[[Step], None]
 
 
 def serve(exchange: Exchange, dataset: str, *, on_step: Callable[[Step], None] = lambda _: None) -> Pass:
-    """Pushes and publishes one dataset's snapshot under the agreements that are served on change."""
+    """Pushes and publishes one dataset's snapshot under the agreements that are served when something changed."""
     done = Pass()
     for agreement in _agreements(exchange, [exchange.contract(dataset)]):
-        if agreement.frequency == ON_CHANGE:
+        if agreement.frequency in AT_CHANGES:
             step = _hand_over(exchange, agreement)
             done.steps.append(step)
             on_step(step)

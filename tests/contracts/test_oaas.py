@@ -150,3 +150,47 @@ def test_changes_need_a_key(tmp_path):
     people = read_contract(root / "police/people/contract.odcs.yaml")
     (found,) = problems(people, agreement(delivery=DELIVERY | {"mode": "changes"}))
     assert "Changes need a primary key" in found
+
+
+SENSITIVE = [
+    {"name": "id", "logicalType": "string", "primaryKey": True, "classification": "restricted"},
+    {"name": "name", "logicalType": "string", "classification": "Internal"},
+    {"name": "born", "logicalType": "date", "classification": "top secret"},
+    {"name": "home", "logicalType": "object", "properties": [
+        {"name": "street", "logicalType": "string", "classification": "restricted"}
+    ]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def watched(tmp_path):
+    path = tree(tmp_path) / "police/people/contract.odcs.yaml"
+    return read_contract(write(path, contract(SENSITIVE, crossdock=REGISTER)))
+
+
+def test_a_sensitive_column_leaves_protected_or_on_a_legal_basis_of_its_own(watched):
+    every = ["id", "name", "born", "home"]
+    assert [p.partition(" Protect")[0] for p in problems(watched, agreement(columns=every))] == [
+        f"customProperties[0].value.columns[{index}]: Column '{name}' is classified as sensitive, and would leave unprotected."
+        for index, name in ((0, "id"), (2, "born"), (3, "home"))
+    ]
+    protect, unprotected = {"id": "pseudonymise", "home": "drop"}, {"born": "Article 9"}
+    found = read(watched, agreement(columns=every, protect=protect, unprotected=unprotected))
+    assert found.unprotected == unprotected
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"unprotected": {"id": ""}}, "unprotected.id"),
+        ({"unprotected": {"nme": "Article 9"}}, "unprotected.nme: Column 'nme' is not among the agreed columns. Did you mean 'name'?"),
+        ({"unprotected": {"id": "Article 9"}, "protect": {"id": "drop"}}, "unprotected.id: Column 'id' is protected"),
+    ],
+)  # fmt: skip
+def test_a_legal_basis_is_for_a_column_that_leaves_as_it_is(watched, terms, said):
+    assert said in "\n".join(problems(watched, agreement(**terms)))
+
+
+def test_no_article_makes_a_sensitive_column_public(watched):
+    data = agreement(consumer="public", columns=["born"], unprotected={"born": "Article 9"})
+    assert any("No article makes a sensitive column public." in p for p in problems(watched, data, "public"))

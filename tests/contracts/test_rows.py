@@ -25,6 +25,7 @@ from crossdock.contracts.rows import (
 )
 from crossdock.errors import RowFilterInvalid
 
+TODAY = date(2026, 2, 28)
 COLUMNS = {
     c.name: c
     for c in (
@@ -61,6 +62,12 @@ def compare(column, operator, value):
         ("birth_date < '1990-01-01'", compare("birth_date", "<", date(1990, 1, 1))),
         ("seen > '2026-01-01T08:00:00+08:00'", compare("seen", ">", datetime(2026, 1, 1, tzinfo=UTC))),
         ("noted > '2026-01-01T08:00'", compare("noted", ">", datetime.fromisoformat("2026-01-01T08:00"))),
+        ("birth_date <= today() - 18 years", compare("birth_date", "<=", date(2008, 2, 28))),
+        ("birth_date > TODAY ( )+1 month -2 Days", compare("birth_date", ">", date(2026, 3, 26))),
+        ("birth_date = today() + 2 years + 1 day", compare("birth_date", "=", date(2028, 2, 29))),
+        ("birth_date in (today(), '2026-01-01')", OneOf(column="birth_date", values=(TODAY, date(2026, 1, 1)))),
+        ("seen > today() - 1 week", compare("seen", ">", datetime(2026, 2, 21, tzinfo=UTC))),
+        ("noted >= today()", compare("noted", ">=", datetime.fromisoformat("2026-02-28T00:00"))),
         ("opens = '08:30'", compare("opens", "=", time(8, 30))),
         ("region_code = 'it''s'", compare("region_code", "=", "it's")),
         ('"odd "" name" = 1', compare('odd " name', "=", 1)),
@@ -103,17 +110,18 @@ def compare(column, operator, value):
     ],
 )
 def test_reads(text, condition):
-    assert parse(text, COLUMNS) == RowFilter(condition=condition)
+    found = parse(text, COLUMNS, today=TODAY)
+    assert found == RowFilter(condition=condition, is_dated="today" in text.lower())
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_nothing_written_lets_every_row_pass(text):
-    assert parse(text, COLUMNS) == RowFilter()
-    assert parse(text, COLUMNS).columns == frozenset()
+    assert parse(text, COLUMNS, today=TODAY) == RowFilter()
+    assert parse(text, COLUMNS, today=TODAY).columns == frozenset()
 
 
 def test_names_the_columns_it_looks_at():
-    found = parse("not (order = 1 or income is null) and region_code under '5'", COLUMNS).columns
+    found = parse("not (order = 1 or income is null) and region_code under '5'", COLUMNS, today=TODAY).columns
     assert found == {"order", "income", "region_code"}
 
 
@@ -149,6 +157,11 @@ def test_names_the_columns_it_looks_at():
         ("region_code under ''", "character 19", "prefix"),
         ("region_code = 'x", "character 15", "cannot be read"),
         ("order in ()", "character 11", "cannot be read"),
+        ("region_code = today()", "character 15", "today() is a date"),
+        ("birth_date = today() - 9999 years", "character 24", "beyond the calendar"),
+        ("birth_date = today() + 999999 years", "character 24", "beyond the calendar"),
+        ("birth_date = today() - 18 yeers", "character 27", "cannot be read"),
+        ("birth_date = today", "character 14", "cannot be read"),
         ("address is null", "character 1", "of type object: a row filter compares plain values"),
         ("1 = 1", "character 1", "cannot be read"),
         ("region_code = 'x'; drop table t", "character 18", "cannot be read"),
@@ -158,28 +171,28 @@ def test_names_the_columns_it_looks_at():
 )
 def test_refuses_with_place_and_remedy(text, where, words):
     with pytest.raises(RowFilterInvalid) as caught:
-        parse(text, COLUMNS)
+        parse(text, COLUMNS, today=TODAY)
     assert where in caught.value.where
     assert words in str(caught.value)
 
 
 def test_errors_do_not_repeat_literals():
     with pytest.raises(RowFilterInvalid) as caught:
-        parse("order = '52010319900101123X'", COLUMNS)
+        parse("order = '52010319900101123X'", COLUMNS, today=TODAY)
     assert "52010319900101123X" not in str(caught.value)
 
 
 def test_deep_parentheses_are_no_danger():
-    assert parse("(" * 3000 + "order = 1" + ")" * 3000, COLUMNS).condition == compare("order", "=", 1)
+    assert parse("(" * 3000 + "order = 1" + ")" * 3000, COLUMNS, today=TODAY).condition == compare("order", "=", 1)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused_properly(text):
     with contextlib.suppress(RowFilterInvalid):
-        assert isinstance(parse(text, COLUMNS), RowFilter)
+        assert isinstance(parse(text, COLUMNS, today=TODAY), RowFilter)
 
 
 @given(st.text(max_size=20))
 def test_text_literals_survive_quoting(text):
     quoted = "'" + text.replace("'", "''") + "'"
-    assert parse(f"region_code = {quoted}", COLUMNS).condition == compare("region_code", "=", text)
+    assert parse(f"region_code = {quoted}", COLUMNS, today=TODAY).condition == compare("region_code", "=", text)

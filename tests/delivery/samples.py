@@ -17,6 +17,7 @@ from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Shipment
 from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.delivery.prepare import Prepared, prepare
+from crossdock.delivery.terms import Terms
 from crossdock.keys import Keys
 
 KEYS = Keys(ledger=b"l" * 32, protection=b"p" * 32, signing=Ed25519PrivateKey.from_private_bytes(b"s" * 32))
@@ -145,7 +146,8 @@ def ready(folder: Path, agreed, rows, *, previous=None, contract=CONTRACT, keys=
     source = rows if isinstance(rows, pads.Dataset) else snapshot(folder / "in", rows)
     scratch = folder / "scratch"
     scratch.mkdir()
-    prepared = prepare(agreed, contract, source, keys=keys, previous=previous, scratch=scratch, events=events)
+    terms = Terms.of(agreed, contract, source.schema, keys, today=NOW.date())
+    prepared = prepare(agreed, terms, source, previous=previous, scratch=scratch, events=events)
     return prepared, events
 
 

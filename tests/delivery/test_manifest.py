@@ -14,7 +14,13 @@ from crossdock.delivery.manifest import verify_manifest
 from crossdock.identity import canonical, file_sha256
 from delivery.samples import KEYS, SCHEMA, agreement, person, shipment
 
-AGREED = agreement("resident_id", "name", protect={"resident_id": Protection(kind="pseudonymise")}, rows="children < 2")
+AGREED = agreement(
+    "resident_id",
+    "name",
+    protect={"resident_id": Protection(kind="pseudonymise")},
+    unprotected={"name": "Article 9"},
+    rows="children < 2",
+)
 PEOPLE = [person(n) for n in range(8)]
 PUBLIC = KEYS.public()
 
@@ -40,8 +46,8 @@ def test_tells_what_is_delivered_and_why(sealed):
     assert body["counts"]["filtered"] == 4
     assert body["digests"]["accepted"].startswith("8:")
     assert body["schema"] == [
-        {"name": "resident_id", "type": "string", "label": "", "protection": "pseudonymise"},
-        {"name": "name", "type": "string", "label": "", "protection": None},
+        {"name": "resident_id", "type": "string", "label": "", "protection": "pseudonymise", "legal_basis": None},
+        {"name": "name", "type": "string", "label": "", "protection": None, "legal_basis": "Article 9"},
     ]
 
 

@@ -22,10 +22,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import NotifyOperator, PublishOperator, PullOperator, PushOperator, ValidateOperator
-from crossdock.airflow.schedules import due, kind_of_run
+from crossdock.airflow.schedules import kind_of_run
 from crossdock.airflow.work import exchange_at_work, home_folder
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
-from crossdock.contracts.model import ON_CHANGE
+from crossdock.contracts.model import AT_CHANGES
+from crossdock.contracts.schedules import due
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 
@@ -179,14 +180,14 @@ def _due(datasets: list[IndexedDataset], *, by_hand: bool, now: datetime) -> lis
 
 def _times(frequencies: Iterable[str | None]) -> MultipleCronTriggerTimetable | None:
     """Returns the timetable of every time that one of these states: all share one DAG, and each keeps its own times."""
-    crons = sorted({each for each in frequencies if each and each != ON_CHANGE})
+    crons = sorted({each for each in frequencies if each and each not in AT_CHANGES})
     return MultipleCronTriggerTimetable(*crons, timezone="UTC") if crons else None
 
 
 def _schedule(agreements: list[IndexedAgreement]) -> Any:
     """Returns when agreements are looked at: at the times they state, and on assets only where one is on change."""
     timetable = _times(a.frequency for a in agreements)
-    changing = sorted({a.department for a in agreements if a.frequency == ON_CHANGE})
+    changing = sorted({a.department for a in agreements if a.frequency in AT_CHANGES})
     if not changing:
         return timetable
     changed = AssetAny(*map(department_asset, changing))

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from crossdock.airflow.links import DeliveryLink, VerdictLink
-from crossdock.airflow.schedules import kind_of_run, leaves
+from crossdock.airflow.schedules import is_asked, kind_of_run
 from crossdock.airflow.work import exchange_at_work
 from crossdock.contracts.model import ON_CHANGE
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from crossdock.exchange import Exchange
     from crossdock.handover import Outcome
 
 RETRIES = {"retries": 3, "retry_delay": 10.0, "retry_exponential_backoff": 2.0}  # seconds; 10, 20, 40
@@ -149,8 +148,7 @@ class NotifyOperator(BaseOperator):
 class _HandOverOperator(BaseOperator):
     """What push and publish share: one agreement in, its outcome out.
 
-    In a run that a schedule or an asset started, a `frequency` with times of its own lets the task do its work at those
-    times only, and skips it otherwise.
+    A run that new data started skips what has a `frequency` with times of its own.
     """
 
     template_fields: Sequence[str] = ("agreement",)
@@ -168,8 +166,9 @@ class _HandOverOperator(BaseOperator):
         """Hands the current snapshot over, or skips with the reason why it does not leave."""
         from crossdock import pipeline
 
+        if not is_asked(self.frequency, run=kind_of_run(context)):
+            raise AirflowSkipException(f"not due: The agreement's frequency is {self.frequency}.")
         with exchange_at_work() as exchange:
-            self._wait_for_its_time(exchange, context)
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
         self._delivery = outcome.delivery
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
@@ -191,21 +190,13 @@ class _HandOverOperator(BaseOperator):
 
         return lineage.of_delivery(self.agreement, self._delivery)
 
-    def _wait_for_its_time(self, exchange: Exchange, context: Context) -> None:
-        from crossdock.storage.records import last_delivered
-
-        last = last_delivered(exchange.state, self.agreement)
-        run, now = kind_of_run(context), context["dag_run"].run_after
-        if not leaves(self.frequency, run=run, last=last.delivered_at if last else None, now=now):
-            raise AirflowSkipException(f"not due: The agreement's frequency is {self.frequency}.")
-
 
 class PushOperator(_HandOverOperator):
     """Delivers the dataset's current snapshot to an agreement's consumer; a refusal is recorded and skips the task.
 
     Args:
         agreement: "<department>/<dataset>/<consumer>"; templated.
-        frequency: "on_change", or a cron expression or preset: the only times at which a run by schedule serves it.
+        frequency: "on_change", "once", or a cron expression or preset.
     """
 
     verb = "push"
@@ -217,7 +208,7 @@ class PublishOperator(_HandOverOperator):
 
     Args:
         agreement: "<department>/<dataset>/public"; templated.
-        frequency: "on_change", or a cron expression or preset: the only times at which a run by schedule serves it.
+        frequency: "on_change", "once", or a cron expression or preset.
     """
 
     verb = "publish"

@@ -1,13 +1,10 @@
-"""When things are due: datasets and agreements of many frequencies share one DAG, which runs at each of their times."""
+"""What started a run: by that, agreements that share one DAG keep their own times."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from croniter import croniter
-
-from crossdock.contracts.model import ON_CHANGE
+from crossdock.contracts.model import AT_CHANGES
 
 
 def kind_of_run(context: Any) -> str:
@@ -15,27 +12,9 @@ def kind_of_run(context: Any) -> str:
     return str(context["dag_run"].run_type).rpartition(".")[2].lower()
 
 
-def due(schedule: str | None, last: str | None, now: datetime) -> bool:
-    """Returns whether something of this schedule, last done at that instant, is to be done again.
+def is_asked(frequency: str, *, run: str) -> bool:
+    """Returns whether a run of this kind asks for an agreement of this frequency to be served.
 
-    Args:
-        schedule: a cron expression or preset; without one it is done only when asked.
-        last: ISO 8601 instant; None when it was never done.
-        now: the instant of the question.
+    What has times of its own never goes because of a change. Whether it is due is decided where it is handed over.
     """
-    if schedule is None:
-        return False
-    if last is None:
-        return True
-    return bool(croniter(schedule, datetime.fromisoformat(last)).get_next(datetime) <= now)
-
-
-def leaves(frequency: str, *, run: str, last: str | None, now: datetime) -> bool:
-    """Returns whether an agreement of this frequency is served in a run of this kind.
-
-    By hand everything is. What goes on change goes in every run. What has times of its own never goes because of a
-    change, and at most once for each of its times; a time at which nothing had changed is made up for at the DAG's next.
-    """
-    if frequency == ON_CHANGE or run == "manual":
-        return True
-    return run != "asset_triggered" and due(frequency, last, now)
+    return frequency in AT_CHANGES or run != "asset_triggered"

@@ -40,10 +40,13 @@ OF_EXTRACT: frozenset[str] = frozenset({"row_count", "freshness", "count", "quer
 ColumnPolicy = Literal["discard", "freeze", "evolve"]
 Sharing = Literal["unconditional", "conditional", "none"]
 IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
+HARMLESS = frozenset({"public", "internal"})  # classifications whose columns departments may exchange as they are
 APPROVED = frozenset({"approved", "active"})
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]
 ON_CHANGE = "on_change"  # the frequency of what is served whenever there is something new
+ONCE = "once"  # of what is served one time under each version of its agreement
+AT_CHANGES = frozenset({ON_CHANGE, ONCE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,12 @@ class Column:
     path: str = ""  # YAML path in the contract
     field: str = ""  # "" for a column of the table
     children: tuple[Column, ...] = ()
+
+    @property
+    def is_sensitive(self) -> bool:
+        """True when it leaves only protected, or on a legal basis of its own: so it, or a part of it, is classified."""
+        own = self.classification is not None and self.classification.casefold() not in HARMLESS
+        return own or any(child.is_sensitive for child in self.children)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,8 +259,11 @@ class Agreement:
     columns: tuple[str, ...]
     rows: str = ""  # row filter, source text; "" = all rows
     protect: Mapping[str, Protection] = field(default_factory=dict)
+    unprotected: Mapping[str, str] = field(
+        default_factory=dict
+    )  # sensitive column -> the article that lets it leave clear
     delivery: DeliverySpec = field(default_factory=lambda: DeliverySpec(channel="open"))
-    frequency: str = ON_CHANGE  # on_change, or a cron expression or preset
+    frequency: str = ON_CHANGE  # on_change, once, or a cron expression or preset: at most once for each of its times
     data_life: str = ""  # ISO 8601 duration after which the consumer deletes
     licence: str = ""  # publications only
     digest: str = ""
@@ -261,3 +273,13 @@ class Agreement:
     def is_publication(self) -> bool:
         """True for the agreement with the public."""
         return self.consumer == "public"
+
+    def exposed(self, columns: Mapping[str, Column]) -> tuple[str, ...]:
+        """Returns the sensitive columns that would leave as they are, with no legal basis of their own.
+
+        A publication has a stricter rule: what is not public does not leave.
+        """
+        if self.is_publication:
+            return ()
+        excused = self.protect.keys() | self.unprotected.keys()
+        return tuple(n for n in self.columns if n not in excused and n in columns and columns[n].is_sensitive)

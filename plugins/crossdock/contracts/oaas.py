@@ -70,6 +70,7 @@ class _Terms(_Strict):
     columns: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
     rows: str = ""
     protect: dict[str, Literal["pseudonymise", "drop"] | _Protect] = pydantic.Field(default_factory=dict)
+    unprotected: dict[str, Annotated[str, pydantic.Field(min_length=1)]] = pydantic.Field(default_factory=dict)
     delivery: _Delivery | None = None
     frequency: str = ON_CHANGE
     data_life: Annotated[str, pydantic.Field(alias="dataLife")] = ""
@@ -160,6 +161,7 @@ def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contr
         columns=terms.columns,
         rows=terms.rows,
         protect={name: _protection(given) for name, given in terms.protect.items()},
+        unprotected=terms.unprotected,
         delivery=DeliverySpec(
             channel=delivery.channel,
             connection=delivery.connection,
@@ -211,8 +213,9 @@ def _check_header(document: Document, header: AccessAgreement, agreement: Agreem
 def _check_terms(document: Document, at: Steps, agreement: Agreement, contract: Contract) -> None:
     columns = {column.name: column for column in contract.columns}
     _check_columns(document, at, agreement, columns)
+    _check_protection(document, at, agreement, columns)
     try:
-        parse_rows(agreement.rows, columns)
+        parse_rows(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
         document.report((*at, "rows"), error.what, error.fix)
     if agreement.data_life and not _DURATION.fullmatch(agreement.data_life):
@@ -232,18 +235,36 @@ def _check_columns(document: Document, at: Steps, agreement: Agreement, columns:
             )
         elif name in agreement.columns[:index]:
             document.report((*at, "columns", index), f"Column '{name}' is listed twice.", "List it once.")
-    for name in agreement.protect:
-        if name not in agreement.columns:
-            document.report(
-                (*at, "protect", name),
-                f"Column '{name}' is not among the agreed columns.",
-                did_you_mean(name, agreement.columns),
-            )
+
+
+def _check_protection(document: Document, at: Steps, agreement: Agreement, columns: Mapping[str, Column]) -> None:
+    for word, named in (("protect", agreement.protect), ("unprotected", agreement.unprotected)):
+        for name in named:
+            if name not in agreement.columns:
+                document.report(
+                    (*at, word, name),
+                    f"Column '{name}' is not among the agreed columns.",
+                    did_you_mean(name, agreement.columns),
+                )
+    for name in sorted(agreement.protect.keys() & agreement.unprotected.keys()):
+        document.report(
+            (*at, "unprotected", name),
+            f"Column '{name}' is protected, so it needs no legal basis.",
+            "Remove one of both.",
+        )
+    for name in agreement.exposed(columns):
+        document.report(
+            (*at, "columns", agreement.columns.index(name)),
+            f"Column '{name}' is classified as sensitive, and would leave unprotected.",
+            f"Protect it, or name the article that lets it leave clear: `unprotected: {{{name}: ...}}`.",
+        )
 
 
 def _check_publication(document: Document, at: Steps, agreement: Agreement) -> None:
     if not agreement.licence:
         document.report(at, "A publication needs a licence.", "Add for example `licence: CC-BY-4.0`.")
+    if agreement.unprotected:
+        document.report((*at, "unprotected"), "No article makes a sensitive column public.", "Leave the column out.")
     if agreement.delivery.channel != "open":
         document.report((*at, "delivery"), "A publication has no delivery: it goes to the open area.", "Remove it.")
 

@@ -4,7 +4,8 @@
 
 Comparisons `= != < <= > >=`, `[not] in (..)`, `[not] between .. and ..`, `is [not] null`, `[not] under 'prefix'`, joined
 by `and`, `or`, `not` and parentheses. Text, dates, timestamps and times stand in single quotes; a column whose name is
-no plain word stands in double quotes. As in SQL, a comparison with a null is neither true nor false, and only rows
+no plain word stands in double quotes. `today() - 18 years` is a date (or its first instant) that moves with the day of
+the delivery, in UTC; it counts in days, weeks, months and years. As in SQL, a comparison with a null is neither true nor false, and only rows
 for which the whole filter is true are shared.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Literal, NoReturn, cast
 
@@ -19,6 +21,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from crossdock.contracts.bounds import Value
+from crossdock.contracts.days import place_of, put_days
 from crossdock.contracts.literals import LiteralKind, bind
 from crossdock.contracts.model import NESTED, Column
 from crossdock.errors import RowFilterInvalid, did_you_mean
@@ -40,7 +43,8 @@ _GRAMMAR = r"""
     | column [NOT] _UNDER STRING -> under
     | column _IS [NOT] _NULL -> is_null
 ?column: NAME | QUOTED
-?literal: STRING | NUMBER | TRUTH
+?literal: STRING | NUMBER | TRUTH | today
+today: TODAY "(" ")" (SIGN COUNT UNIT)*
 
 NOT.2: /not\b/i
 _OR.2: /or\b/i
@@ -51,6 +55,10 @@ _UNDER.2: /under\b/i
 _IS.2: /is\b/i
 _NULL.2: /null\b/i
 TRUTH.2: /(true|false)\b/i
+TODAY.2: /today(?=\s*\()/i
+SIGN: "+" | "-"
+COUNT: /[0-9]{1,6}/
+UNIT.2: /(day|week|month|year)s?\b/i
 OPERATOR: "=" | "!=" | "<=" | ">=" | "<" | ">"
 NAME: /[^\W\d]\w*/
 QUOTED: /"([^"]|"")+"/
@@ -121,6 +129,7 @@ class RowFilter:
     """A checked row filter; without a condition it lets every row pass."""
 
     condition: Condition | None = None
+    is_dated: bool = False  # it means something else tomorrow
 
     @property
     def columns(self) -> frozenset[str]:
@@ -128,12 +137,13 @@ class RowFilter:
         return frozenset(_columns(self.condition)) if self.condition else frozenset()
 
 
-def parse(text: str, columns: Mapping[str, Column]) -> RowFilter:
+def parse(text: str, columns: Mapping[str, Column], *, today: date) -> RowFilter:
     """Reads a row filter and binds its literals to the columns' types.
 
     Args:
         text: the filter as written; empty for all rows.
         columns: the contract's columns by name.
+        today: what `today()` means.
 
     Raises:
         RowFilterInvalid: the text is no filter, names an unknown column, or compares a column with a literal of another
@@ -151,7 +161,8 @@ def parse(text: str, columns: Mapping[str, Column]) -> RowFilter:
         tree = _grammar().parse(text)
     except UnexpectedInput as error:
         _misread(text, error)
-    return RowFilter(condition=_condition(tree, columns, depth=0))
+    is_dated = put_days(tree, today)
+    return RowFilter(condition=_condition(tree, columns, depth=0), is_dated=is_dated)
 
 
 def _columns(condition: Condition) -> Iterator[str]:
@@ -175,13 +186,9 @@ def _misread(text: str, error: UnexpectedInput) -> NoReturn:
     ends = token is not None and token.type == "$END"
     raise RowFilterInvalid(
         "It ends too early." if ends else "It cannot be read from here on.",
-        where=_place(len(text) if ends else error.pos_in_stream),
+        where=place_of(len(text) if ends else error.pos_in_stream),
         fix="Write for example: region_code under '52' and status in ('ACTIVE', 'MOVED') and not income is null.",
     ) from None
-
-
-def _place(start: int | None) -> str:
-    return f"row filter, character {(start or 0) + 1}"
 
 
 def _condition(tree: Tree[Token] | Token, columns: Mapping[str, Column], *, depth: int) -> Condition:
@@ -227,12 +234,12 @@ def _column(name: Token, columns: Mapping[str, Column]) -> Column:
     text = name[1:-1].replace('""', '"') if name.type == "QUOTED" else str(name)
     if text not in columns:
         raise RowFilterInvalid(
-            f"The dataset has no column '{text}'.", where=_place(name.start_pos), fix=did_you_mean(text, columns)
+            f"The dataset has no column '{text}'.", where=place_of(name.start_pos), fix=did_you_mean(text, columns)
         )
     if columns[text].type in NESTED:
         raise RowFilterInvalid(
             f"Column '{text}' is of type {columns[text].type}: a row filter compares plain values.",
-            where=_place(name.start_pos),
+            where=place_of(name.start_pos),
             fix="Let the source give what is meant as a column of its own.",
         )
     return columns[text]
@@ -242,24 +249,37 @@ def _operator(token: Token, column: Column) -> Operator:
     if column.type == "boolean" and token not in ("=", "!="):
         raise RowFilterInvalid(
             f"Column '{column.name}' is true or false: '{token}' does not order it.",
-            where=_place(token.start_pos),
+            where=place_of(token.start_pos),
             fix="Use = or !=.",
         )
     return cast("Operator", str(token))
 
 
 def _bound(literal: Token, column: Column, *, ordered: bool = False) -> Value:
-    where = _place(literal.start_pos)
+    where = place_of(literal.start_pos)
     if ordered and column.type == "boolean":
         raise RowFilterInvalid(
             f"Column '{column.name}' is true or false: it has no range.", where=where, fix="Use = or !=."
         )
+    if literal.type == "TODAY":
+        return _bound_day(literal, column)
     text = literal[1:-1].replace("''", "'") if literal.type == "STRING" else str(literal)
     return bind(cast("LiteralKind", literal.type), text, column, where=where)
 
 
+def _bound_day(literal: Token, column: Column) -> Value:
+    where = place_of(literal.start_pos)
+    if column.type not in ("date", "timestamp"):
+        raise RowFilterInvalid(
+            f"Column '{column.name}' is a {column.type}: today() is a date.", where=where, fix="Write a literal."
+        )
+    zone = "Z" if column.timezone else ""
+    text = str(literal) if column.type == "date" else f"{literal}T00:00:00{zone}"
+    return bind("STRING", text, column, where=where)
+
+
 def _under(literal: Token, column: Column) -> Under:
-    where = _place(literal.start_pos)
+    where = place_of(literal.start_pos)
     if column.type != "string":
         raise RowFilterInvalid(
             f"Column '{column.name}' is a {column.type}; `under` looks at the beginning of a text.",

@@ -6,18 +6,17 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from croniter import croniter
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
 from crossdock.contracts.documents import Document
 from crossdock.contracts.durations import iso_of, number_of, seconds_of, unit_seconds
-from crossdock.contracts.model import ON_CHANGE, Rule
+from crossdock.contracts.model import AT_CHANGES, Rule
 from crossdock.contracts.names import Here
 from crossdock.contracts.rules import Rules
+from crossdock.contracts.schedules import PRESETS, is_schedule
 from crossdock.contracts.yaml_tree import Steps
 from crossdock.errors import did_you_mean
 
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
 _EVERY = {3600: "@hourly", 86_400: "@daily", 604_800: "@weekly", 2_678_400: "@monthly", 31_622_400: "@yearly"}
 _SHORT = {"ly": "latency", "fy": "frequency", "re": "retention", "er": "errorrate"}  # ODCS's synonyms
 _JUDGED = ("freshness", "latency", "frequency", "retention")
@@ -26,11 +25,6 @@ _OF_ROWS = frozenset(
     {"accuracy", "completeness", "conformity", "consistency", "coverage", "duplicates", "errorrate", "nullvalues",
      "quality", "rowcount", "timeliness", "uniqueness", "validity", "volume"}
 )  # fmt: skip
-
-
-def is_schedule(text: str) -> bool:
-    """True for a cron expression of five fields or one of PRESETS."""
-    return text in PRESETS or (len(text.split()) == 5 and croniter.is_valid(text))
 
 
 def service_rules(
@@ -130,7 +124,7 @@ def _schedule(level: ServiceLevelAgreementProperty) -> str | None:
 
 
 def check_frequency(document: Document, at: Steps, text: str) -> None:
-    """Notes a frequency of an agreement that is neither on_change nor a schedule."""
-    if text != ON_CHANGE and not is_schedule(text):
-        fix = f"Write on_change, a cron expression of five fields, or a preset. {did_you_mean(text, PRESETS)}"
+    """Notes a frequency of an agreement that is no schedule, nor on_change or once."""
+    if text not in AT_CHANGES and not is_schedule(text):
+        fix = f"Write on_change, once, a cron expression of five fields, or a preset. {did_you_mean(text, PRESETS)}"
         document.report(at, f"'{text}' can't be scheduled.", fix)

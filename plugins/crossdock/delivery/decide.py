@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 
-from crossdock.contracts.model import APPROVED, IN_FORCE, Agreement, Column, Contract
+from crossdock.contracts.model import APPROVED, AT_CHANGES, IN_FORCE, ONCE, Agreement, Column, Contract
 from crossdock.contracts.rows import parse
+from crossdock.contracts.schedules import due, next_time
 from crossdock.delivery.files import FORMATS
 from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
@@ -32,6 +33,30 @@ def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decisi
     return Decision(
         allowed=True, reason=f"Agreement version {agreement.version} is approved until {instant(agreement.end)[:10]}."
     )
+
+
+def its_turn(agreement: Agreement, *, version: str, last: str, now: datetime) -> Decision:
+    """Decides by its frequency whether an agreement that was served before is to be served again.
+
+    Args:
+        agreement: the agreement.
+        version: its version under which it was served last.
+        last: the instant of that.
+        now: the instant of the question.
+    """
+    if agreement.frequency == ONCE and version == agreement.version:
+        return Decision(allowed=False, reason=f"The agreement grants one delivery, and that was made on {last[:10]}.")
+    if agreement.frequency not in AT_CHANGES and not due(agreement.frequency, last, now):
+        then = f"{next_time(agreement.frequency, now.astimezone(UTC)):%Y-%m-%d %H:%M} UTC"
+        return Decision(allowed=False, reason=f"Its frequency is {agreement.frequency}: it is due again at {then}.")
+    return Decision(allowed=True, reason="It is due.")
+
+
+def day_of(agreement: Agreement, contract: Contract, now: datetime) -> date | None:
+    """Returns the day that a delivery's rows depend on, in UTC; None when the row filter does not ask for it."""
+    today = now.astimezone(UTC).date()
+    rows = parse(agreement.rows, {c.name: c for c in contract.columns}, today=today)
+    return today if rows.is_dated else None
 
 
 def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Keys) -> str:
@@ -87,6 +112,9 @@ def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> It
 def _not_shareable(agreement: Agreement, contract: Contract) -> Iterator[str]:
     if contract.sharing == "none":
         yield "The contract's sharing class is 'none': the dataset is not shared."
+    exposed = agreement.exposed({c.name: c for c in contract.columns})
+    if exposed:
+        yield f"Sensitive, neither protected nor with a legal basis of their own: {', '.join(exposed)}."
     if agreement.is_publication:
         held_back = [
             c.name for c in contract.columns if c.name in agreement.columns and not _public(c, agreement, contract)
@@ -117,7 +145,7 @@ def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
     if form not in FORMATS:
         yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
     try:
-        parse(agreement.rows, columns)
+        parse(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
         yield str(error)
 

@@ -88,4 +88,5 @@ def _column(consignment: Consignment, name: str) -> dict[str, object]:
         "type": str(consignment.prepared.schema.field(name).type),
         "label": column.label,
         "protection": protection.kind if protection else None,
+        "legal_basis": consignment.agreement.unprotected.get(name),
     }

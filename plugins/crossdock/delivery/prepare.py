@@ -26,13 +26,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import Agreement
 from crossdock.delivery.changes import Change, Changes, Received, compare, holdings, holdings_schema
 from crossdock.delivery.files import ROW_GROUP, DeliveredFile, ParquetSink, batches, delivered_file
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
-from crossdock.keys import Keys
 from crossdock.rowhash import row_hashes
 
 _OPERATIONS = pa.array(["insert", "update"])
@@ -103,12 +102,11 @@ class Prepared:
     files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
 
 
-def prepare(  # noqa: PLR0913 - a delivery is these seven things; a value holding them would only be taken apart again
+def prepare(  # noqa: PLR0913 - a delivery is these six things; a value holding them would only be taken apart again
     agreement: Agreement,
-    contract: Contract,
+    terms: Terms,
     snapshot: pads.Dataset,
     *,
-    keys: Keys,
     previous: Received | None,
     scratch: Path,
     events: Events,
@@ -117,18 +115,15 @@ def prepare(  # noqa: PLR0913 - a delivery is these seven things; a value holdin
 
     Args:
         agreement: approved: `decide` said yes.
-        contract: of the agreement's dataset.
+        terms: of that agreement, bound to the snapshot.
         snapshot: the accepted, typed rows.
-        keys: for pseudonyms and the ledger's hashes.
         previous: what the consumer holds; used in mode changes only.
         scratch: an empty folder of our own.
         events: takes one share event per record delivered or deleted.
 
     Raises:
-        DeliveryRefused: the snapshot does not have what the agreement names.
         LedgerBroken: the rows do not add up.
     """
-    terms = Terms.of(agreement, contract, snapshot.schema, keys)
     work = _Work(terms, snapshot, scratch)
     if agreement.delivery.mode == "full":
         return work.full(agreement, events)

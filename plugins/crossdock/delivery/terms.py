@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Self
 
 import pyarrow as pa
@@ -35,15 +36,15 @@ class Terms:
     layout: str  # changes when the consumer's holdings cannot be brought up to date row by row
 
     @classmethod
-    def of(cls, agreement: Agreement, contract: Contract, given: pa.Schema, keys: Keys) -> Self:
-        """Binds an agreement to a snapshot's schema.
+    def of(cls, agreement: Agreement, contract: Contract, given: pa.Schema, keys: Keys, *, today: date) -> Self:
+        """Binds an agreement to a snapshot's schema, and its row filter to a day.
 
         Raises:
             DeliveryRefused: the snapshot lacks a column (it was validated by an older contract).
             RowFilterInvalid: the row filter does not fit the contract.
         """
         columns = {c.name: c for c in contract.columns}
-        rows = parse(agreement.rows, columns)
+        rows = parse(agreement.rows, columns, today=today)
         _demand({*agreement.columns, *rows.columns, *contract.primary_key}, given, agreement)
         schema = pa.schema(
             pa.field(name, protected_type(plain_type(given.field(name).type), agreement.protect.get(name)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -119,6 +120,11 @@ class Delivery:
     manifest_sha256: str | None = None
     received_key: str | None = None
     receipt: Mapping[str, Any] | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the first attempt, in UTC: what a row filter calls today."""
+        return datetime.fromisoformat(self.intended_at).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,40 @@
+"""The days that a row filter means by `today()`: `today() - 18 years` on the day of a delivery."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import cast
+
+from dateutil.relativedelta import relativedelta
+from lark import Token, Tree
+
+from crossdock.errors import RowFilterInvalid
+
+
+def put_days(tree: Tree[Token], today: date) -> bool:
+    """Puts a day in the place of each `today()`, and returns whether there was one."""
+    found = False
+    for node in tree.iter_subtrees():
+        for place, child in enumerate(node.children):
+            if isinstance(child, Tree) and child.data == "today":
+                node.children[place], found = _day(cast("list[Token]", child.children), today), True
+    return found
+
+
+def _day(words: list[Token], today: date) -> Token:
+    name, *steps = words
+    day = today
+    for sign, count, unit in zip(*[iter(steps)] * 3, strict=True):
+        word = unit.lower().removesuffix("s") + "s"
+        try:
+            day += relativedelta(**{word: int(sign + count)})  # type: ignore[arg-type] # the grammar knows four units
+        except (ValueError, OverflowError):
+            raise RowFilterInvalid(
+                "This day is beyond the calendar.", where=place_of(count.start_pos), fix="Count fewer years."
+            ) from None
+    return Token.new_borrow_pos("TODAY", day.isoformat(), name)
+
+
+def place_of(start: int | None) -> str:
+    """Returns where in a row filter a character stands, for people."""
+    return f"row filter, character {(start or 0) + 1}"

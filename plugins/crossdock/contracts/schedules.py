@@ -1,0 +1,33 @@
+"""When something is due: cron expressions of five fields and presets, in UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from croniter import croniter
+
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
+
+
+def is_schedule(text: str) -> bool:
+    """True for a cron expression of five fields or one of PRESETS."""
+    return text in PRESETS or (len(text.split()) == 5 and croniter.is_valid(text))
+
+
+def next_time(schedule: str, after: datetime) -> datetime:
+    """Returns the first time of a schedule after an instant."""
+    found: datetime = croniter(schedule, after).get_next(datetime)
+    return found
+
+
+def due(schedule: str | None, last: str | None, now: datetime) -> bool:
+    """Returns whether something of this schedule, last done at that instant, is to be done again.
+
+    Args:
+        schedule: a cron expression or preset; without one it is done only when asked.
+        last: ISO 8601 instant; None when it was never done.
+        now: the instant of the question.
+    """
+    if schedule is None:
+        return False
+    return last is None or next_time(schedule, datetime.fromisoformat(last)) <= now
