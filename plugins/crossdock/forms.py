@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass
-    from crossdock.validation.judge import Judgement
+    from crossdock.validation.judge import Opinion
 
 
 def problem(found: Problem) -> dict[str, object]:
@@ -90,7 +90,7 @@ def finding(found: Finding) -> dict[str, object]:
     return form if found.severity == "error" else form | {"severity": found.severity}
 
 
-def judgement(found: Judgement) -> dict[str, object]:
+def judgement(found: Opinion) -> dict[str, object]:
     """Returns the JSON form of `validate`."""
     return {
         "outcome": found.outcome,

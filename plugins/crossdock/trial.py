@@ -21,7 +21,7 @@ from crossdock.identity import now
 from crossdock.sources.files import read_file
 from crossdock.sources.landing import land
 from crossdock.storage.records import latest_snapshot
-from crossdock.validation.judge import Context, Judgement, judge
+from crossdock.validation.judge import Context, Opinion, judge, weigh
 from crossdock.validation.transforms import TransformChain
 from crossdock.validation.typing import cast_batch
 
@@ -42,7 +42,7 @@ class Surroundings:
 
 def validate_file(
     contract: Contract, data: Path, surroundings: Surroundings, *, quarantine: Path | None = None
-) -> Judgement:
+) -> Opinion:
     """Judges a data file by a contract and, if asked, keeps the failing rows in `quarantine` (.parquet or .csv).
 
     Raises:
@@ -69,9 +69,11 @@ def validate_file(
             scratch=scratch,
             drift={"missing": list(pulled.missing), "extra": list(pulled.extra)},
         )
-        judgement = judge(contract, pads.dataset(landed.path, format="parquet"), context=context)
-        if quarantine:
-            _keep(judgement.quarantine_file, landed.path, quarantine)
+        extract = pads.dataset(landed.path, format="parquet")
+        if not quarantine:
+            return weigh(contract, extract, context=context)
+        judgement = judge(contract, extract, context=context)
+        _keep(judgement.quarantine_file, landed.path, quarantine)
         return judgement
 
 

@@ -1,6 +1,8 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
@@ -11,7 +13,7 @@ from crossdock.contracts.model import Tolerance
 from crossdock.errors import LedgerBroken, WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.validation import scan, whole
-from crossdock.validation.judge import Context, judge
+from crossdock.validation.judge import Context, judge, weigh
 from extracts import NOW, accepted, column, contract, failures, judged, rule
 
 PEOPLE = contract(
@@ -366,3 +368,18 @@ def test_thousands_of_columns_too_many_or_too_few_make_few_findings(tmp_path, po
     )
     assert len(judgement.findings[0].reason) < 200
     assert judgement.outcome == "rejected"
+
+
+@pytest.mark.parametrize("tolerance", [Tolerance(), Tolerance(rows=2)])
+def test_who_keeps_no_rows_hears_the_same(tmp_path, tolerance):
+    promised = replace(PEOPLE, tolerance=tolerance)
+    parted = judged(tmp_path, promised, ROWS)
+    own = tmp_path / "own"
+    own.mkdir()
+    extract = pads.dataset(tmp_path / "extract.parquet", format="parquet")
+    weighed = weigh(promised, extract, context=Context(scratch=own, now=NOW))
+    told = [(o.outcome, o.rows, o.accepted, o.quarantined, o.findings) for o in (weighed, parted)]
+    assert told[0] == told[1]
+    places = np.nonzero(np.concatenate([weighed.failing.rows(n) for n in range(weighed.failing.marks.batches)]))[0]
+    assert places.tolist() == pq.read_table(parted.quarantine_file)["_arrival"].to_pylist()
+    assert [each.suffix for each in own.iterdir()] == [".keys"]  # no row

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crossdock.storage.quarantine import QuarantineEntry, Waiver
     from crossdock.storage.records import Finding, Verdict
     from crossdock.sweep import Pass
-    from crossdock.validation.judge import Judgement
+    from crossdock.validation.judge import Opinion
     from crossdock.validation.samples import Sample
 
 
@@ -32,7 +32,7 @@ def findings(items: Sequence[Finding]) -> None:
     out.print(shown)
 
 
-def judgement(contract: Contract, judged: Judgement) -> None:
+def judgement(contract: Contract, judged: Opinion) -> None:
     """Prints one file's outcome and why."""
     out.print(
         f"{escape(contract.id)} {escape(contract.version)}: {coloured(judged.outcome)}, {judged.rows:,} rows, "

@@ -7,7 +7,7 @@ landing -> transforms -> types -> kernels -> bit per row and rule -> GX judges -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
+from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
 from crossdock.validation.facts import Facts
@@ -58,11 +59,10 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """The verdict on an extract.
+class Opinion:
+    """What is thought of an extract, and of which of its rows.
 
-    Digests are over the rows as they arrived (`raw = accepted + quarantined`), `snapshot_digest` over the accepted
-    rows as they are typed. `accepted_file` is None when the extract is rejected, `quarantine_file` when no row failed.
+    `failing` tells which rows are quarantined (all of them when the extract is rejected), and why.
     `result` is Great Expectations' validation result as JSON; neither it nor a finding holds a value of a row.
     `profile` is what later extracts will be compared with.
     """
@@ -71,15 +71,26 @@ class Judgement:
     rows: int
     accepted: int
     quarantined: int
+    findings: tuple[Finding, ...]
+    failing: Failing
+    result: bytes
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement(Opinion):
+    """The verdict on an extract: an opinion, and the rows parted by it.
+
+    Digests are over the rows as they arrived (`raw = accepted + quarantined`), `snapshot_digest` over the accepted
+    rows as they are typed. `accepted_file` is None when the extract is rejected, `quarantine_file` when no row failed.
+    """
+
     accepted_file: Path | None
     quarantine_file: Path | None
-    findings: tuple[Finding, ...]
     raw_digest: RowsDigest
     accepted_digest: RowsDigest
     quarantined_digest: RowsDigest
     snapshot_digest: RowsDigest
-    result: bytes
-    profile: Profile
 
 
 def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Judgement:
@@ -89,6 +100,36 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         WrongUse: a rule can't be judged (no kernel, a reference that is not at hand): never a silent pass.
         TransformInvalid: a transform broke its promise.
     """
+    opinion, scanned, typed_file = _weigh(contract, extract, context, hashed=True)
+    parts = split(contract, extract, typed_file, scanned, opinion.failing)
+    typed_file.unlink()
+    if (parts.accepted.rows, parts.quarantined.rows) != (opinion.accepted, opinion.quarantined):
+        raise LedgerBroken(
+            "Rows were parted otherwise than they were judged.",
+            where=contract.id,
+            fix="This is a defect of the validation engine; nothing was recorded.",
+        )
+    return Judgement(
+        **{each.name: getattr(opinion, each.name) for each in fields(opinion)},
+        accepted_file=parts.accepted_file,
+        quarantine_file=parts.quarantine_file,
+        raw_digest=parts.accepted + parts.quarantined,
+        accepted_digest=parts.accepted,
+        quarantined_digest=parts.quarantined,
+        snapshot_digest=parts.snapshot,
+    )
+
+
+def weigh(contract: Contract, extract: pads.Dataset, *, context: Context) -> Opinion:
+    """Judges like `judge` (and raises what it does), for those who keep no rows: none is written or hashed."""
+    opinion, _, typed_file = _weigh(contract, extract, context, hashed=False)
+    typed_file.unlink()
+    return opinion
+
+
+def _weigh(
+    contract: Contract, extract: pads.Dataset, context: Context, *, hashed: bool
+) -> tuple[Opinion, Scanned, Path]:
     checks = plan(contract)
     referred = _find_referred(contract, checks, context)
     checks = tuple(_at_hand(check, referred) for check in checks)
@@ -99,6 +140,7 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         extract,
         transform=_reporting(context),
         typed_file=typed_file,
+        hashed=hashed,
     )
     with WholeExtract(typed_file, arrow_schema(contract), context.scratch) as whole:
         _judge_whole(whole, checks, scanned, referred)
@@ -138,24 +180,18 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         extra=tuple(context.drift.get("extra", ())),
     )
     assessment = assess(contract, heeded, counted)
-    failing = Failing(marks=scanned.marks, reasons=reasons, of_extract=assessment.of_extract)
-    parts = split(contract, extract, typed_file, scanned, failing)
-    typed_file.unlink()
-    return Judgement(
+    quarantined = counted.rows if assessment.of_extract else counted.failing
+    opinion = Opinion(
         outcome=assessment.outcome(counted.failing),
         rows=counted.rows,
-        accepted=parts.accepted.rows,
-        quarantined=parts.quarantined.rows,
-        accepted_file=parts.accepted_file,
-        quarantine_file=parts.quarantine_file,
+        accepted=counted.rows - quarantined,
+        quarantined=quarantined,
         findings=assessment.findings,
-        raw_digest=parts.accepted + parts.quarantined,
-        accepted_digest=parts.accepted,
-        quarantined_digest=parts.quarantined,
-        snapshot_digest=parts.snapshot,
+        failing=Failing(marks=scanned.marks, reasons=reasons, of_extract=assessment.of_extract),
         result=result,
         profile=seen,
     )
+    return opinion, scanned, typed_file
 
 
 def _reporting(context: Context) -> Transform:

@@ -78,18 +78,20 @@ def raw_batches(extract: pads.Dataset) -> Iterator[pa.RecordBatch]:
                     yield batch
 
 
-def scan(
+def scan(  # noqa: PLR0913 - what is judged, by what, and where its rows go
     contract: Contract,
     checks: Sequence[Check],
     extract: pads.Dataset,
     *,
     transform: Transform,
     typed_file: Path,
+    hashed: bool = True,
 ) -> Scanned:
     """Judges every row by the checks that need one row only, and writes the typed rows to an Arrow IPC file.
 
     The file's columns are c0, c1, ... in contract order, and `arrival`. Transforms run one after the other in this
-    thread: they are people's own code; typing, kernels and hashing run beside it.
+    thread: they are people's own code; typing, kernels and hashing run beside it. Rows that nobody will keep need not
+    be hashed.
     """
     scanned = Scanned(
         keys={
@@ -103,7 +105,7 @@ def scan(
     schema = _scratch_schema(contract)
 
     def judge_pair(pair: tuple[pa.RecordBatch, pa.RecordBatch]) -> _Judged:
-        return _judge(contract, checks, pair)
+        return _judge(contract, checks, pair, hashed=hashed)
 
     def transformed() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
         for raw in raw_batches(extract):
@@ -145,7 +147,9 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside
                 future.cancel()
 
 
-def _judge(contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBatch, pa.RecordBatch]) -> _Judged:
+def _judge(
+    contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBatch, pa.RecordBatch], *, hashed: bool
+) -> _Judged:
     raw, transformed = pair
     typed, misfits = cast_batch(transformed, contract)
     broken: dict[str, pa.BooleanArray] = {}
@@ -169,7 +173,7 @@ def _judge(contract: Contract, checks: Sequence[Check], pair: tuple[pa.RecordBat
             for check in checks
             if check.scope == "unique"
         },
-        raw_digest=None if _alike(raw, typed) else RowsDigest.of(row_hashes(raw)),
+        raw_digest=None if not hashed or _alike(raw, typed) else RowsDigest.of(row_hashes(raw)),
     )
 
 
