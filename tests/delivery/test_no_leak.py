@@ -28,6 +28,7 @@ PROTECTIONS = st.sampled_from(
         Protection(kind="mask", keep_first=2, keep_last=2),
         Protection(kind="pseudonymise"),
         Protection(kind="generalise", to="prefix:3"),
+        Protection(kind="dummy"),
         Protection(kind="drop"),
     ]
 )
@@ -115,7 +116,7 @@ def _only_agreed(left, columns, protections, kept):
                 clear = leaves and name not in protections
                 # The agreement's own filter names ids; it is not part of a manifest.
                 assert (raw in left) is clear, (name, i)
-                if name in protections and protections[name].kind in ("pseudonymise", "mask") and not leaves:
+                if name in protections and protections[name].kind in ("pseudonymise", "mask", "dummy") and not leaves:
                     assert protections[name].kind == "mask" or form not in left
                 if leaves and form is not None:
                     assert form in left

@@ -104,6 +104,8 @@ def test_drop_and_clear(name):
         ("region_code", Protection(kind="generalise", to="prefix:0"), "cannot be generalised"),
         ("region_code", Protection(kind="generalise", to=""), "cannot be generalised"),
         ("alive", Protection(kind="generalise", to="1"), "cannot be generalised"),
+        ("alive", Protection(kind="dummy"), "no dummy"),
+        ("opens", Protection(kind="dummy"), "no dummy"),
     ],
 )
 def test_unsuitable_protections_say_why(column, protection, words):
@@ -116,7 +118,7 @@ def test_pseudonymise_and_drop_suit_every_column(column):
         assert unsuitable(CONTRACT.column(column), Protection(kind=kind)) is None
 
 
-@pytest.mark.parametrize("kind", ["mask", "generalise"])
+@pytest.mark.parametrize("kind", ["mask", "generalise", "dummy"])
 def test_objects_are_dropped_or_pseudonymised_as_a_whole(kind):
     column = Column(name="address", source_name="address", type="object")
     assert "only be dropped, or pseudonymised as a whole" in unsuitable(column, Protection(kind=kind, to="year"))

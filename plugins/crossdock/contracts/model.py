@@ -217,10 +217,11 @@ class Protection:
     """What happens to one column before it leaves.
 
     mask: keep_first / keep_last characters, the rest become `*`. pseudonymise: keyed hash, other per consumer.
-    generalise: to ("year" | "month" for dates; a number = band width; "prefix:<n>" for codes). drop: the value is null.
+    generalise: to ("year" | "month" for dates; a number = band width; "prefix:<n>" for codes). dummy: a value that looks
+    like it and is none. drop: the value is null.
     """
 
-    kind: Literal["mask", "pseudonymise", "generalise", "drop"]
+    kind: Literal["mask", "pseudonymise", "generalise", "dummy", "drop"]
     keep_first: int = 0
     keep_last: int = 0
     to: str = ""

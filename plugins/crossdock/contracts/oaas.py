@@ -58,6 +58,9 @@ class _Protect(_Strict):
         return self
 
 
+_Whole = Literal["pseudonymise", "dummy", "drop"]  # protections with nothing to say beside their name
+
+
 class _Delivery(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)  # each channel checks its own options
     channel: str
@@ -69,7 +72,7 @@ class _Terms(_Strict):
     legal_basis: Annotated[str, pydantic.Field(alias="legalBasis", min_length=1)]
     columns: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
     rows: str = ""
-    protect: dict[str, Literal["pseudonymise", "drop"] | _Protect] = pydantic.Field(default_factory=dict)
+    protect: dict[str, _Whole | _Protect] = pydantic.Field(default_factory=dict)
     unprotected: dict[str, Annotated[str, pydantic.Field(min_length=1)]] = pydantic.Field(default_factory=dict)
     delivery: _Delivery | None = None
     frequency: str = ON_CHANGE
@@ -178,9 +181,9 @@ def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contr
     )
 
 
-def _protection(given: str | _Protect) -> Protection:
+def _protection(given: _Whole | _Protect) -> Protection:
     if isinstance(given, str):
-        return Protection(kind="pseudonymise" if given == "pseudonymise" else "drop")
+        return Protection(kind=given)
     if given.mask:
         return Protection(kind="mask", keep_first=given.mask.first, keep_last=given.mask.last)
     return Protection(kind="generalise", to=str(given.generalise))

@@ -67,10 +67,10 @@ def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Key
         snapshot: the snapshot's id.
         sequence: the snapshot's place in the order of acceptance: a source may go back to what it held before, and
             that is to be delivered again.
-        keys: where something is pseudonymised, another key makes another delivery.
+        keys: where a protection needs a key, another key makes another delivery.
     """
-    pseudonymised = any(p.kind == "pseudonymise" for p in agreement.protect.values())
-    key = keys.of_consumer(agreement.consumer) if pseudonymised else b""
+    keyed = any(p.kind in ("pseudonymise", "dummy") for p in agreement.protect.values())
+    key = keys.of_consumer(agreement.consumer) if keyed else b""
     protection = blake2b(b"protection version", key=key, digest_size=8).hexdigest()
     return content_id("delivery", agreement.id, agreement.version, agreement.digest, snapshot, sequence, protection)
 

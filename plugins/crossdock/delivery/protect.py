@@ -1,4 +1,4 @@
-"""What happens to a column before it leaves: mask, pseudonymise, generalise, drop.
+"""What happens to a column before it leaves: mask, pseudonymise, generalise, dummy, drop.
 
 | kind         | from        | becomes                                                      |
 |--------------|-------------|--------------------------------------------------------------|
@@ -7,6 +7,7 @@
 | generalise   | date, timestamp | text: "1990" or "1990-05"                                |
 |              | integer, number | text: a half-open interval, "[30, 40)"                   |
 |              | text        | text: its first n characters                                 |
+| dummy        | text, number, date, timestamp | a value that looks like it and is none (see `dummies`) |
 | drop         | any         | null, of the column's own type                               |
 
 A null stays null. Everything that is not named in `protect` leaves as it is.
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossdock.contracts.model import NESTED, Column, Protection
+from crossdock.delivery.dummies import dummy
 from crossdock.identity import keyed_hashes
 
 _PREFIX = re.compile(r"prefix:([1-9][0-9]{0,2})")
@@ -37,6 +39,8 @@ def unsuitable(column: Column, protection: Protection) -> str | None:
             return f"Column '{column.name}' is a {column.type}; only text can be masked: pseudonymise, generalise or drop it."
         if protection.keep_first < 0 or protection.keep_last < 0:
             return f"Column '{column.name}': a mask cannot keep fewer than 0 characters."
+    if protection.kind == "dummy" and column.type in ("boolean", "time"):
+        return f"Column '{column.name}' is a {column.type}, of which there is no dummy: pseudonymise or drop it."
     if protection.kind == "generalise" and not _generalises(column, protection.to):
         return f"Column '{column.name}' is a {column.type}; it cannot be generalised to '{protection.to}'."
     return None
@@ -44,7 +48,7 @@ def unsuitable(column: Column, protection: Protection) -> str | None:
 
 def protected_type(given: pa.DataType, protection: Protection | None) -> pa.DataType:
     """Returns the type a column leaves with."""
-    return given if protection is None or protection.kind == "drop" else pa.string()
+    return given if protection is None or protection.kind in ("drop", "dummy") else pa.string()
 
 
 def protect(values: pa.Array, protection: Protection | None, *, key: bytes) -> pa.Array:
@@ -62,6 +66,8 @@ def protect(values: pa.Array, protection: Protection | None, *, key: bytes) -> p
             return _mask(values, protection)
         case "pseudonymise":
             return _pseudonymise(values, key)
+        case "dummy":
+            return dummy(values, key)
         case "generalise":
             return _generalise(values, protection.to)
         case "drop":
