@@ -25,6 +25,7 @@ FLOWING = (
     "sweep",
     "trial",
     "history",
+    "explanation",
     "lint",
     "comparison",
     "revisions",

@@ -1,4 +1,4 @@
-"""Commands about the whole exchange: run, counts, who."""
+"""Commands about the whole exchange: run, counts, history, explain, who."""
 
 from __future__ import annotations
 
@@ -78,6 +78,23 @@ def history(
         print_json({"datasets": [forms.history(each) for each in found]})
     else:
         quality.history(found)
+    return FINE
+
+
+@command(app, "explain")
+def explain(
+    agreement: Annotated[str, typer.Argument(help="DEPARTMENT/DATASET/CONSUMER, or an agreement's file.")],
+    as_json: Json = False,
+) -> int:
+    """Say in words what an agreement's consumer gets, when and in what form, with a masked example."""
+    from crossdock.exchange import open_exchange
+    from crossdock.explanation import explain as put_in_words
+
+    found = put_in_words(open_exchange(), agreement)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        sharing.explanation(found)
     return FINE
 
 

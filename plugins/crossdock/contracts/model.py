@@ -226,6 +226,12 @@ class Protection:
     keep_last: int = 0
     to: str = ""
 
+    def in_words(self) -> str:
+        """Returns what it does, for people."""
+        if self.kind == "mask":
+            return f"mask (first {self.keep_first} and last {self.keep_last} characters kept)"
+        return f"generalise (to {self.to})" if self.kind == "generalise" else self.kind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySpec:

@@ -10,11 +10,44 @@ from rich.markup import escape
 from crossdock.display.terminal import coloured, moment, out, sent_rows, table
 
 if TYPE_CHECKING:
+    from crossdock.explanation import Explanation
     from crossdock.ledger.checking import Proven
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.pipeline import Audit
     from crossdock.storage.records import Delivery, Refusal
+
+
+def explanation(found: Explanation) -> None:
+    """Prints an agreement in words, its columns, and a masked example."""
+    shown = table(f"{found.agreement} {found.version}", "", "")
+    leaving = "" if found.rows_leaving is None else f": {found.rows_leaving:,} of {found.rows_in_force:,} now in force"
+    words = {
+        "now": f"[{'green' if found.allowed else 'yellow'}]{escape(found.now)}[/]",
+        "who": escape(found.who),
+        "why": escape(f"{found.purpose} {found.legal_basis}"),
+        "valid": found.valid,
+        "when": escape(found.when),
+        "how": escape(found.how),
+        "kept": escape(found.kept),
+        "rows": escape(found.rows + leaving),
+        "not given": escape(", ".join(found.withheld) or "nothing"),
+        "last delivery": moment(found.last_delivered) or "none yet",
+    }
+    for name, word in words.items():
+        shown.add_row(name, word)
+    out.print(shown)
+    columns = table("Columns", "column", "", "type", "leaves", "classified", "legal basis of its own")
+    for each in found.columns:
+        columns.add_row(
+            *map(escape, (each.name, each.label, each.type, each.form, each.classification, each.legal_basis))
+        )
+    out.print(columns)
+    if found.example:
+        example = table("Example: 9 a digit, A a letter, 文 a character", *map(escape, found.example[0]))
+        for row in found.example:
+            example.add_row(*(escape(value or "") for value in row.values()))
+        out.print(example)
 
 
 def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from crossdock.contracts.arrow import arrow_type
-from crossdock.contracts.model import NESTED, Agreement, Column, Contract, Protection
+from crossdock.contracts.model import NESTED, Agreement, Column, Contract
 from crossdock.contracts.nested import routes
 
 HEADER = ("column", "label", "type", "required", "key", "values", "protection", "description")
@@ -72,7 +72,7 @@ def _meaning(publication: Agreement, contract: Contract, field: pa.Field) -> Mea
         required=column.required and (protection is None or protection.kind != "drop"),
         key=column.key_position is not None and clear,
         values=_values(contract, column) if clear else (),
-        protection=_told(protection) if protection else "",
+        protection=protection.in_words() if protection else "",
         description=column.description,
         inside=_inside(contract, column) if clear else (),
     )
@@ -90,12 +90,6 @@ def _values(contract: Contract, column: Column) -> tuple[str, ...]:
         if rule.kind == "in_set" and rule.columns == (column.name,) and isinstance(values, list | tuple):
             return tuple(str(value) for value in values)
     return ()
-
-
-def _told(protection: Protection) -> str:
-    if protection.kind == "mask":
-        return f"mask (first {protection.keep_first} and last {protection.keep_last} characters kept)"
-    return f"generalise (to {protection.to})" if protection.kind == "generalise" else protection.kind
 
 
 def dictionary_csv(meant: tuple[Meaning, ...]) -> bytes:

@@ -6,6 +6,7 @@ landing -> transforms -> types -> kernels -> bit per row and rule -> GX judges -
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time
@@ -130,6 +131,7 @@ def weigh(contract: Contract, extract: pads.Dataset, *, context: Context) -> Opi
 def _weigh(
     contract: Contract, extract: pads.Dataset, context: Context, *, hashed: bool
 ) -> tuple[Opinion, Scanned, Path]:
+    _settle_memory()
     checks = plan(contract)
     referred = _find_referred(contract, checks, context)
     checks = tuple(_at_hand(check, referred) for check in checks)
@@ -192,6 +194,12 @@ def _weigh(
         profile=seen,
     )
     return opinion, scanned, typed_file
+
+
+def _settle_memory() -> None:
+    """Takes the allocator that is up to speed soonest: most processes judge one extract and end."""
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ and "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _reporting(context: Context) -> Transform:
