@@ -285,12 +285,12 @@ def test_quarantine_findings(tmp_path):
 
 def test_deliveries_list():
     told = document(crossdock("deliveries", "list", "--json"))
-    assert set(told) == {"deliveries", "refusals"}
+    assert set(told) == {"deliveries", "refusals", "recalls"}
     assert len(told["deliveries"]) == 5
     assert {r["agreement"] for r in told["refusals"]} == {REFUSED}
     (taxes, none) = (document(crossdock("deliveries", "list", "--consumer", c, "--json")) for c in ("tax", "nobody"))
     assert {d["consumer"] for d in taxes["deliveries"]} == {"tax"}
-    assert none == {"deliveries": [], "refusals": []}
+    assert none == {"deliveries": [], "refusals": [], "recalls": []}
     assert "expired" in crossdock("deliveries", "list").stdout
     assert document(crossdock("deliveries", "--json")) == told
     assert crossdock("deliveries").stdout == crossdock("deliveries", "list").stdout
@@ -304,6 +304,48 @@ def test_deliveries_show():
     assert told["delivery"] == first
     assert first["id"] in crossdock("deliveries", "show", first["id"]).stdout
     assert crossdock("deliveries", "show", "none").exit_code == WRONG
+
+
+def test_deliveries_recall_and_verify(tmp_path, monkeypatch):
+    own = found(tmp_path)
+    own.sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(own.home))
+    made = document(crossdock("deliveries", "list", "--consumer", "school", "--json"))["deliveries"]
+    first = next(d for d in made if d["agreement"] == "town_hall/permits/school")
+    folder, key = first["receipt"]["location"], own.home / "var" / "keys" / "public_key.pem"
+    told = document(crossdock("deliveries", "verify", folder, "--public-key", key, "--json"))
+    assert told == {
+        "sound": True, "delivery": first["id"], "dataset": "town_hall/permits", "rows": 88, "files": ["rows.csv"], "faults": [],
+    }  # fmt: skip
+    assert "sound" in crossdock("deliveries", "verify", folder, "--public-key", key).stdout
+    ran = crossdock("deliveries", "recall", first["id"], "--reason", "Sent by mistake.", "--json")
+    assert ran.exit_code == FINE
+    (outcome,) = document(ran)["recalls"]
+    assert (outcome["status"], outcome["counts"]["deleted"]) == ("delivered", 88)
+    listed = crossdock("deliveries", "list")
+    assert "Sent by mistake." in listed.stdout
+    assert "recalled" in listed.stdout
+    (on_record,) = document(crossdock("deliveries", "list", "--json"))["recalls"]
+    assert (on_record["id"], on_record["recalled"]) == (outcome["delivery"], first["id"])
+    assert document(crossdock("ledger", "verify", "--json"))["sound"]
+    assert crossdock("deliveries", "recall", "nothing", "--reason", "x").exit_code == WRONG
+    (Path(folder) / "rows.csv").write_text("changed")
+    spoiled = crossdock("deliveries", "verify", folder, "--public-key", key)
+    assert spoiled.exit_code == FINDINGS
+    assert "not the file that was signed" in spoiled.stdout
+
+
+# explain
+
+
+def test_explain():
+    said = document(crossdock("explain", "town_hall/residents/tax", "--json"))
+    assert said["example"][0]["phone"] == "99****99"
+    assert said["allowed"]
+    shown = crossdock("explain", "town_hall/residents/tax")
+    assert shown.exit_code == FINE
+    assert "mask (first 2 and last 2 characters kept)" in shown.stdout
+    assert crossdock("explain", "town_hall/residents/nobody").exit_code == WRONG
 
 
 # lint

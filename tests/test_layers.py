@@ -16,6 +16,8 @@ PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "
 FLOWING = (
     "exchange",
     "intake",
+    "dispatch",
+    "recalls",
     "handover",
     "refusals",
     "routes",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crossdock.pipeline import Audit
     from crossdock.stewardship import Replay
     from crossdock.storage.quarantine import QuarantineEntry, Waiver
+    from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Finding, Refusal, Verdict
     from crossdock.sweep import Pass
     from crossdock.validation.judge import Opinion
@@ -150,9 +151,13 @@ def replays(done: Sequence[Replay], served: Pass, waiver: Waiver | None) -> dict
     return form | ({"waiver": asdict(waiver)} if waiver else {})
 
 
-def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> dict[str, object]:
+def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Sequence[Recall]) -> dict[str, object]:
     """Returns the JSON form of `deliveries list`."""
-    return {"deliveries": [asdict(d) for d in made], "refusals": [asdict(r) for r in refused]}
+    return {
+        "deliveries": [asdict(d) for d in made],
+        "refusals": [asdict(r) for r in refused],
+        "recalls": [asdict(r) for r in recalls],
+    }
 
 
 def audit(found: Audit) -> dict[str, object]:

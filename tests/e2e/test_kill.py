@@ -9,8 +9,9 @@ import sqlite3
 import pytest
 import yaml
 
-from crossdock import pipeline
+from crossdock import pipeline, recalls
 from crossdock.ledger.counts import count
+from crossdock.storage.recalls import recalls as on_record
 from crossdock.storage.records import deliveries, refusals
 from hamlet import Hamlet, agreement, entries, found, open_rows, permits, school_files, tax_rows, write_yaml
 from killing import KILLED, code, start, steps
@@ -19,6 +20,8 @@ from provinces import run
 STEPS = steps()
 ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith("delivery.bucket.")}  # see the test that has a bucket
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
+RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
+ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 
@@ -66,7 +69,7 @@ def assert_nothing_left_behind(hamlet):
     assert not [f for f in hamlet.school.rglob("*") if f.parent.name == ".incoming" and f.name != "lock"]
 
 
-@pytest.mark.parametrize("step", sorted(STEPS.keys() - ON_OTHER_CHANNELS - TOLD))
+@pytest.mark.parametrize("step", sorted(STEPS.keys() - ELSEWHERE))
 def test_killed_and_run_again(hamlet, expected, step):
     assert code(start(hamlet.home, fault=step)) == KILLED
     assert not hamlet.sweep().failures
@@ -75,7 +78,7 @@ def test_killed_and_run_again(hamlet, expected, step):
 
 
 def test_killed_at_one_step_after_another(hamlet, expected):
-    for step in sorted(STEPS.keys() - ON_OTHER_CHANNELS - TOLD):
+    for step in sorted(STEPS.keys() - ELSEWHERE):
         assert code(start(hamlet.home, fault=step)) in (KILLED, FINDINGS)  # a step may be behind us for good
     assert not hamlet.sweep().failures
     assert outcome(hamlet) == expected
@@ -164,3 +167,32 @@ def test_a_publication_is_not_booked_by_the_version_of_an_older_agreement(hamlet
     assert code(start(hamlet.home, fault="publish.data")) == KILLED
     hamlet.sweep()
     assert {tuple(row) for row in open_rows(hamlet.open(), "town_hall/streets")} == {("code",)}
+
+
+RECALLING = sorted(
+    step
+    for step in STEPS.keys() - ON_OTHER_CHANNELS - {"handover.intended"}
+    if step.partition(".")[0] in ("recall", "handover", "delivery")
+)
+
+
+@pytest.mark.parametrize("step", RECALLING)
+def test_a_recall_that_was_killed_is_done_once(hamlet, step):
+    assert not hamlet.sweep().failures
+    consumer = "school" if ".folder." in step else "tax"
+    exchange = hamlet.open()
+    (made,) = (d.id for d in deliveries(exchange.state) if d.agreement == f"town_hall/permits/{consumer}")
+    again = ("deliveries", "recall", made, "--reason", "Sent by mistake.", "--by", "steward")
+    assert code(start(hamlet.home, fault=step, arguments=again)) == KILLED
+    outcome = recalls.recall(exchange, made, reason="Another reason.", by="another")
+    assert outcome.delivery
+    hamlet.sweep()
+    assert pipeline.check(exchange).sound
+    (recalled,) = (d for d in deliveries(exchange.state) if d.mode == "recall")
+    assert (recalled.id, recalled.status, recalled.counts["deleted"]) == (outcome.delivery, "delivered", 88)
+    assert [(r.id, r.reason, r.recalled_by) for r in on_record(exchange.state)] == [
+        (recalled.id, "Sent by mistake.", "steward")
+    ]
+    if consumer == "tax":
+        assert tax_rows(hamlet, "permits") == []
+    assert_nothing_left_behind(hamlet)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from getpass import getuser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crossdock import forms
-from crossdock.cli.command import FINE, Json, command, print_json
-from crossdock.display import sharing
-from crossdock.errors import WrongUse
+from crossdock.cli.command import FINDINGS, FINE, Json, command, print_json
+from crossdock.display import sharing, terminal
+from crossdock.errors import CrossdockError, WrongUse
 
 app = typer.Typer(help="What was delivered to whom, and what was refused; by itself: list.")
 
@@ -30,16 +32,63 @@ def listed(
 ) -> int:
     """List deliveries and refusals, newest first."""
     from crossdock.exchange import open_exchange
+    from crossdock.storage.recalls import recalls
     from crossdock.storage.records import deliveries, refusals
 
     state = open_exchange().state
     made = [d for d in deliveries(state) if consumer in ("", d.consumer)]
     refused = [r for r in refusals(state) if consumer in ("", r.consumer)]
+    ids = {d.id for d in made}
+    back = [r for r in recalls(state) if r.recalled in ids]
     if as_json:
-        print_json(forms.deliveries(made, refused))
+        print_json(forms.deliveries(made, refused, back))
     else:
-        sharing.deliveries(made, refused)
+        sharing.deliveries(made, refused, back)
     return FINE
+
+
+@command(app, "recall")
+def recalled(
+    delivery: Annotated[str, typer.Argument(help="A delivery id; or a snapshot id, for all that it went into.")],
+    reason: Annotated[str, typer.Option(help="Why; the consumer reads it.")],
+    by: Annotated[str, typer.Option(help="Who says so; default: the user of this session.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Take a delivery back: its consumer is told to delete what it brought, and that is booked."""
+    from crossdock import recalls
+    from crossdock.exchange import open_exchange
+    from crossdock.handover import Outcome
+
+    exchange, outcomes, failed = open_exchange(), list[Outcome](), list[CrossdockError]()
+    for each in recalls.named(exchange, delivery):
+        try:
+            outcomes.append(recalls.recall(exchange, each, reason=reason, by=by or getuser()))
+        except CrossdockError as error:  # one consumer that does not answer keeps no other from being told
+            failed.append(error)
+    if as_json:
+        print_json({"recalls": [asdict(o) for o in outcomes], "errors": [str(each) for each in failed]})
+    else:
+        sharing.outcomes(outcomes)
+        for told in failed:
+            terminal.error(told)
+    return FINDINGS if failed else FINE
+
+
+@command(app, "verify")
+def verified(
+    folder: Annotated[Path, typer.Argument(help="A delivery as it arrived: its files, with manifest.json.")],
+    public_key: Annotated[Path, typer.Option(help="The exchange's public key.")],
+    as_json: Json = False,
+) -> int:
+    """Check a delivery offline: that the exchange signed it, and that its files are those it signed."""
+    from crossdock.delivery.arrival import examine
+
+    found = examine(folder, public_key)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        sharing.arrival(found)
+    return FINDINGS if found.faults else FINE
 
 
 @command(app, "show")

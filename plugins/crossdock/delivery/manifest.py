@@ -12,6 +12,7 @@ from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.prepare import Prepared
 from crossdock.identity import canonical
 from crossdock.keys import Keys
+from crossdock.storage.recalls import RECALL, Recall
 
 NAME = "manifest.json"
 
@@ -27,6 +28,7 @@ class Consignment:
     sequence: int  # the snapshot's place in the order of acceptance
     intended_at: str  # instant of the first attempt, from the state's intent row
     prepared: Prepared
+    recall: Recall | None = None  # what it takes back
 
 
 def manifest(consignment: Consignment, keys: Keys) -> bytes:
@@ -68,7 +70,10 @@ def _body(consignment: Consignment) -> dict[str, object]:
         "data_life": agreement.data_life,
         "licence": agreement.licence,
         "snapshot": {"id": consignment.snapshot, "sequence": consignment.sequence},
-        "mode": agreement.delivery.mode,
+        "mode": RECALL if consignment.recall else agreement.delivery.mode,
+        "recalls": {"delivery": consignment.recall.recalled, "reason": consignment.recall.reason}
+        if consignment.recall
+        else None,
         # True: what the consumer held before goes. False: delete the keys of `deletes`, then put `rows` in by key.
         "replaces": prepared.replaces,
         "base": prepared.base,

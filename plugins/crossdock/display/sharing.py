@@ -10,11 +10,14 @@ from rich.markup import escape
 from crossdock.display.terminal import coloured, moment, out, sent_rows, table
 
 if TYPE_CHECKING:
+    from crossdock.delivery.arrival import Arrival
     from crossdock.explanation import Explanation
+    from crossdock.handover import Outcome
     from crossdock.ledger.checking import Proven
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.pipeline import Audit
+    from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Refusal
 
 
@@ -50,21 +53,45 @@ def explanation(found: Explanation) -> None:
         out.print(example)
 
 
-def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal]) -> None:
-    """Prints deliveries, then refusals."""
+def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Sequence[Recall]) -> None:
+    """Prints deliveries, then what was taken back, then refusals."""
+    back = {each.recalled for each in recalls}
     shown = table("Deliveries", "delivery", "agreement", "channel", ">sent", ">unchanged", ">deleted", "status", "at")
     for each in made:
         sent, counted = sent_rows(each.counts), each.counts or {}
         shown.add_row(
             each.id, each.agreement, each.channel, f"{sent:,}", f"{counted.get('unchanged', 0):,}",
-            f"{counted.get('deleted', 0):,}", coloured(each.status), moment(each.delivered_at or each.intended_at),
+            f"{counted.get('deleted', 0):,}", coloured("recalled" if each.id in back else each.status), moment(each.delivered_at or each.intended_at),
         )  # fmt: skip
     out.print(shown)
+    if recalls:
+        taken = table("Recalled", "delivery", "by the delivery", "reason", "by", "at")
+        for recall in recalls:
+            words = (recall.recalled, recall.id, recall.reason, recall.recalled_by)
+            taken.add_row(*map(escape, words), moment(recall.recalled_at))
+        out.print(taken)
     if refused:
         no = table("Refused", "agreement", "reason", "at")
         for refusal in refused:
             no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
         out.print(no)
+
+
+def outcomes(found: Sequence[Outcome]) -> None:
+    """Prints what became of each recall."""
+    shown = table("Recalls", "agreement", "delivery", "status", ">to delete")
+    for each in found:
+        deleted = (each.counts or {}).get("deleted")
+        shown.add_row(each.agreement, each.delivery, coloured(each.status), "" if deleted is None else f"{deleted:,}")
+    out.print(shown)
+
+
+def arrival(found: Arrival) -> None:
+    """Prints what a delivery is, and what is wrong with it."""
+    for fault in found.faults:
+        out.print(f"[red]wrong[/] {escape(fault)}")
+    if not found.faults:
+        out.print(f"[green]sound[/]: delivery {escape(found.delivery)}, signed by the exchange, {found.rows:,} rows")
 
 
 def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:

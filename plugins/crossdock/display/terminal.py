@@ -25,6 +25,8 @@ COLOURS = {
     "unchanged": "dim",
     "refused": "yellow",
     "waiting": "yellow",
+    "recalled": "red",
+    "superseded": "dim",
 }
 
 

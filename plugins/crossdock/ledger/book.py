@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 
-from crossdock.errors import LedgerBroken, Transient
+from crossdock.errors import LedgerBroken, Transient, WrongUse
 from crossdock.identity import RowsDigest, canonical
 from crossdock.keys import Keys
 from crossdock.ledger.tree import Tree, leaf_hash
@@ -158,6 +158,20 @@ def _check(body: Body) -> None:
             )
 
 
+def entry_of(state: State, delivery: str) -> Entry:
+    """Returns a delivery's entry.
+
+    Raises:
+        WrongUse: the ledger has no such delivery.
+        LedgerBroken: the entry cannot be read.
+    """
+    with state.connect() as connection:
+        row = connection.execute(ledger_entry.select().where(ledger_entry.c.delivery == delivery)).one_or_none()
+    if row is None:
+        raise WrongUse(f"The ledger has no delivery '{delivery}'.", fix="`crossdock deliveries` lists them.")
+    return _entry(row)
+
+
 def read_entries(state: State, *, since: str | None = None, until: str | None = None) -> Iterator[Entry]:
     """Yields entries in order, of the days from `since` to `until` (YYYY-MM-DD, both included; None = no bound).
 
@@ -172,10 +186,14 @@ def read_entries(state: State, *, since: str | None = None, until: str | None = 
         with state.connect() as connection:
             rows = connection.execute(page).all()
         for row in rows:
-            yield Entry(seq=row.seq, body=_parse(row.seq, row.body), previous_root=row.previous_root, root=row.root)
+            yield _entry(row)
         if len(rows) < _PAGE:
             return
         last = rows[-1].seq
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    return Entry(seq=row.seq, body=_parse(row.seq, row.body), previous_root=row.previous_root, root=row.root)
 
 
 def _parse(seq: int, text: str) -> Body:

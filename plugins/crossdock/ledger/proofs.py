@@ -9,18 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlalchemy as sa
 
 from crossdock.errors import WrongUse
 from crossdock.identity import keyed_hashes
 from crossdock.keys import Keys
-from crossdock.ledger.book import HEADS, Body, leaves
+from crossdock.ledger.book import HEADS, Body, entry_of, leaves
 from crossdock.ledger.events import LEAF, leaves_of, read_events
 from crossdock.ledger.subjects import subject_hashes
 from crossdock.ledger.tree import consistency, inclusion, leaf_hash
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
-from crossdock.storage.tables import ledger_entry
 
 DELIVERY, RECORD, CONTINUATION = "delivery", "record", "continuation"
 Proof = dict[str, Any]
@@ -33,18 +31,15 @@ def prove_delivery(state: State, store: Store, delivery: str) -> Proof:
         WrongUse: the ledger has no such delivery, or it was not signed since.
         LedgerBroken: an entry is missing.
     """
-    with state.connect() as connection:
-        row = connection.execute(
-            sa.select(ledger_entry.c.seq, ledger_entry.c.body).where(ledger_entry.c.delivery == delivery)
-        ).one_or_none()
-    if row is None:
-        raise WrongUse(f"The ledger has no delivery '{delivery}'.", fix="`crossdock deliveries` lists them.")
-    covering = [head for head in _heads(store) if head["last_seq"] >= row.seq]
+    entry = entry_of(state, delivery)
+    covering = [head for head in _heads(store) if head["last_seq"] >= entry.seq]
     if not covering:
-        raise WrongUse(f"Entry {row.seq} is not signed yet.", where=delivery, fix="Run `crossdock ledger sign` first.")
+        raise WrongUse(
+            f"Entry {entry.seq} is not signed yet.", where=delivery, fix="Run `crossdock ledger sign` first."
+        )
     head = min(covering, key=lambda head: int(head["last_seq"]))
-    path = inclusion(list(leaves(state, after=0, until=head["last_seq"])), row.seq - 1)
-    return {"proves": DELIVERY, "head": head, "seq": row.seq, "body": row.body, "path": _hex(path)}
+    path = inclusion(list(leaves(state, after=0, until=head["last_seq"])), entry.seq - 1)
+    return {"proves": DELIVERY, "head": head, "seq": entry.seq, "body": entry.body.to_json(), "path": _hex(path)}
 
 
 def prove_record(proof: Proof, store: Store, keys: Keys, key: Sequence[str]) -> Proof:

@@ -208,8 +208,16 @@ def complete_delivery(connection: Connection, delivery: Delivery) -> bool:
         False when another writer completed it first: the caller must then append nothing.
     """
     done = replace(delivery, status="delivered")
-    fence = tables.delivery.update().where(tables.delivery.c.id == delivery.id, tables.delivery.c.status == "intended")
+    fence = tables.delivery.update().where(tables.delivery.c.id == delivery.id, tables.delivery.c.status != "delivered")
     return connection.execute(fence.values(columns_of(done))).rowcount == 1
+
+
+def supersede_delivery(state: State, delivery: Delivery) -> None:
+    """Notes that an intended delivery will not arrive any more; should it have all the same, it can still be completed."""
+    table = tables.delivery
+    never = table.update().where(table.c.id == delivery.id, table.c.status == "intended")
+    with state.begin() as connection:
+        connection.execute(never.values(status="superseded"))
 
 
 def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
@@ -219,12 +227,18 @@ def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
     return Delivery(**row) if row else None
 
 
-def last_delivered(state: State, agreement: str) -> Delivery | None:
-    """Returns the newest completed delivery under an agreement, by its snapshot's order; None when there is none."""
+def last_delivered(state: State, agreement: str, *, but_mode: str = "") -> Delivery | None:
+    """Returns the newest completed delivery under an agreement, by its snapshot's order; None when there is none.
+
+    Args:
+        state: where.
+        agreement: its id.
+        but_mode: deliveries of this mode are passed over.
+    """
     table = tables.delivery
     query = (
         table.select()
-        .where(table.c.agreement == agreement, table.c.status == "delivered")
+        .where(table.c.agreement == agreement, table.c.status == "delivered", table.c.mode != but_mode)
         .order_by(table.c.snapshot_seq.desc(), table.c.delivered_at.desc())
         .limit(1)
     )

@@ -119,7 +119,7 @@ delivery = sa.Table(
     sa.Column("mode", sa.String(16), nullable=False),
     sa.Column("snapshot", _Id, nullable=False),
     sa.Column("snapshot_seq", sa.Integer, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),  # intended | delivered
+    sa.Column("status", sa.String(16), nullable=False),  # intended | delivered | superseded
     sa.Column("intended_at", _Instant, nullable=False),
     # Below: set in the one transaction that also appends the ledger entry.
     sa.Column("delivered_at", _Instant),
@@ -129,6 +129,16 @@ delivery = sa.Table(
     sa.Column("manifest_sha256", sa.String(64)),
     sa.Column("received_key", sa.Text),  # parquet of (key, row) hashes: what the consumer holds now
     sa.Column("receipt", sa.JSON),
+)
+
+recall = sa.Table(
+    "recall",
+    metadata,
+    sa.Column("id", _Id, sa.ForeignKey("delivery.id"), primary_key=True),  # the delivery that takes back
+    sa.Column("recalled", _Id, sa.ForeignKey("delivery.id"), nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("recalled_by", _Name, nullable=False),
+    sa.Column("recalled_at", _Instant, nullable=False),
 )
 
 refusal = sa.Table(

@@ -185,6 +185,8 @@ class _Work:
             self.database.execute(f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {rows}")  # noqa: S608
             return
         key = self.shipment.prepared.key_columns
+        if not key:
+            return  # a tombstone: what it names is not in the table any more
         # Deletes come first: a key that one record gives up may be another's now.
         self.database.execute(
             f"DELETE FROM {self.table} WHERE ({_names(key)}) IN (SELECT {_names(key)} FROM {self.database.staged('deletes')})"  # noqa: S608

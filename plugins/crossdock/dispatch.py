@@ -1,0 +1,170 @@
+"""A delivery on its way: intended, prepared, stored, sent, booked; killed anywhere, it is done again from the start.
+
+What is delivered, a snapshot or the withdrawal of an earlier delivery, is made by the caller's function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crossdock.contracts.model import Agreement, Contract
+from crossdock.delivery.changes import Received
+from crossdock.delivery.manifest import Consignment
+from crossdock.delivery.prepare import Prepared
+from crossdock.exchange import Exchange
+from crossdock.faults import reached
+from crossdock.identity import file_sha256, instant
+from crossdock.ledger.book import Body, append, fingerprint
+from crossdock.ledger.events import EventWriter
+from crossdock.routes import Route, Sent, outbox
+from crossdock.storage.recalls import Recall
+from crossdock.storage.records import (
+    Delivery,
+    complete_delivery,
+    last_delivered,
+    supersede_delivery,
+    unfinished_deliveries,
+)
+from crossdock.storage.store import Ref
+
+Make = Callable[[Path, EventWriter], Prepared]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deal:
+    """One delivery under way: under what it goes, by which intent, and what it takes back, if it is a recall."""
+
+    agreement: Agreement
+    contract: Contract
+    intent: Delivery
+    recall: Recall | None = None
+
+
+def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepared:
+    """Prepares a delivery that was intended, sends it and books it.
+
+    Args:
+        exchange: where.
+        deal: with an intent that is in the state.
+        route: where it goes.
+        make: prepares its files in an empty folder, and adds its share events.
+    """
+    with exchange.scratch() as scratch:
+        prepared, entry = _prepare(exchange, deal, scratch, make)
+        sent = route.send(exchange, _consignment(deal, prepared))
+    reached("handover.sent")
+    _book(exchange, deal.intent, entry, sent)
+    return prepared
+
+
+def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> None:
+    """Books deliveries of this agreement that arrived before their process was killed: the consumer holds them.
+
+    One that did not arrive before a newer one did is superseded: the consumer would refuse it now.
+    """
+    last = last_delivered(exchange.state, agreement.id)
+    newest = (last.snapshot_seq, last.intended_at) if last else (-1, "")
+    for delivery in unfinished_deliveries(exchange.state, agreement.id):
+        key = f"{outbox(delivery)}/entry.json"
+        sent = route.arrived(exchange, agreement, delivery) if exchange.store.exists(key) else None
+        if sent:
+            _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
+        elif (delivery.snapshot_seq, delivery.intended_at) < newest:
+            supersede_delivery(exchange.state, delivery)
+
+
+def held(exchange: Exchange, agreement: Agreement) -> Received | None:
+    """Returns what the consumer holds after its last booked delivery, where that was a delivery of changes."""
+    last = last_delivered(exchange.state, agreement.id)
+    if last is None or last.received_key is None:
+        return None
+    return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
+
+
+def _prepare(exchange: Exchange, deal: Deal, scratch: Path, make: Make) -> tuple[Prepared, Body]:
+    """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
+    intent = deal.intent
+    (scratch / "files").mkdir()
+    with EventWriter(scratch / "events.parquet") as events:
+        prepared = make(scratch / "files", events)
+    kept = outbox(intent)
+    sha256 = file_sha256(events.path)
+    event_file = Ref(key=f"ledger/events/{intent.id}-{sha256[:16]}.parquet", rows=events.rows, sha256=sha256)
+    exchange.store.put_file(event_file.key, events.path)
+    if prepared.received:
+        exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
+    entry = _entry(deal, prepared, event_file, events.tree)
+    exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
+    reached("handover.prepared")
+    return prepared, entry
+
+
+def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
+    """Returns the ledger entry to come; manifest and instant are known once the delivery has arrived."""
+    agreement, contract, intent = deal.agreement, deal.contract, deal.intent
+    return Body(
+        delivery=intent.id,
+        dataset=contract.id,
+        department=contract.department,
+        theme=contract.theme,
+        consumer=agreement.consumer,
+        agreement=agreement.id,
+        agreement_version=agreement.version,
+        contract_version=contract.version,
+        purpose=agreement.purpose,
+        legal_basis=agreement.legal_basis,
+        columns=agreement.columns,
+        channel=agreement.delivery.channel,
+        mode=intent.mode,
+        snapshot=intent.snapshot,
+        counts=prepared.counts.to_dict(),
+        digests=prepared.digests.to_dict(),
+        events=events,
+        events_tree=tree,
+        manifest_key="",
+        manifest_sha256="",
+        delivered_at="",
+        record="",
+    )
+
+
+def _consignment(deal: Deal, prepared: Prepared) -> Consignment:
+    return Consignment(
+        delivery_id=deal.intent.id,
+        agreement=deal.agreement,
+        contract=deal.contract,
+        snapshot=deal.intent.snapshot,
+        sequence=deal.intent.snapshot_seq,
+        intended_at=deal.intent.intended_at,
+        prepared=prepared,
+        recall=deal.recall,
+    )
+
+
+def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None:
+    """Completes the delivery and appends its ledger entry in one transaction, once."""
+    at = instant(exchange.clock())
+    received = f"{outbox(intent)}/received.parquet"
+    done = replace(
+        intent,
+        delivered_at=at,
+        counts=dict(entry.counts),
+        digests=dict(entry.digests),
+        manifest_key=sent.manifest_key,
+        manifest_sha256=sent.manifest_sha256,
+        received_key=received if exchange.store.exists(received) else None,
+        receipt=dict(sent.receipt),
+    )
+    booked = replace(
+        entry,
+        manifest_key=sent.manifest_key,
+        manifest_sha256=sent.manifest_sha256,
+        delivered_at=at,
+        record=fingerprint(done),
+    )
+    with exchange.state.begin() as connection:
+        if complete_delivery(connection, done):
+            append(connection, booked)
+    reached("handover.booked")

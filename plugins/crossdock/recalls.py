@@ -1,0 +1,122 @@
+"""Taking deliveries back: their consumers are told to delete what they brought, and that is booked like any delivery."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from crossdock.contracts.model import Agreement
+from crossdock.delivery.terms import Terms
+from crossdock.delivery.withdraw import Withdrawal, withdraw
+from crossdock.dispatch import Deal, dispatch, finish_arrived, held
+from crossdock.errors import WrongUse
+from crossdock.exchange import Exchange
+from crossdock.faults import reached
+from crossdock.handover import Outcome
+from crossdock.identity import content_id, instant
+from crossdock.ledger.book import entry_of
+from crossdock.routes import ToConsumer
+from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
+from crossdock.storage.records import Delivery, deliveries, delivery_by_id, last_delivered, latest_snapshot
+
+_CHANGED = "Take the change of the agreement back, recall, and change it again."
+
+
+def named(exchange: Exchange, name: str) -> list[str]:
+    """Returns the deliveries that a name stands for: one by its id, or all that a snapshot went into.
+
+    Raises:
+        WrongUse: nothing of that name was delivered to a department.
+    """
+    made = [d for d in deliveries(exchange.state) if d.status == "delivered" and d.mode != RECALL]
+    found = [d.id for d in made if name in (d.id, d.snapshot) and d.channel != "open"]
+    if not found:
+        fix = "`crossdock deliveries list` shows them. To take back open data, set its publication to retired."
+        raise WrongUse(f"No department received a delivery '{name}'.", fix=fix)
+    return found
+
+
+def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Outcome:
+    """Tells a delivery's consumer to delete what it brought, whether its agreement is in force or not.
+
+    Afterwards the same snapshot does not go again, until it or the agreement changes. Recalling twice changes nothing.
+
+    Args:
+        exchange: where.
+        delivery_id: a completed delivery to a department.
+        reason: why; the consumer reads it.
+        by: who says so.
+
+    Raises:
+        WrongUse: there is no such delivery, or its agreement delivers otherwise by now.
+        ConsumerUnavailable: the consumer's system did not answer; try again.
+        ConsumerRefused: it will not take the recall.
+    """
+    found = delivery_by_id(exchange.state, delivery_id)
+    if found is None or found.status != "delivered" or found.mode == RECALL or found.channel == "open":
+        raise WrongUse(f"No department received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
+    if not reason.strip():
+        raise WrongUse("A recall needs a reason.", where="--reason", fix="Say why; the consumer reads it.")
+    agreement, route = exchange.agreement(found.agreement), ToConsumer()
+    finish_arrived(exchange, agreement, route)
+    known = next((each for each in recalls(exchange.state) if each.recalled == delivery_id), None)
+    if known:
+        return Outcome(agreement=found.agreement, status="unchanged", reason="It was recalled.", delivery=known.id)
+    last = last_delivered(exchange.state, agreement.id) or found
+    now = instant(exchange.clock())
+    name = content_id("recall", delivery_id, last.id)
+    asked = Recall(id=name, recalled=delivery_id, reason=reason, recalled_by=by, recalled_at=now)
+    intent, asked = intend_recall(exchange.state, _intent(found, last, name, now), asked)
+    reached("recall.intended")
+    deal = Deal(agreement=agreement, contract=exchange.contract(agreement.dataset), intent=intent, recall=asked)
+    work = _withdrawal(exchange, deal, found, last)
+    prepared = dispatch(exchange, deal, route, partial(withdraw, work))
+    return Outcome(
+        agreement=agreement.id, status="delivered", reason=reason, delivery=name, counts=prepared.counts.to_dict()
+    )
+
+
+def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:
+    """The recall takes the place of the last delivery: its snapshot and agreement, so that the same does not go again."""
+    return Delivery(
+        id=name,
+        agreement=last.agreement,
+        agreement_version=last.agreement_version,
+        agreement_digest=last.agreement_digest,
+        dataset=found.dataset,
+        department=found.department,
+        consumer=found.consumer,
+        channel=last.channel,
+        mode=RECALL,
+        snapshot=last.snapshot,
+        snapshot_seq=last.snapshot_seq,
+        intended_at=now,
+    )
+
+
+def _withdrawal(exchange: Exchange, deal: Deal, found: Delivery, last: Delivery) -> Withdrawal:
+    agreement = deal.agreement
+    snapshot = latest_snapshot(exchange.state, agreement.dataset)
+    if snapshot is None or agreement.delivery.channel != last.channel:
+        raise _otherwise(agreement)
+    schema = exchange.dataset(snapshot.key).schema
+    terms = Terms.of(agreement, deal.contract, schema, exchange.keys, today=deal.intent.day)
+    previous = held(exchange, agreement)
+    if (previous is None) != (agreement.delivery.mode == "full") or (previous and previous.layout != terms.layout):
+        raise _otherwise(agreement)
+    content = last_delivered(exchange.state, agreement.id, but_mode=RECALL)  # a tombstone leaves it as it is
+    return Withdrawal(
+        terms=terms,
+        brought=exchange.dataset(entry_of(exchange.state, found.id).body.events.key),
+        last=last.id,
+        is_last=content is not None and found.id == content.id,
+        previous=previous,
+        form=str(agreement.delivery.options.get("format", "parquet")),
+    )
+
+
+def _otherwise(agreement: Agreement) -> WrongUse:
+    return WrongUse(
+        "The agreement delivers otherwise than it did: in another mode or form, or elsewhere.",
+        where=agreement.id,
+        fix=_CHANGED,
+    )

@@ -1,0 +1,182 @@
+"""Recalls: what a delivery brought is taken back, from whoever holds it, once, and that is in the books."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from crossdock import pipeline, recalls
+from crossdock.delivery.manifest import verify_manifest
+from crossdock.errors import WrongUse
+from crossdock.ledger.counts import count
+from crossdock.ledger.verify import verify
+from crossdock.storage.records import deliveries
+from hamlet import found, permits, tax_rows
+
+TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
+
+
+@pytest.fixture
+def hamlet(tmp_path):
+    made = found(tmp_path)
+    exchange = made.open()
+    for name in ("town_hall/permits", "town_hall/streets"):
+        pipeline.validate(exchange, pipeline.pull(exchange, name).id)
+    return made
+
+
+def pulled(hamlet, exchange, **changed):
+    hamlet.write_permits(permits(**changed))
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+
+
+def recalled(exchange, delivery, reason="Sent by mistake."):
+    return recalls.recall(exchange, delivery, reason=reason, by="steward")
+
+
+def is_sound(exchange):
+    both = [count(exchange.state, exchange.store, by=(), recount=recount).shares for recount in (False, True)]
+    return verify(exchange.state, exchange.store, exchange.keys.public()) == [] and both[0] == both[1]
+
+
+def test_of_changes_only_what_the_delivery_brought_is_deleted(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    before = tax_rows(hamlet, "permits")
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""], P0090=["P0090", "R0090", "1.00", ""])
+    second = pipeline.push(exchange, TAX).delivery
+    outcome = recalled(exchange, second)
+    assert (outcome.status, outcome.counts["deleted"], outcome.counts["unchanged"]) == ("delivered", 1, 87)
+    assert tax_rows(hamlet, "permits") == [row for row in before if row[0] != "P0002"]
+    assert count(exchange.state, exchange.store, by=()).shares == 89
+    assert is_sound(exchange)
+
+
+def test_the_same_does_not_go_again_until_something_changed(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    recalled(exchange, first)
+    assert tax_rows(hamlet, "permits") == []
+    again = pipeline.push(exchange, TAX)
+    assert (again.status, again.reason.partition(":")[0]) == ("unchanged", "It was recalled")
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    assert pipeline.push(exchange, TAX).counts["inserted"] == 88
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert is_sound(exchange)
+
+
+def test_recalling_twice_changes_nothing(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    made = [recalled(exchange, first, reason) for reason in ("One.", "Two.")]
+    assert [o.status for o in made] == ["delivered", "unchanged"]
+    assert made[0].delivery == made[1].delivery
+    assert len(deliveries(exchange.state)) == 2
+
+
+def manifests(hamlet):
+    made = [json.loads(path.read_bytes()) for path in (hamlet.school / "permits").glob("*/manifest.json")]
+    return sorted(made, key=lambda manifest: manifest["intended_at"])
+
+
+def test_in_full_the_last_one_is_replaced_by_nothing(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, SCHOOL).delivery
+    outcome = recalled(exchange, first)
+    assert outcome.counts["deleted"] == 88
+    manifest = manifests(hamlet)[-1]
+    assert (manifest["mode"], manifest["replaces"]) == ("recall", True)
+    assert manifest["recalls"] == {"delivery": first, "reason": "Sent by mistake."}
+    assert [file["rows"] for file in manifest["files"]] == [0]
+    signed = hamlet.school / "permits" / outcome.delivery / "manifest.json"
+    assert verify_manifest(signed.read_bytes(), exchange.keys.public())
+    assert is_sound(exchange)
+
+
+def test_of_one_that_was_replaced_a_tombstone_tells(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, SCHOOL).delivery
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    pipeline.push(exchange, SCHOOL)
+    assert recalled(exchange, first).counts["deleted"] == 0
+    manifest = manifests(hamlet)[-1]
+    assert (manifest["replaces"], manifest["files"]) == (False, [])
+    assert manifest["recalls"]["delivery"] == first
+    pulled(hamlet, exchange, P0002=["P0002", "A third", "5.00", ""])
+    assert pipeline.push(exchange, SCHOOL).status == "delivered"
+    assert is_sound(exchange)
+
+
+def test_a_table_in_full_is_emptied_or_left(hamlet):
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["delivery"]["mode"] = "full"
+    file.write_text(yaml.safe_dump(document))
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    second = pipeline.push(exchange, TAX).delivery
+    recalled(exchange, first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+    with pytest.raises(WrongUse, match="No department received"):
+        recalled(exchange, recalled(exchange, first).delivery)
+    assert recalled(exchange, second).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert is_sound(exchange)
+
+
+def test_an_agreement_that_ended_can_be_recalled_under(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    file = hamlet.agreement("permits", "tax")
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"status": "suspended"}))
+    assert recalled(hamlet.open(), first).status == "delivered"
+    assert tax_rows(hamlet, "permits") == []
+
+
+def test_an_agreement_that_delivers_otherwise_now_is_refused(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["columns"] = ["permit_no", "fee"]
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(WrongUse, match="delivers otherwise"):
+        recalled(hamlet.open(), first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+
+
+def test_a_snapshot_names_all_it_went_into(hamlet):
+    exchange = hamlet.open()
+    made = {pipeline.push(exchange, name).delivery for name in (TAX, SCHOOL)}
+    pipeline.publish(exchange, PUBLIC)
+    snapshot = {d.snapshot for d in deliveries(exchange.state) if d.id in made}
+    assert set(recalls.named(exchange, *snapshot)) == made
+    (public,) = (d for d in deliveries(exchange.state) if d.channel == "open")
+    for name in (public.id, public.snapshot, "nothing"):
+        with pytest.raises(WrongUse, match="No department received"):
+            recalls.named(exchange, name)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_recall_needs_a_reason(hamlet, reason):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    with pytest.raises(WrongUse, match="needs a reason"):
+        recalled(exchange, first, reason)
+
+
+def test_what_was_recalled_and_why_is_on_record(hamlet):
+    from crossdock.storage.recalls import recalls as on_record
+
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    outcome = recalled(exchange, first)
+    (known,) = on_record(exchange.state)
+    assert (known.id, known.recalled, known.reason, known.recalled_by) == (
+        outcome.delivery, first, "Sent by mistake.", "steward",
+    )  # fmt: skip
+    assert datetime.fromisoformat(known.recalled_at).tzinfo == UTC
