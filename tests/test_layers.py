@@ -18,6 +18,7 @@ FLOWING = (
     "intake",
     "dispatch",
     "recalls",
+    "retention",
     "handover",
     "refusals",
     "routes",

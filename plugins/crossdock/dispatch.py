@@ -76,9 +76,12 @@ def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> No
 
 
 def held(exchange: Exchange, agreement: Agreement) -> Received | None:
-    """Returns what the consumer holds after its last booked delivery, where that was a delivery of changes."""
+    """Returns what the consumer holds after its last booked delivery, where that was a delivery of changes.
+
+    What it was to delete by now, it does not hold; we don't know it any more either (see `retention`).
+    """
     last = last_delivered(exchange.state, agreement.id)
-    if last is None or last.received_key is None:
+    if last is None or last.received_key is None or not exchange.store.exists(last.received_key):
         return None
     return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
 

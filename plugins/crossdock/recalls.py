@@ -116,7 +116,7 @@ def _withdrawal(exchange: Exchange, deal: Deal, found: Delivery, last: Delivery)
 
 def _otherwise(agreement: Agreement) -> WrongUse:
     return WrongUse(
-        "The agreement delivers otherwise than it did: in another mode or form, or elsewhere.",
+        "The agreement delivers otherwise than it did (in another mode or form, or elsewhere), or the data's life is over.",
         where=agreement.id,
         fix=_CHANGED,
     )

@@ -42,13 +42,17 @@ def test_tells_what_is_delivered_and_why(sealed):
     assert body["delivery"] == "d1"
     assert body["purpose"] == AGREED.purpose
     assert body["legal_basis"] == AGREED.legal_basis
-    assert body["data_life"] == "P1Y"
+    assert (body["data_life"], body["delete_after"]) == ("P1Y", later_by_a_year(body["intended_at"]))
     assert body["counts"]["filtered"] == 4
     assert body["digests"]["accepted"].startswith("8:")
     assert body["schema"] == [
         {"name": "resident_id", "type": "string", "label": "", "protection": "pseudonymise", "legal_basis": None},
         {"name": "name", "type": "string", "label": "", "protection": None, "legal_basis": "Article 9"},
     ]
+
+
+def later_by_a_year(instant):
+    return f"{int(instant[:4]) + 1}{instant[4:]}"
 
 
 def test_repeats_byte_for_byte(sealed, tmp_path):

@@ -85,7 +85,17 @@ def audit_dag() -> DAG:
                     raise LedgerBroken(first, where="ledger", fix="Run `crossdock ledger verify`.")
             return {"shares": found.counted}
 
+        @task(
+            doc_md="Forgets which records consumers hold, where that is of no more use or its agreed life has passed."
+        )
+        def expire() -> int:
+            from crossdock import retention
+
+            with exchange_at_work() as exchange:
+                return retention.expire(exchange)
+
         audit()
+        expire()
     return dag
 
 

@@ -74,6 +74,20 @@ def recalled(
     return FINDINGS if failed else FINE
 
 
+@command(app, "expire")
+def expired(as_json: Json = False) -> int:
+    """Forget which records consumers hold, where that is of no more use or its agreed life has passed (nightly audit)."""
+    from crossdock import retention
+    from crossdock.exchange import open_exchange
+
+    forgotten = retention.expire(open_exchange())
+    if as_json:
+        print_json({"forgotten": forgotten})
+    else:
+        terminal.out.print(f"{forgotten:,} deliveries forgotten")
+    return FINE
+
+
 @command(app, "verify")
 def verified(
     folder: Annotated[Path, typer.Argument(help="A delivery as it arrived: its files, with manifest.json.")],

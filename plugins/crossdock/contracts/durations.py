@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+
+from dateutil.relativedelta import relativedelta
 
 # Seconds, and the unit in ISO 8601; months and years are as long as they get.
 _UNITS = {
@@ -41,6 +44,22 @@ def seconds_of(value: object, unit: str | None) -> int | None:
         size, number = unit_seconds(unit), number_of(value)
         seconds = number * size if number is not None and size else 0
     return int(seconds) if 1 <= seconds <= _LONGEST else None
+
+
+def later(moment: datetime, duration: str) -> datetime:
+    """Returns the instant that is an ISO 8601 duration after another; a month after 31 January is the end of February.
+
+    Raises:
+        OverflowError: it is beyond the calendar.
+    """
+    found = _ISO.fullmatch(duration)
+    numbers = [int(number or 0) for number in found.groups()] if found else []
+    names = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
+    step = relativedelta(**dict(zip(names, numbers, strict=True))) if numbers else relativedelta()  # type: ignore[arg-type] # whole numbers
+    try:
+        return moment + step
+    except ValueError:
+        raise OverflowError(duration) from None
 
 
 def iso_of(value: object, unit: str | None) -> str | None:

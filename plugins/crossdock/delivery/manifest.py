@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from crossdock.contracts.durations import later
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.prepare import Prepared
-from crossdock.identity import canonical
+from crossdock.identity import canonical, instant
 from crossdock.keys import Keys
 from crossdock.storage.recalls import RECALL, Recall
 
@@ -68,6 +70,7 @@ def _body(consignment: Consignment) -> dict[str, object]:
         "purpose": agreement.purpose,
         "legal_basis": agreement.legal_basis,
         "data_life": agreement.data_life,
+        "delete_after": _delete_after(consignment),
         "licence": agreement.licence,
         "snapshot": {"id": consignment.snapshot, "sequence": consignment.sequence},
         "mode": RECALL if consignment.recall else agreement.delivery.mode,
@@ -83,6 +86,15 @@ def _body(consignment: Consignment) -> dict[str, object]:
         "counts": prepared.counts.to_dict(),
         "digests": prepared.digests.to_dict(),
     }
+
+
+def _delete_after(consignment: Consignment) -> str | None:
+    """Returns the instant at which the agreed life of the data ends; None where there is no limit."""
+    life = consignment.agreement.data_life
+    try:
+        return instant(later(datetime.fromisoformat(consignment.intended_at), life)) if life else None
+    except OverflowError:
+        return None
 
 
 def _column(consignment: Consignment, name: str) -> dict[str, object]:

@@ -1,0 +1,66 @@
+"""What is kept of deliveries goes when it is of no use, and when its agreed life has passed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from crossdock import pipeline, recalls
+from crossdock.errors import WrongUse
+from crossdock.retention import expire
+from crossdock.storage.records import delivery_by_id
+from hamlet import found, permits, tax_rows
+
+TAX = "town_hall/permits/tax"
+
+
+@pytest.fixture
+def hamlet(tmp_path):
+    made = found(tmp_path)
+    file = made.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["dataLife"] = "P1M"
+    file.write_text(yaml.safe_dump(document))
+    exchange = made.open()
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+    return made
+
+
+def pulled(hamlet, exchange, **changed):
+    hamlet.write_permits(permits(**changed))
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+
+
+def is_kept(exchange, delivery):
+    return exchange.store.exists(delivery_by_id(exchange.state, delivery).received_key)
+
+
+def test_only_the_newest_is_kept(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    assert expire(exchange) == 0
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    second = pipeline.push(exchange, TAX).delivery
+    assert [expire(exchange) for _ in range(2)] == [1, 0]
+    assert [is_kept(exchange, each) for each in (first, second)] == [False, True]
+    pulled(hamlet, exchange, P0002=["P0002", "A third", "5.00", ""])
+    assert pipeline.push(exchange, TAX).counts["updated"] == 1
+    assert pipeline.check(exchange).sound
+
+
+def test_what_the_consumer_had_to_delete_is_brought_anew(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    later = replace(exchange, clock=lambda: datetime.now(UTC) + timedelta(days=32))
+    assert expire(later) == 1
+    assert not is_kept(exchange, first)
+    with pytest.raises(WrongUse, match="life is over"):
+        recalls.recall(exchange, first, reason="Late.", by="steward")
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    again = pipeline.push(later, TAX)
+    assert again.counts["inserted"] == 88
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert pipeline.check(exchange).sound
