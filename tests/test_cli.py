@@ -335,6 +335,13 @@ def test_deliveries_recall_and_verify(tmp_path, monkeypatch):
     assert "not the file that was signed" in spoiled.stdout
 
 
+@pytest.mark.usefixtures("home")
+def test_deliveries_backlog_and_expire():
+    assert document(crossdock("deliveries", "backlog", "--json")) == {"backlog": []}
+    assert "Nobody is owed anything." in crossdock("deliveries", "backlog").stdout
+    assert document(crossdock("deliveries", "expire", "--json")) == {"forgotten": 0}
+
+
 # explain
 
 

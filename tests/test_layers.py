@@ -19,6 +19,7 @@ FLOWING = (
     "dispatch",
     "recalls",
     "retention",
+    "backlog",
     "handover",
     "refusals",
     "routes",

@@ -47,6 +47,20 @@ def listed(
     return FINE
 
 
+@command(app, "backlog")
+def owed(as_json: Json = False) -> int:
+    """List what consumers are owed: agreements in force that are behind, since when, and what fails; the oldest first."""
+    from crossdock.backlog import backlog
+    from crossdock.exchange import open_exchange
+
+    found = backlog(open_exchange())
+    if as_json:
+        print_json({"backlog": [each.to_dict() for each in found]})
+    else:
+        sharing.backlog(found)
+    return FINDINGS if any(each.state == "failing" for each in found) else FINE
+
+
 @command(app, "recall")
 def recalled(
     delivery: Annotated[str, typer.Argument(help="A delivery id; or a snapshot id, for all that it went into.")],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crossdock.display.terminal import coloured, err, error, moment, out, problem, sent_rows, table
+from crossdock.display.terminal import coloured, err, error, lasted, moment, out, problem, sent_rows, table
 
 if TYPE_CHECKING:
     from crossdock.contracts.model import Contract
@@ -129,7 +129,7 @@ def history(histories: Sequence[History]) -> None:
         last = each.verdicts[0] if each.verdicts else None
         shown.add_row(
             each.dataset, _spark(each.verdicts), f"{len(each.verdicts):,}",
-            f"{each.snapshot.rows:,}" if each.snapshot else "none", _age(each.age_seconds),
+            f"{each.snapshot.rows:,}" if each.snapshot else "none", lasted(each.age_seconds),
             coloured(last.outcome) if last else "",
         )  # fmt: skip
     out.print(shown)
@@ -153,12 +153,3 @@ def _spark(verdicts: Sequence[Verdict]) -> str:
 
 
 _BARS = "▁▂▃▄▅▆▇█"
-
-
-def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

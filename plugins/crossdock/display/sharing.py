@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crossdock.display.terminal import coloured, moment, out, sent_rows, table
+from crossdock.display.terminal import coloured, lasted, moment, out, sent_rows, table
 
 if TYPE_CHECKING:
+    from crossdock.backlog import Owed
     from crossdock.delivery.arrival import Arrival
     from crossdock.explanation import Explanation
     from crossdock.handover import Outcome
@@ -75,6 +76,17 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Se
         for refusal in refused:
             no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
         out.print(no)
+
+
+def backlog(found: Sequence[Owed]) -> None:
+    """Prints what consumers are owed."""
+    shown = table("Owed", "agreement", "state", ">snapshots", ">for", "since", "last delivery")
+    for each in found:
+        shown.add_row(
+            each.agreement, coloured(each.state), f"{each.snapshots:,}", lasted(each.age_seconds), moment(each.since),
+            moment(each.last_delivered),
+        )  # fmt: skip
+    out.print(shown if found else "[green]Nobody is owed anything.[/]")
 
 
 def outcomes(found: Sequence[Outcome]) -> None:

@@ -27,6 +27,8 @@ COLOURS = {
     "waiting": "yellow",
     "recalled": "red",
     "superseded": "dim",
+    "failing": "red",
+    "due": "yellow",
 }
 
 
@@ -41,6 +43,16 @@ def coloured(word: str) -> str:
 def moment(instant: str | None) -> str:
     """Returns an instant as people read it: to the second, in UTC."""
     return (instant or "")[:19].replace("T", " ")
+
+
+def lasted(seconds: float | None) -> str:
+    """Returns a length of time in its largest unit; "" for none."""
+    if seconds is None:
+        return ""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def table(title: str, *columns: str) -> Table:

@@ -193,6 +193,15 @@ def latest_snapshot(state: State, dataset: str) -> Snapshot | None:
     return Snapshot(**{**row, "digest": RowsDigest.parse(row["digest"])}) if row else None
 
 
+def snapshots_after(state: State, dataset: str, seq: int) -> tuple[int, str | None]:
+    """Returns how many of a dataset's snapshots came after one, and when the first of them did."""
+    table = tables.snapshot
+    query = sa.select(sa.func.count(), sa.func.min(table.c.accepted_at))
+    with state.connect() as connection:
+        found = connection.execute(query.where(table.c.dataset == dataset, table.c.seq > seq)).one()
+    return int(found[0]), found[1]
+
+
 def intend_delivery(state: State, delivery: Delivery) -> Delivery:
     """Records the intent to deliver before anything leaves; returns the row as it stands (perhaps delivered already)."""
     with state.begin() as connection:

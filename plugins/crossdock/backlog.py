@@ -1,0 +1,85 @@
+"""What consumers are owed: agreements in force whose consumer does not hold the newest snapshot, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+from crossdock.contracts.model import ONCE, Agreement
+from crossdock.delivery.decide import decide, its_turn
+from crossdock.exchange import Exchange
+from crossdock.storage.recalls import RECALL
+from crossdock.storage.records import (
+    Delivery,
+    last_delivered,
+    latest_snapshot,
+    snapshots_after,
+    unfinished_deliveries,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """One agreement that is behind.
+
+    `state`: "failing" when a delivery was tried and has not arrived, "waiting" until its frequency lets it go, else "due".
+    """
+
+    agreement: str
+    consumer: str
+    state: Literal["failing", "waiting", "due"]
+    snapshots: int  # accepted since the consumer got one; 0 when only the agreement changed
+    since: str  # when the first of them was accepted (or, without one, the newest)
+    age_seconds: float
+    tried_at: str | None  # the first attempt at what has not arrived
+    last_delivered: str | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+
+def backlog(exchange: Exchange) -> list[Owed]:
+    """Returns every agreement that is behind, the longest one first."""
+    agreements = exchange.catalogue.agreements.values()
+    found = [each for agreement in agreements for each in _owed(exchange, agreement)]
+    return sorted(found, key=lambda each: (-each.age_seconds, each.agreement))
+
+
+def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
+    now, contract = exchange.clock(), exchange.contract(agreement.dataset)
+    snapshot = latest_snapshot(exchange.state, agreement.dataset)
+    if snapshot is None or not decide(agreement, contract, now=now).allowed:
+        return
+    last = last_delivered(exchange.state, agreement.id)
+    if last and (last.snapshot, last.agreement_digest) == (snapshot.id, agreement.digest):
+        return
+    turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at or "", now=now) if last else None
+    if turn and not turn.allowed and agreement.frequency == ONCE:
+        return  # all that was granted was given
+    many, since = snapshots_after(exchange.state, agreement.dataset, last.snapshot_seq if last else 0)
+    tried = _tried(exchange, agreement, last)
+    began = since or snapshot.accepted_at
+    yield Owed(
+        agreement=agreement.id,
+        consumer=agreement.consumer,
+        state="failing" if tried else "waiting" if turn and not turn.allowed else "due",
+        snapshots=many,
+        since=began,
+        age_seconds=(now - datetime.fromisoformat(began)).total_seconds(),
+        tried_at=tried,
+        last_delivered=last.delivered_at if last else None,
+    )
+
+
+def _tried(exchange: Exchange, agreement: Agreement, last: Delivery | None) -> str | None:
+    """Returns when the oldest attempt was made that came after the last delivery and has not arrived."""
+    after = (last.snapshot_seq, last.intended_at) if last else (-1, "")
+    tries = [
+        each.intended_at
+        for each in unfinished_deliveries(exchange.state, agreement.id)
+        if each.mode != RECALL and (each.snapshot_seq, each.intended_at) > after
+    ]
+    return min(tries, default=None)
