@@ -29,9 +29,10 @@ class SftpServer:
         self.user_key = asyncssh.generate_private_key("ssh-ed25519")
         self.port = 0
         self.before: Callable[[str], float] = lambda _: 0
-        self.offered = {"server_host_keys": [self.host_key]}
+        self.host_keys = [self.host_key]
         self.connections: set[asyncssh.SSHServerConnection] = set()
-        self.attempts = 0
+        self.met = 0  # connections that were made
+        self.attempts = 0  # passwords that were tried
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._listening: asyncssh.SSHAcceptor | None = None
@@ -58,7 +59,7 @@ class SftpServer:
                 self.port,
                 server_factory=lambda: _Door(self),
                 sftp_factory=lambda channel: _Disk(channel, self),
-                **self.offered,
+                server_host_keys=self.host_keys,
             )
 
         self._listening = self._do(listen())
@@ -101,8 +102,9 @@ class _Door(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._conn = conn
         self._server.connections.add(conn)
+        self._server.met += 1
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._server.connections.discard(self._conn)
 
     def password_auth_supported(self) -> bool:

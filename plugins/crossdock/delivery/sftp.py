@@ -1,17 +1,11 @@
-"""A session with a consumer's SFTP server: its host key is pinned, and no operation may last for ever.
-
-The connection is of Airflow's type sftp or ssh: host, port, login, and a password or a private key (`private_key` or
-`key_file` in its extra, with `private_key_passphrase`). Its extra names the consumer's folder (`path`) and holds the
-server's public key (`host_key`, one or more lines such as "ssh-ed25519 AAAA..."). Nothing else is asked: no
-known_hosts, no configuration, no key and no agent of the user under whom we run.
-"""
+"""A session with a consumer's SFTP server, in which no operation may last for ever; `delivery.ssh` logs in."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar, cast
@@ -19,12 +13,15 @@ from typing import TypeVar, cast
 import asyncssh
 
 from crossdock.connections import Connection
+from crossdock.delivery.ssh import folder_of, options_of
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 
 _T = TypeVar("_T")
 _CONNECT = 30.0  # seconds until a server must have let us in
 _OPERATION = 120.0  # seconds until it must have answered one request, or taken one more block of a file
 _FAREWELL = 5.0  # seconds for what is only tidy
+_BLOCK = 256 * 1024
+_AHEAD = 8 * 1024 * 1024  # bytes that may be under way without an answer
 _SMALL = 16 * 1024 * 1024  # no manifest is larger
 _ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _LOGIN = "Check login, password and key."
@@ -35,8 +32,8 @@ _LASTING: dict[type[BaseException], tuple[str, str]] = {
         "Ask its operator, not over this network, whether it has a new key, and only then put that into `host_key`.",
     ),
     asyncssh.KeyExchangeFailed: (
-        "The SFTP server has no host key of the kind in the connection's `host_key`, or no algorithm that we trust.",
-        "Ask its operator for its host keys, and put one into `host_key`.",
+        "The SFTP server has no host key and no cipher of a kind that we trust.",
+        "Ask its operator to offer an Ed25519 host key and today's ciphers.",
     ),
     asyncssh.PermissionDenied: ("The SFTP server does not let us in.", _LOGIN),
     asyncssh.IllegalUserName: ("The SFTP server does not let us in.", _LOGIN),
@@ -54,6 +51,7 @@ _LASTING: dict[type[BaseException], tuple[str, str]] = {
 class Session:
     """What a delivery does on the server. Each operation raises asyncssh's errors or TimeoutError; see `run`."""
 
+    server: asyncssh.SSHClientConnection
     client: asyncssh.SFTPClient
     base: PurePosixPath  # the consumer's folder, links resolved
     address: str  # for people
@@ -80,38 +78,33 @@ class Session:
             place = await self._inside(place / part)
         return place
 
-    async def _inside(self, path: PurePosixPath) -> PurePosixPath:
-        real = await _real(self.client, path)
-        if not real.is_relative_to(self.base):
-            raise ConsumerRefused(
-                "The agreement's `path` leads out of the consumer's folder.", where=self.address, fix="Remove the link."
-            )
-        return real
-
     async def exists(self, path: PurePosixPath) -> bool:
         """Tells whether anything is there, even a link to nothing."""
         try:
-            await _within(self.client.lstat(path))
+            async with self._limited():
+                await self.client.lstat(path)
         except _ABSENT:
             return False
         return True
 
     async def make(self, folder: PurePosixPath) -> None:
         """Makes a folder, unless another process has just made it."""
-        try:
-            await _within(self.client.mkdir(folder))
-        except asyncssh.SFTPError:
-            if not await _within(self.client.isdir(folder)):
-                raise
+        async with self._limited():
+            try:
+                await self.client.mkdir(folder)
+            except asyncssh.SFTPError:
+                if not await self.client.isdir(folder):
+                    raise
 
     async def sizes(self, folder: PurePosixPath) -> dict[str, int]:
         """Returns what a folder holds: names, with sizes in bytes."""
-        found = await _within(self.client.readdir(str(folder)))
+        async with self._limited():
+            found = await self.client.readdir(str(folder))
         return {str(e.filename): e.attrs.size or 0 for e in found if e.filename not in (".", "..")}
 
     async def read(self, path: PurePosixPath) -> tuple[bytes, int] | None:
         """Returns a small file's bytes and the second it was changed; None when it is not there."""
-        async with asyncio.timeout(_OPERATION):
+        async with self._limited():
             try:
                 async with self.client.open(path, "rb") as file:
                     attributes = await file.stat()
@@ -122,36 +115,72 @@ class Session:
 
     async def upload(self, source: Path, path: PurePosixPath) -> None:
         """Copies a file, some blocks ahead of the answers, each of which is awaited; memory stays bounded."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(_OPERATION) as limit:
-
-            def go_on(*_: object) -> None:
-                limit.reschedule(loop.time() + _OPERATION)
-
-            await self.client.put(source, path, sparse=False, progress_handler=go_on)
+        block = min(_BLOCK, self.client.limits.max_write_len or _BLOCK)
+        async with self._limited() as go_on:
+            await self.client.put(
+                source, path, sparse=False, block_size=block, max_requests=_AHEAD // block, progress_handler=go_on
+            )
         await self._sync(path)
 
     async def create(self, path: PurePosixPath, data: bytes) -> None:
         """Writes a small file where there is none."""
-        async with asyncio.timeout(_OPERATION), self.client.open(path, "xb") as file:
+        async with self._limited(), self.client.open(path, "xb") as file:
             await file.write(data)
         await self._sync(path)
 
     async def rename(self, folder: PurePosixPath, new: PurePosixPath) -> None:
         """Gives a folder another name, which nothing else may have."""
-        await _within(self.client.rename(folder, new))
+        async with self._limited():
+            await self.client.rename(folder, new)
 
     async def clear(self, folder: PurePosixPath) -> None:
         """Removes a folder of ours as far as that goes; what is left does no harm."""
         with suppress(asyncssh.Error, OSError):
-            async with asyncio.timeout(_FAREWELL):
+            async with self._limited():
                 await self.client.rmtree(folder, ignore_errors=True)
 
     async def _sync(self, path: PurePosixPath) -> None:
-        async with asyncio.timeout(_OPERATION):
+        async with self._limited():
             with suppress(asyncssh.SFTPOpUnsupported):  # an extension; a server without it writes when it likes
                 async with self.client.open(path, "rb+") as file:
                     await file.fsync()
+
+    async def _inside(self, path: PurePosixPath) -> PurePosixPath:
+        async with self._limited():
+            real = PurePosixPath(str(await self.client.realpath(str(path))))
+        if not real.is_relative_to(self.base):
+            raise ConsumerRefused(
+                "The agreement's `path` leads out of the consumer's folder.", where=self.address, fix="Remove the link."
+            )
+        return real
+
+    @asynccontextmanager
+    async def _limited(self) -> AsyncIterator[Callable[..., None]]:
+        """Cuts the line when an operation takes too long; what it yields gives it more time when called.
+
+        To cancel the operation would not do: it would still wait until the server has closed its file.
+        """
+        loop, late = asyncio.get_running_loop(), asyncio.Event()
+
+        def give_up() -> None:
+            late.set()
+            self.server.abort()
+
+        timer = loop.call_later(_OPERATION, give_up)
+
+        def go_on(*_: object) -> None:
+            nonlocal timer
+            timer.cancel()
+            timer = loop.call_later(_OPERATION, give_up)
+
+        try:
+            yield go_on
+        except (asyncssh.Error, OSError):
+            if late.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
 
 
 def run(connection: Connection, work: Callable[[Session], Awaitable[_T]]) -> _T:
@@ -168,7 +197,7 @@ def run(connection: Connection, work: Callable[[Session], Awaitable[_T]]) -> _T:
 async def _work(connection: Connection, work: Callable[[Session], Awaitable[_T]]) -> _T:
     # What a server says about itself would go into the task's log.
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
-    options, folder = _options(connection), _folder(connection)
+    options, folder = options_of(connection, _CONNECT), folder_of(connection)
     async with asyncio.timeout(_CONNECT):
         server = await asyncssh.connect(connection.host, connection.port or 22, options=options)
     try:
@@ -181,83 +210,15 @@ async def _work(connection: Connection, work: Callable[[Session], Awaitable[_T]]
                     where=f"connection {connection.id}",
                     fix="Have it made or mounted, or mend the connection.",
                 )
-            base = await _real(client, PurePosixPath(folder))
+            base = PurePosixPath(str(await client.realpath(folder)))
         address = f"sftp://{connection.host}:{connection.port or 22}"
-        return await work(Session(client=client, base=base, address=address))
+        return await work(Session(server=server, client=client, base=base, address=address))
     finally:
         server.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
                 await server.wait_closed()
         server.abort()
-
-
-async def _within(operation: Awaitable[_T]) -> _T:
-    async with asyncio.timeout(_OPERATION):
-        return await operation
-
-
-async def _real(client: asyncssh.SFTPClient, path: PurePosixPath) -> PurePosixPath:
-    return PurePosixPath(str(await _within(client.realpath(str(path)))))
-
-
-def _folder(connection: Connection) -> str:
-    path = str(connection.extra.get("path") or "")
-    if not path or "\0" in path:
-        raise _incomplete(connection, "names no folder", "Put the consumer's folder into its extra as `path`.")
-    return path
-
-
-def _options(connection: Connection) -> asyncssh.SSHClientConnectionOptions:
-    if not connection.host or not connection.login:
-        raise _incomplete(connection, "has no host or no login", "State both.")
-    host_keys, key = _host_keys(connection), _private_key(connection)
-    if not key and not connection.password:
-        raise _incomplete(connection, "has neither password nor key", "Set a password, or `key_file` in its extra.")
-    return asyncssh.SSHClientConnectionOptions(
-        config=None,
-        known_hosts=(host_keys, [], []),
-        username=connection.login,
-        password=connection.password or None,
-        client_keys=[key] if key else None,
-        agent_path=None,
-        gss_host=None,
-        connect_timeout=_CONNECT,
-        login_timeout=_CONNECT,
-        keepalive_interval=15,
-    )
-
-
-def _host_keys(connection: Connection) -> list[asyncssh.SSHKey]:
-    lines = [line for line in str(connection.extra.get("host_key") or "").splitlines() if line.strip()]
-    try:
-        keys = [asyncssh.import_public_key(line) for line in lines]
-    except asyncssh.KeyImportError:
-        keys = []
-    if not keys:
-        raise _incomplete(
-            connection,
-            "has no proper `host_key`, so we can't tell the consumer's server from another",
-            "Ask the server's operator for its public host key, and put it into the extra as `host_key`: "
-            "ssh-ed25519 AAAA...",
-        )
-    return keys
-
-
-def _private_key(connection: Connection) -> asyncssh.SSHKey | None:
-    text, file = connection.extra.get("private_key"), connection.extra.get("key_file")
-    passphrase = str(connection.extra.get("private_key_passphrase") or "") or None
-    try:
-        if text:
-            return asyncssh.import_private_key(str(text), passphrase)
-        return asyncssh.read_private_key(str(file), passphrase) if file else None
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError) as error:
-        kind = type(error).__name__
-    raise _incomplete(connection, f"has a private key that can't be read ({kind})", "Check key and passphrase.")
-
-
-def _incomplete(connection: Connection, what: str, fix: str) -> ConsumerRefused:
-    return ConsumerRefused(f"The connection {what}.", where=f"connection {connection.id}", fix=fix)
 
 
 @contextmanager
@@ -272,7 +233,7 @@ def _translated(connection: Connection) -> Iterator[None]:
     else:
         return
     if what:
-        raise ConsumerRefused(what, where=where, fix=fix)
+        raise ConsumerRefused(what, where=where, fix=fix) from None
     raise ConsumerUnavailable(
         f"The SFTP server failed ({kind}).", where=where, fix="Try again later; if it stays, look at its disk and log."
-    )
+    ) from None
