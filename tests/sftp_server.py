@@ -31,6 +31,7 @@ class SftpServer:
         self.before: Callable[[str], float] = lambda _: 0
         self.host_keys = [self.host_key]
         self.connections: set[asyncssh.SSHServerConnection] = set()
+        self.serves_files = True
         self.met = 0  # connections that were made
         self.attempts = 0  # passwords that were tried
         self._loop = asyncio.new_event_loop()
@@ -58,7 +59,7 @@ class SftpServer:
                 "127.0.0.1",
                 self.port,
                 server_factory=lambda: _Door(self),
-                sftp_factory=lambda channel: _Disk(channel, self),
+                sftp_factory=(lambda channel: _Disk(channel, self)) if self.serves_files else None,
                 server_host_keys=self.host_keys,
             )
 

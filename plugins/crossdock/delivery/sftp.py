@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar, cast
 
 import asyncssh
+from asyncssh.saslprep import SASLPrepError
 
 from crossdock.connections import Connection
 from crossdock.delivery.ssh import folder_of, options_of
@@ -37,6 +38,7 @@ _LASTING: dict[type[BaseException], tuple[str, str]] = {
     ),
     asyncssh.PermissionDenied: ("The SFTP server does not let us in.", _LOGIN),
     asyncssh.IllegalUserName: ("The SFTP server does not let us in.", _LOGIN),
+    SASLPrepError: ("Login or password has a character that SSH does not carry.", _LOGIN),
     asyncssh.ChannelOpenError: ("The server lets us in, but offers no SFTP.", "Ask its operator to allow SFTP."),
     asyncssh.SFTPPermissionDenied: ("The SFTP server does not let us write or read there.", _RIGHTS),
     asyncssh.SFTPWriteProtect: ("The consumer's folder is read-only.", _RIGHTS),
@@ -118,7 +120,12 @@ class Session:
         block = min(_BLOCK, self.client.limits.max_write_len or _BLOCK)
         async with self._limited() as go_on:
             await self.client.put(
-                source, path, sparse=False, block_size=block, max_requests=_AHEAD // block, progress_handler=go_on
+                source,
+                path,
+                sparse=False,
+                block_size=block,
+                max_requests=min(_AHEAD // block, 128),
+                progress_handler=go_on,
             )
         await self._sync(path)
 
@@ -227,7 +234,7 @@ def _translated(connection: Connection) -> Iterator[None]:
     where = f"connection {connection.id}"
     try:
         yield
-    except (asyncssh.Error, OSError) as error:
+    except (asyncssh.Error, OSError, SASLPrepError) as error:
         kind = type(error).__name__
         what, fix = _LASTING.get(type(error), ("", ""))
     else:

@@ -45,6 +45,7 @@ def options_of(connection: Connection, timeout: float) -> asyncssh.SSHClientConn
         config=None,
         known_hosts=(host_keys, [], []),
         server_host_key_algs=_kinds(host_keys),
+        encryption_algs="^aes256-gcm@openssh.com,aes128-gcm@openssh.com",  # the fastest first; the rest may follow
         username=connection.login,
         password=connection.password or None,
         client_keys=[key] if key else None,

@@ -179,7 +179,7 @@ def test_an_agent_is_not_asked(system, tmp_path, monkeypatch):
         ({"login": CANARY}, ConsumerRefused, "does not let us in"),
         ({"password": ""}, ConsumerRefused, "neither password nor key"),
         ({"password": f"{CANARY}\x07"}, ConsumerRefused, "does not let us in"),
-        ({"login": f"{CANARY}\x07"}, ConsumerRefused, "does not let us in"),
+        ({"login": f"{CANARY}\x07"}, ConsumerRefused, "a character that SSH"),
         ({"login": ""}, ConsumerRefused, "no login"),
         ({"host": ""}, ConsumerRefused, "no proper host"),
         ({"port": 1}, ConsumerUnavailable, "ConnectionRefusedError"),
@@ -235,6 +235,14 @@ def test_no_ssh_server_at_all(system, tmp_path, monkeypatch, says):
         for caller in kept:
             caller.close()
     assert CANARY not in f"{caught.value!r} {caught.value}"
+
+
+def test_a_server_without_sftp(system, other_server, tmp_path):
+    other_server.stop()
+    other_server.serves_files = False
+    other_server.start()
+    with pytest.raises(ConsumerRefused, match="offers no SFTP"):
+        sent(system, tmp_path, other_server.connection(tmp_path / "consumer"))
 
 
 @pytest.mark.parametrize("name", ["lstat", "mkdir", "open", "write", "fsync", "rename"])
@@ -404,6 +412,22 @@ def test_another_process_is_first(system, server, tmp_path):
 
     server.before = before
     assert deliver(shipment(tmp_path / "2", at(system, "population"), PEOPLE), system.connection) == first
+
+
+def test_a_consumer_may_take_the_folder_away_the_moment_it_appears(system, server, tmp_path):
+    place, taken = tmp_path / "consumer" / "population" / "d1", tmp_path / "taken"
+
+    def before(_):
+        if place.exists():
+            place.rename(taken)
+        return 0
+
+    server.before = before
+    delivered = shipment(tmp_path / "1", system.agreed(), PEOPLE)
+    receipt = deliver(delivered, system.connection)
+    assert (taken / "manifest.json").read_bytes() == delivered.manifest
+    assert receipt.digest == delivered.digest
+    assert receipt.location.endswith(str(place))
 
 
 def test_files_of_the_consumer_are_passed_over(system, tmp_path):

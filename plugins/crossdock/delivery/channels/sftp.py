@@ -48,7 +48,7 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
 
     async def look(session: Session) -> Receipt | None:
         place = await session.find(target(agreement))
-        return await _receipt(session, place, delivery_id) if place else None
+        return await _receipt(session, place / delivery_id, place / delivery_id) if place else None
 
     return run(connection, look)
 
@@ -56,49 +56,47 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
 async def _deliver(shipment: Shipment, session: Session) -> Receipt:
     path = target(shipment.agreement)
     place = await session.ensure(path)
-    known = await _known(session, place, shipment)
-    if known:
-        return known
+    goal = place / shipment.delivery_id
+    receipt = recognised(shipment, await _receipt(session, goal, goal))
+    if receipt:
+        return receipt
     await _admit(session, place, shipment)  # before anything is sent
     fresh = await session.ensure(path / _INCOMING) / f"{shipment.delivery_id}-{secrets.token_hex(8)}"
     try:
         await _fill(session, fresh, shipment)
         await _admit(session, place, shipment)
-        await session.rename(fresh, place / shipment.delivery_id)
+        receipt = await _receipt(session, fresh, goal)  # a consumer may take the folder away the moment it appears
+        await session.rename(fresh, goal)
+        reached("delivery.sftp.shown")
     except asyncssh.SFTPError:
-        if not await session.exists(place / shipment.delivery_id):
+        if not await session.exists(goal):
             raise
         # Another process was first, and cleared our attempt away.
-    else:
-        reached("delivery.sftp.shown")
+        receipt = recognised(shipment, await _receipt(session, goal, goal))
     finally:
         await session.clear(fresh)
-    known = await _known(session, place, shipment)
-    if known is None:
+    if receipt is None:
         raise ConsumerRefused(
             "A folder of the delivery's name is there, without a manifest.",
-            where=_location(session, place, shipment.delivery_id),
+            where=f"{session.address}{goal}",
             fix="It is not ours: remove it.",
         )
-    await _clear_left_overs(session, place, fresh.parent)
-    return known
+    await _clear_left_overs(session, place, fresh.parent, shipment.delivery_id)
+    return receipt
 
 
-async def _receipt(session: Session, place: PurePosixPath, delivery_id: str) -> Receipt | None:
-    found = await session.read(place / delivery_id / NAME)
+async def _receipt(session: Session, folder: PurePosixPath, goal: PurePosixPath) -> Receipt | None:
+    """Returns the receipt of the delivery in a folder that is, or is to become, `goal`."""
+    found = await session.read(folder / NAME)
     if found is None:
         return None
     data, changed = found
     return Receipt(
-        delivery_id=delivery_id,
-        location=_location(session, place, delivery_id),
+        delivery_id=goal.name,
+        location=f"{session.address}{goal}",
         digest=sha256(data).hexdigest(),
         delivered_at=instant(datetime.fromtimestamp(changed, UTC)),
     )
-
-
-async def _known(session: Session, place: PurePosixPath, shipment: Shipment) -> Receipt | None:
-    return recognised(shipment, await _receipt(session, place, shipment.delivery_id))
 
 
 async def _admit(session: Session, place: PurePosixPath, shipment: Shipment) -> None:
@@ -114,7 +112,7 @@ async def _admit(session: Session, place: PurePosixPath, shipment: Shipment) -> 
     if shipment.delivery_id in names:
         return  # Another process was first: what is there is compared next.
     manifests = await asyncio.gather(*map(manifest, names))
-    admit(shipment, read_held(m for m in manifests if m is not None), _location(session, place, ""))
+    admit(shipment, read_held(m for m in manifests if m is not None), f"{session.address}{place}")
 
 
 async def _fill(session: Session, fresh: PurePosixPath, shipment: Shipment) -> None:
@@ -131,18 +129,13 @@ async def _fill(session: Session, fresh: PurePosixPath, shipment: Shipment) -> N
         )
 
 
-async def _clear_left_overs(session: Session, place: PurePosixPath, incoming: PurePosixPath) -> None:
+async def _clear_left_overs(session: Session, place: PurePosixPath, incoming: PurePosixPath, delivered: str) -> None:
     """Removes attempts at deliveries that are there: they were killed, or came second."""
     with suppress(asyncssh.Error, OSError):  # the delivery has arrived, whatever becomes of them
-        arrived_ids = (await session.sizes(place)).keys()
+        there = {delivered, *await session.sizes(place)}
         for name in await session.sizes(incoming):
-            delivery_id = name.rpartition("-")[0]
-            if delivery_id in arrived_ids:
+            if name.rpartition("-")[0] in there:
                 # Out of its process's hands first, or that could still show what is half cleared.
-                gone = incoming / f"{delivery_id}-{secrets.token_hex(8)}"
+                gone = incoming / f"{name.rpartition('-')[0]}-{secrets.token_hex(8)}"
                 await session.rename(incoming / name, gone)
                 await session.clear(gone)
-
-
-def _location(session: Session, place: PurePosixPath, delivery_id: str) -> str:
-    return f"{session.address}{place / delivery_id}"
