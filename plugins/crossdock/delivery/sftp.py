@@ -206,7 +206,8 @@ async def _work(connection: Connection, work: Callable[[Session], Awaitable[_T]]
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     options, folder = options_of(connection, _CONNECT), folder_of(connection)
     async with asyncio.timeout(_CONNECT):
-        server = await asyncssh.connect(connection.host, connection.port or 22, options=options)
+        # `config` is asked for twice, in the options and here: either would read the user's own.
+        server = await asyncssh.connect(connection.host, connection.port or 22, config=None, options=options)
     try:
         async with asyncio.timeout(_CONNECT):
             client = await server.start_sftp_client(path_errors="surrogateescape")

@@ -24,7 +24,7 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.carry import make
 from delivery.consumers import consumer
 from delivery.samples import KEYS, person, shipment
-from sftp_server import LOGIN, SftpServer, public
+from sftp_server import SftpServer, public
 
 PEOPLE = [person(n) for n in range(3)]
 CANARY = "CANARY"
@@ -151,15 +151,18 @@ def test_keys_and_settings_of_the_user_are_not_used(system, server, tmp_path, mo
     home.mkdir(parents=True)
     server.user_key.write_private_key(home / "id_ed25519")
     (home / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {public(server.host_key)}\n")
-    (home / "config").write_text(f"Host *\n  User {LOGIN}\n  IdentityFile {home / 'id_ed25519'}\n")
+    (home / "config").write_text("Host *\n  ProxyCommand false\n")
     monkeypatch.setenv("HOME", str(home.parent))
     with pytest.raises(ConsumerRefused, match="does not let us in"):
         sent(system, tmp_path, replace(system.connection, password="wrong"))
     with pytest.raises(ConsumerRefused, match="host_key"):
         sent(system, tmp_path, with_extra(system.connection, host_key=None), "2")
+    sent(system, tmp_path, name="3")
 
 
-def test_an_agent_is_not_asked(system, tmp_path, monkeypatch):
+@pytest.mark.parametrize("own_key", [False, True])
+def test_an_agent_is_not_asked(system, tmp_path, monkeypatch, own_key):
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode() if own_key else None
     address = tmp_path / "agent"
     with socket.socket(socket.AF_UNIX) as agent:
         agent.bind(str(address))
@@ -167,7 +170,7 @@ def test_an_agent_is_not_asked(system, tmp_path, monkeypatch):
         agent.settimeout(0.2)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(address))
         with pytest.raises(ConsumerRefused, match="does not let us in"):
-            sent(system, tmp_path, replace(system.connection, password="wrong"))
+            sent(system, tmp_path, replace(with_extra(system.connection, private_key=key), password="wrong"))
         with pytest.raises(TimeoutError):
             agent.accept()
 
@@ -412,6 +415,24 @@ def test_another_process_is_first(system, server, tmp_path):
 
     server.before = before
     assert deliver(shipment(tmp_path / "2", at(system, "population"), PEOPLE), system.connection) == first
+
+
+def test_a_newer_delivery_that_comes_while_we_upload_is_seen(system, server, tmp_path):
+    agreed = at(system, "population")
+    deliver(make(tmp_path, agreed, 2), system.connection)
+    place = tmp_path / "consumer" / "population"
+    (place / "d2").rename(tmp_path / "d2")
+
+    def before(asked):
+        if asked == "write" and not (place / "d2").exists():
+            (tmp_path / "d2").rename(place / "d2")
+        return 0
+
+    server.before = before
+    with pytest.raises(ConsumerRefused, match="already holds a newer delivery, d2"):
+        deliver(make(tmp_path, agreed, 1), system.connection)
+    assert {p.name for p in place.iterdir()} == {"d2", ".incoming"}
+    assert list((place / ".incoming").iterdir()) == []
 
 
 def test_a_consumer_may_take_the_folder_away_the_moment_it_appears(system, server, tmp_path):
