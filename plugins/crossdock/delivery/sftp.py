@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _CONNECT = 30.0  # seconds until a server must have let us in
 _OPERATION = 120.0  # seconds until it must have answered one request, or taken one more block of a file
 _FAREWELL = 5.0  # seconds for what is only tidy
-_BLOCK = 256 * 1024
+_BLOCK = 256 * 1024  # bytes in one request, where the server takes as many
 _AHEAD = 8 * 1024 * 1024  # bytes that may be under way without an answer
 _SMALL = 16 * 1024 * 1024  # no manifest is larger
 _ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
@@ -206,7 +206,7 @@ async def _work(connection: Connection, work: Callable[[Session], Awaitable[_T]]
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     options, folder = options_of(connection, _CONNECT), folder_of(connection)
     async with asyncio.timeout(_CONNECT):
-        # `config` is asked for twice, in the options and here: either would read the user's own.
+        # Without `config` it would read the settings of the user under whom we run.
         server = await asyncssh.connect(connection.host, connection.port or 22, config=None, options=options)
     try:
         async with asyncio.timeout(_CONNECT):

@@ -42,7 +42,6 @@ def options_of(connection: Connection, timeout: float) -> asyncssh.SSHClientConn
     if not key and not connection.password:
         raise _incomplete(connection, "has neither password nor key", "Set a password, or `key_file` in its extra.")
     return asyncssh.SSHClientConnectionOptions(
-        config=None,
         known_hosts=(host_keys, [], []),
         server_host_key_algs=_kinds(host_keys),
         encryption_algs="^aes256-gcm@openssh.com,aes128-gcm@openssh.com",  # the fastest first; the rest may follow
