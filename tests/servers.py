@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
+from sftp_server import SftpServer
 
 PATIENCE = 60  # seconds until a server that does not answer is given up
 
@@ -215,3 +216,12 @@ def _stores(server: S3) -> bool:
     except (httpx.HTTPError, S3Error, HTTPError):
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def sftp() -> Iterator[SftpServer]:
+    """An SFTP server with keys of its own."""
+    server = SftpServer()
+    server.start()
+    yield server
+    server.stop()

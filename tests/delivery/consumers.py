@@ -106,7 +106,7 @@ def _read(name, content: bytes):
 
 @dataclass
 class FolderConsumer(_Files):
-    """A folder."""
+    """A folder, or one behind an SFTP server."""
 
     def deliveries(self):
         place = Path(self.connection.extra["path"]) / "population"
@@ -164,8 +164,10 @@ def consumer(kind, folder, request):
         return BucketConsumer(connection, "bucket", {"path": "population"})
     place = folder / "consumer"
     place.mkdir()
+    if kind == "sftp":
+        return FolderConsumer(request.getfixturevalue("sftp").connection(place), "sftp", {"path": "population"})
     connection = Connection(id="consumer_tax", type="fs", extra={"path": str(place)})
     return FolderConsumer(connection, "folder", {"path": "population", "format": kind.removeprefix("folder-")})
 
 
-KINDS = ["sqlite", "postgres", "bucket", "folder-parquet", "folder-csv", "folder-jsonl"]
+KINDS = ["sqlite", "postgres", "bucket", "sftp", "folder-parquet", "folder-csv", "folder-jsonl"]

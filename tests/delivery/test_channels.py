@@ -33,7 +33,7 @@ def expected(rows):
 
 def test_every_channel_is_tested():
     modules = {p.stem for p in Path(crossdock.delivery.channels.__path__[0]).glob("*.py")} - {"__init__", "channel"}
-    assert modules == {"database", "folder", "bucket"}
+    assert modules == {"database", "folder", "bucket", "sftp"}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -137,6 +137,7 @@ STEPS = {
     "database": ["staged", "changed", "marked", "committed"],
     "folder": ["copied", "filled", "shown"],
     "bucket": ["uploaded", "manifested"],
+    "sftp": ["uploaded", "filled", "shown"],
 }
 CASES = [
     (kind, channel, step)
@@ -145,6 +146,7 @@ CASES = [
         ("postgres", "database"),
         ("folder-csv", "folder"),
         ("bucket", "bucket"),
+        ("sftp", "sftp"),
     )
     for step in STEPS[channel]
 ]

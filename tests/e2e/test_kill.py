@@ -18,7 +18,9 @@ from killing import KILLED, code, start, steps
 from provinces import run
 
 STEPS = steps()
-ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith("delivery.bucket.")}  # see the test that has a bucket
+ON_BUCKET = {step for step in STEPS if step.startswith("delivery.bucket.")}
+ON_SFTP = {step for step in STEPS if step.startswith("delivery.sftp.")}
+ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP  # see the tests that have a bucket and an SFTP server
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
 ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL
@@ -93,19 +95,34 @@ def test_the_command_itself_dies_and_recovers(hamlet, expected):
     assert outcome(hamlet) == expected
 
 
-@pytest.mark.parametrize("step", sorted(ON_OTHER_CHANNELS))
+@pytest.mark.parametrize("step", sorted(ON_BUCKET))
 def test_killed_while_filling_a_bucket(hamlet, s3, step):
-    bucket = s3.new_bucket()
-    hamlet.add_connection(
-        "school_bucket",
-        {
-            "conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "schema": bucket,
-            "extra": {"endpoint_url": f"http://{s3.endpoint}", "region_name": "us-east-1"},
-        },
-    )  # fmt: skip
+    connection = {
+        "conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "schema": s3.new_bucket(),
+        "extra": {"endpoint_url": f"http://{s3.endpoint}", "region_name": "us-east-1"},
+    }  # fmt: skip
+    assert_killed_and_delivered(hamlet, "bucket", connection, step)
+
+
+@pytest.mark.parametrize("step", sorted(ON_SFTP))
+def test_killed_while_delivering_by_sftp(hamlet, sftp, step, tmp_path):
+    folder = tmp_path / "by_sftp"
+    folder.mkdir()
+    made = sftp.connection(folder)
+    connection = {
+        "conn_type": "sftp", "host": made.host, "port": made.port, "login": made.login, "password": made.password,
+        "extra": made.extra,
+    }  # fmt: skip
+    assert_killed_and_delivered(hamlet, "sftp", connection, step)
+    assert len(list(folder.glob("permits/*/manifest.json"))) == 1
+    assert list((folder / "permits" / ".incoming").iterdir()) == []
+
+
+def assert_killed_and_delivered(hamlet, channel, connection, step):
+    hamlet.add_connection("school_store", connection)
     for file in hamlet.home.glob("contracts/town_hall/*/agreements/*"):
         file.unlink()
-    delivery = {"channel": "bucket", "connection": "school_bucket", "mode": "full", "path": "permits"}
+    delivery = {"channel": channel, "connection": "school_store", "mode": "full", "path": "permits"}
     write_yaml(hamlet.agreement("permits", "school"), agreement("permits", "school", ["permit_no"], delivery=delivery))
     assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
     assert not hamlet.sweep().failures

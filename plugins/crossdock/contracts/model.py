@@ -237,7 +237,7 @@ class Protection:
 class DeliverySpec:
     """How an agreement's data travels.
 
-    `options` are the channel's own: table for database; path and format for bucket and folder.
+    `options` are the channel's own: table for database; path and format for bucket, folder and sftp.
     """
 
     channel: Channel

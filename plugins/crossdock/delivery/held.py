@@ -1,4 +1,4 @@
-"""What a consumer's folder or bucket holds: the manifests there, and whether one more delivery fits after them."""
+"""What a consumer's folder, bucket or SFTP server holds: the manifests there, and whether one more delivery fits after them."""
 
 from __future__ import annotations
 

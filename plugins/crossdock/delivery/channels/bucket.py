@@ -28,7 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
@@ -163,10 +163,7 @@ def _receipt(place: _Place, delivery_id: str) -> Receipt | None:
 
 
 def _known(place: _Place, shipment: Shipment) -> Receipt | None:
-    receipt = _receipt(place, shipment.delivery_id)
-    if receipt and receipt.digest != shipment.digest:
-        raise other_content(shipment.delivery_id, receipt.location)
-    return receipt
+    return recognised(shipment, _receipt(place, shipment.delivery_id))
 
 
 @contextmanager

@@ -126,13 +126,19 @@ def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
             yield next(name for name, required in channel.OPTIONS.items() if required), error.what, error.fix
 
 
-def other_content(delivery_id: str, location: str) -> ConsumerRefused:
-    """Returns the error for a delivery that is there with another manifest than ours."""
-    return ConsumerRefused(
-        f"Delivery {delivery_id} is there already, with other content.",
-        where=location,
-        fix="A delivery's content never changes: compare both manifests, and remove the one that is not signed by us.",
-    )
+def recognised(shipment: Shipment, receipt: Receipt | None) -> Receipt | None:
+    """Returns the receipt of what the consumer holds under the shipment's delivery id, if any.
+
+    Raises:
+        ConsumerRefused: it is there with another manifest than ours.
+    """
+    if receipt and receipt.digest != shipment.digest:
+        raise ConsumerRefused(
+            f"Delivery {receipt.delivery_id} is there already, with other content.",
+            where=receipt.location,
+            fix="A delivery's content never changes: compare both manifests, and remove the one that is not signed by us.",
+        )
+    return receipt
 
 
 def _channel(agreement: Agreement) -> Channel:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, other_content
+from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Database, Table, open_database
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
@@ -110,10 +110,7 @@ class _Work:
 
     def known(self) -> Receipt | None:
         """The receipt, if the delivery is there."""
-        receipt = _receipt(self.database, self.table, self.shipment.delivery_id)
-        if receipt and receipt.digest != self.shipment.digest:
-            raise other_content(self.shipment.delivery_id, receipt.location)
-        return receipt
+        return recognised(self.shipment, _receipt(self.database, self.table, self.shipment.delivery_id))
 
     def stage(self) -> None:
         """Copies the files into tables that nobody else sees."""
