@@ -41,6 +41,8 @@ def admit(shipment: Shipment, held: list[Held], location: str) -> None:
     Raises:
         ConsumerRefused: with the delivery that is in the way.
     """
+    if shipment.delivery_id in {h.delivery for h in held}:
+        return  # Another process was first: what is there is compared next.
     prepared = shipment.prepared
     mine = (shipment.consignment.sequence, shipment.consignment.intended_at)
     if held and held[-1].order > mine:

@@ -101,3 +101,15 @@ def test_a_failing_disk_leaves_nothing(system, tmp_path, monkeypatch, failure):
     with pytest.raises(kind):
         deliver(sent, system.connection)
     assert list((tmp_path / "consumer" / "population" / ".incoming").iterdir()) == []
+
+
+def test_a_consumer_may_take_the_folder_away_the_moment_it_appears(system, tmp_path, monkeypatch):
+    from crossdock.delivery.channels import folder
+
+    def taken(step):
+        if step == "delivery.folder.shown":
+            shutil.rmtree(tmp_path / "consumer" / "population" / "d1")
+
+    monkeypatch.setattr(folder, "reached", taken)
+    sent = shipment(tmp_path / "1", at(system, "population"), PEOPLE)
+    assert deliver(sent, system.connection).digest == sent.digest

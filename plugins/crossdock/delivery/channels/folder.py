@@ -63,7 +63,8 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
     """Looks for the delivery's manifest; see `channel.Channel`."""
     with _translated(connection):
-        return _receipt(_place(agreement, connection), delivery_id)
+        goal = _place(agreement, connection) / delivery_id
+        return _receipt(goal, goal)
 
 
 def _place(agreement: Agreement, connection: Connection) -> Path:
@@ -83,20 +84,22 @@ def _place(agreement: Agreement, connection: Connection) -> Path:
     return place
 
 
-def _receipt(place: Path, delivery_id: str) -> Receipt | None:
-    manifest = place / delivery_id / NAME
+def _receipt(folder: Path, goal: Path) -> Receipt | None:
+    """Returns the receipt of the delivery in a folder that is, or is to become, `goal`."""
+    manifest = folder / NAME
     if not manifest.exists():
         return None
     return Receipt(
-        delivery_id=delivery_id,
-        location=str(manifest.parent),
+        delivery_id=goal.name,
+        location=str(goal),
         digest=sha256(manifest.read_bytes()).hexdigest(),
         delivered_at=instant(datetime.fromtimestamp(manifest.stat().st_mtime, UTC)),
     )
 
 
 def _known(place: Path, shipment: Shipment) -> Receipt | None:
-    return recognised(shipment, _receipt(place, shipment.delivery_id))
+    goal = place / shipment.delivery_id
+    return recognised(shipment, _receipt(goal, goal))
 
 
 def _fill(fresh: Path, shipment: Shipment) -> None:
@@ -114,12 +117,13 @@ def _fill(fresh: Path, shipment: Shipment) -> None:
 def _show(place: Path, fresh: Path, shipment: Shipment) -> Receipt:
     """Makes the folder visible, if it fits after what is there."""
     admit(shipment, read_held(m.read_bytes() for m in place.glob(f"*/{NAME}")), str(place))
-    fresh.rename(place / shipment.delivery_id)
+    goal = place / shipment.delivery_id
+    receipt = _receipt(fresh, goal)  # a consumer may take the folder away the moment it appears
+    if receipt is None:
+        raise ConsumerUnavailable("Another process cleared our attempt away.", where=str(place), fix="Try again.")
+    fresh.rename(goal)
     _sync(place)
     reached("delivery.folder.shown")
-    receipt = _receipt(place, shipment.delivery_id)
-    if receipt is None:
-        raise ConsumerUnavailable("The delivery went away as it arrived.", where=str(place), fix="Try again.")
     for left in (place / ".incoming").glob(f"{shipment.delivery_id}-*"):
         shutil.rmtree(left, ignore_errors=True)  # of attempts that were killed, or come second
     return receipt

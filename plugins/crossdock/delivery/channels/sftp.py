@@ -109,8 +109,6 @@ async def _admit(session: Session, place: PurePosixPath, shipment: Shipment) -> 
         return found[0] if found else None
 
     names = [name for name in await session.sizes(place) if not name.startswith(".")]
-    if shipment.delivery_id in names:
-        return  # Another process was first: what is there is compared next.
     manifests = await asyncio.gather(*map(manifest, names))
     admit(shipment, read_held(m for m in manifests if m is not None), f"{session.address}{place}")
 
