@@ -110,7 +110,7 @@ def _withdrawal(exchange: Exchange, deal: Deal, found: Delivery, last: Delivery)
         last=last.id,
         is_last=content is not None and found.id == content.id,
         previous=previous,
-        form=str(agreement.delivery.options.get("format", "parquet")),
+        form=agreement.delivery.form,
     )
 
 

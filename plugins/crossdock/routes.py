@@ -53,7 +53,7 @@ class ToConsumer:
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
-        receipt = deliver(Shipment(consignment=consignment, manifest=signed), connection)
+        receipt = deliver(Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign), connection)
         return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:

@@ -1,14 +1,20 @@
-"""Signed JSON to a web service of a department's own: each message once, or as often as it takes, with one key.
+"""A department's own web service: messages to it, signed, each taken once however often it is sent.
 
 The connection's host is the address (https, or http on this machine), its extra's `path` the place there; its password
-is sent as a bearer token. The body is signed with the exchange's Ed25519 key: `Crossdock-Signature: <hex>`.
+is sent as a bearer token. What is sent is signed with the exchange's Ed25519 key: `Crossdock-Signature: <hex>`.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Self
+from urllib.parse import quote
 
 import httpx
 import tenacity
@@ -19,8 +25,10 @@ from crossdock.identity import canonical
 from crossdock.keys import Keys
 
 SIGNATURE = "Crossdock-Signature"
+ONCE = "Idempotency-Key"
 _ATTEMPTS = 4
 _LONGEST_WAIT = 30.0  # seconds; a server that asks for more is tried again by the next run
+_LONGEST_ANSWER = 64 * 1024  # bytes
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -30,6 +38,108 @@ class _Busy(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A request, but for where to."""
+
+    method: str = "POST"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a service said; its body is somebody else's, and is not to be repeated."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A department's web service, with its lines kept open."""
+
+    client: httpx.Client
+    address: httpx.URL
+    where: str
+
+    @classmethod
+    @contextmanager
+    def open(cls, connection: Connection) -> Iterator[Self]:
+        """Gives a connection's service.
+
+        Raises:
+            WrongUse: the connection has no address that may be used.
+            ConsumerRefused: it has a token that can't be sent.
+        """
+        address, where = _address(connection), f"connection {connection.id}"
+        token = {"Authorization": f"Bearer {connection.password}"} if connection.password else {}
+        try:
+            client = httpx.Client(
+                headers=token,
+                verify=ssl.create_default_context(),  # the machine's authorities: departments have their own
+                trust_env=False,  # neither a ~/.netrc nor a proxy of the machine decides where rows go
+                timeout=httpx.Timeout(60, connect=10),
+                follow_redirects=False,
+            )
+        except ValueError as error:
+            raise _unsendable(error, where) from None
+        with client:
+            yield cls(client=client, address=address, where=where)
+
+    def send(self, message: Message, *parts: str, told: tuple[int, ...] = ()) -> Answer:
+        """Sends a message as often as it takes, and returns the answer.
+
+        Args:
+            message: what.
+            parts: the place below the connection's address.
+            told: answers that mean something to the caller, beside that it was taken (200 to 299).
+
+        Raises:
+            ConsumerUnavailable: it does not answer, or is busy; try again later.
+            ConsumerRefused: it does not take the message. Neither its answer nor the message is told.
+        """
+        url = self.address
+        if parts:
+            below = "/".join(quote(part, safe="") for part in parts)
+            url = url.copy_with(raw_path=url.raw_path.rstrip(b"/") + b"/" + below.encode())
+        patiently = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=_wait,
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, _Busy) and (e.wait or 0) <= _LONGEST_WAIT),
+            reraise=True,
+        )
+        try:
+            answer = patiently(self._ask, url, message)
+        except _Busy as busy:
+            raise ConsumerUnavailable(
+                f"The web service is not available ({busy}).", where=self.where, fix="Try again later."
+            ) from None
+        if not 200 <= answer.status < 300 and answer.status not in told:
+            raise ConsumerRefused(
+                f"The web service does not take the message: it answers {answer.status}.",
+                where=self.where,
+                fix="Check the connection's address and token with the department.",
+            )
+        return answer
+
+    def _ask(self, url: httpx.URL, message: Message) -> Answer:
+        request = self.client.build_request(message.method, url, content=message.body, headers=dict(message.headers))
+        try:
+            response = self.client.send(request, stream=True)
+            try:
+                asked, status, body = response.headers.get("Retry-After", ""), response.status_code, _head_of(response)
+            finally:
+                response.close()
+        except (httpx.LocalProtocolError, ValueError) as error:  # a token with a line break, say
+            raise _unsendable(error, self.where) from None
+        except (httpx.TransportError, httpx.DecodingError, ssl.SSLError) as error:
+            raise _Busy(type(error).__name__) from None
+        if status in _BUSY:
+            raise _Busy(f"it answers {status}", _seconds(asked.strip()))
+        return Answer(status=status, body=body)
 
 
 def post(connection: Connection, document: Mapping[str, object], keys: Keys, *, once: str) -> None:
@@ -42,27 +152,12 @@ def post(connection: Connection, document: Mapping[str, object], keys: Keys, *, 
         once: names the message; the server takes one of that name for the one it has.
 
     Raises:
-        WrongUse: the connection has no address that may be used.
-        ConsumerUnavailable: it does not answer, or is busy; try again later.
-        ConsumerRefused: it does not take the message. Neither its answer nor the message is told.
+        WrongUse, ConsumerUnavailable, ConsumerRefused: as `Service` does.
     """
-    url = _address(connection)
     body = canonical(document)
-    headers = {"Content-Type": "application/json", "Idempotency-Key": once, SIGNATURE: keys.sign(body)}
-    if connection.password:
-        headers["Authorization"] = f"Bearer {connection.password}"
-    patiently = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
-        wait=_wait,
-        retry=tenacity.retry_if_exception(lambda e: isinstance(e, _Busy) and (e.wait or 0) <= _LONGEST_WAIT),
-        reraise=True,
-    )
-    try:
-        patiently(_send, url, body, headers, f"connection {connection.id}")
-    except _Busy as busy:
-        raise ConsumerUnavailable(
-            f"The web service is not available ({busy}).", where=f"connection {connection.id}", fix="Try again later."
-        ) from None
+    headers = {"Content-Type": "application/json", ONCE: once, SIGNATURE: keys.sign(body)}
+    with Service.open(connection) as service:
+        service.send(Message(body=body, headers=headers))
 
 
 def _address(connection: Connection) -> httpx.URL:
@@ -89,38 +184,33 @@ def _is_here(host: str) -> bool:
         return False
 
 
+def _unsendable(error: Exception, where: str) -> ConsumerRefused:
+    return ConsumerRefused(
+        f"The message can't be sent ({type(error).__name__}).", where=where, fix="Mend the connection."
+    )
+
+
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.wait if isinstance(error, _Busy) else None
     return tenacity.wait_random_exponential(0.5, _LONGEST_WAIT)(state) if asked is None else asked
 
 
-def _send(url: httpx.URL, body: bytes, headers: Mapping[str, str], where: str) -> None:
+def _seconds(asked: str) -> float | None:
+    """Returns what a Retry-After asks for, given as seconds or as an instant."""
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
     try:
-        with httpx.Client(
-            verify=ssl.create_default_context(),  # the machine's authorities: departments have their own
-            trust_env=False,  # neither a ~/.netrc nor a proxy of the machine decides where rows go
-            timeout=httpx.Timeout(60, connect=10),
-            follow_redirects=False,
-        ) as client:
-            status, wait = _ask(client, url, body, headers)
-    except (httpx.LocalProtocolError, ValueError) as error:  # a token with a line break, say
-        raise ConsumerRefused(
-            f"The message can't be sent ({type(error).__name__}).", where=where, fix="Mend the connection."
-        ) from None
-    except (httpx.TransportError, ssl.SSLError) as error:
-        raise _Busy(type(error).__name__) from None
-    if status in _BUSY:
-        raise _Busy(f"it answers {status}", wait)
-    if not 200 <= status < 300:
-        raise ConsumerRefused(
-            f"The web service does not take the message: it answers {status}.",
-            where=where,
-            fix="Check the connection's address and token with the department.",
-        )
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
-def _ask(client: httpx.Client, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> tuple[int, float | None]:
-    with client.stream("POST", url, content=body, headers=dict(headers)) as response:  # its answer's body is not read
-        asked = response.headers.get("Retry-After", "").strip()
-        return response.status_code, float(asked[:9]) if asked.isascii() and asked.isdigit() else None
+def _head_of(response: httpx.Response) -> bytes:
+    """Returns the answer's body, as much of it as an answer of ours to be has."""
+    found = b""
+    for piece in response.iter_raw():
+        found += piece
+        if len(found) > _LONGEST_ANSWER:
+            break
+    return found[:_LONGEST_ANSWER]

@@ -106,7 +106,7 @@ def _read(name, content: bytes):
 
 @dataclass
 class FolderConsumer(_Files):
-    """A folder, or one behind an SFTP server."""
+    """A folder, or one behind an SFTP server or a web service."""
 
     def deliveries(self):
         place = Path(self.connection.extra["path"]) / "population"
@@ -164,10 +164,13 @@ def consumer(kind, folder, request):
         return BucketConsumer(connection, "bucket", {"path": "population"})
     place = folder / "consumer"
     place.mkdir()
+    if kind == "webhook":
+        server = request.getfixturevalue("receiver")(place)
+        return FolderConsumer(server.connection(place), "webhook", {"path": "population"})
     if kind == "sftp":
         return FolderConsumer(request.getfixturevalue("sftp").connection(place), "sftp", {"path": "population"})
     connection = Connection(id="consumer_tax", type="fs", extra={"path": str(place)})
     return FolderConsumer(connection, "folder", {"path": "population", "format": kind.removeprefix("folder-")})
 
 
-KINDS = ["sqlite", "postgres", "bucket", "sftp", "folder-parquet", "folder-csv", "folder-jsonl"]
+KINDS = ["sqlite", "postgres", "bucket", "sftp", "webhook", "folder-parquet", "folder-csv", "folder-jsonl"]

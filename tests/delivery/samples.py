@@ -173,4 +173,4 @@ def shipment(folder: Path, agreed, rows, *, sequence=1, delivery_id=None, previo
         intended_at=f"2026-06-01T00:00:{sequence:02d}.000000+00:00",
         prepared=prepared,
     )
-    return Shipment(consignment=consignment, manifest=manifest(consignment, KEYS))
+    return Shipment(consignment=consignment, manifest=manifest(consignment, KEYS), sign=KEYS.sign)

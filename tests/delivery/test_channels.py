@@ -33,7 +33,7 @@ def expected(rows):
 
 def test_every_channel_is_tested():
     modules = {p.stem for p in Path(crossdock.delivery.channels.__path__[0]).glob("*.py")} - {"__init__", "channel"}
-    assert modules == {"database", "folder", "bucket", "sftp"}
+    assert modules == {"database", "folder", "bucket", "sftp", "webhook"}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -138,6 +138,7 @@ STEPS = {
     "folder": ["copied", "filled", "shown"],
     "bucket": ["uploaded", "manifested"],
     "sftp": ["uploaded", "filled", "shown"],
+    "webhook": ["sent", "committed"],
 }
 CASES = [
     (kind, channel, step)
@@ -147,6 +148,7 @@ CASES = [
         ("folder-csv", "folder"),
         ("bucket", "bucket"),
         ("sftp", "sftp"),
+        ("webhook", "webhook"),
     )
     for step in STEPS[channel]
 ]

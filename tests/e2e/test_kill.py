@@ -16,11 +16,13 @@ from crossdock.storage.records import deliveries, refusals
 from hamlet import Hamlet, agreement, entries, found, open_rows, permits, school_files, tax_rows, write_yaml
 from killing import KILLED, code, start, steps
 from provinces import run
+from receiving import receiving
 
 STEPS = steps()
 ON_BUCKET = {step for step in STEPS if step.startswith("delivery.bucket.")}
 ON_SFTP = {step for step in STEPS if step.startswith("delivery.sftp.")}
-ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP  # see the tests that have a bucket and an SFTP server
+ON_WEBHOOK = {step for step in STEPS if step.startswith("delivery.webhook.")}
+ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP | ON_WEBHOOK  # see the tests that have such consumers
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
 ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL
@@ -116,6 +118,16 @@ def test_killed_while_delivering_by_sftp(hamlet, sftp, step, tmp_path):
     assert_killed_and_delivered(hamlet, "sftp", connection, step)
     assert len(list(folder.glob("permits/*/manifest.json"))) == 1
     assert list((folder / "permits" / ".incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("step", sorted(ON_WEBHOOK))
+def test_killed_while_delivering_to_a_web_service(hamlet, step, tmp_path):
+    folder = tmp_path / "by_webhook"
+    folder.mkdir()
+    with receiving(folder, hamlet.open().keys.public(), at="permits") as service:
+        connection = {"conn_type": "http", "host": service.url, "password": service.token}
+        assert_killed_and_delivered(hamlet, "webhook", connection, step)
+    assert len(list(folder.glob("permits/*/manifest.json"))) == 1
 
 
 def assert_killed_and_delivered(hamlet, channel, connection, step):

@@ -237,13 +237,18 @@ class Protection:
 class DeliverySpec:
     """How an agreement's data travels.
 
-    `options` are the channel's own: table for database; path and format for bucket, folder and sftp.
+    `options` are the channel's own: table for database; path and format for bucket, folder and sftp; path for webhook.
     """
 
     channel: Channel
     connection: str = ""
     mode: Mode = "full"
     options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def form(self) -> str:
+        """The format of the delivered files: a web service reads JSON lines."""
+        return str(self.options.get("format") or ("jsonl" if self.channel == "webhook" else "parquet"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,7 @@ def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
         yield "The agreement must list its columns, each once."
     yield from _not_protectable(agreement, columns)
     yield from _no_changes(agreement, contract)
-    form = str(agreement.delivery.options.get("format", "parquet"))
+    form = agreement.delivery.form
     if form not in FORMATS:
         yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
     try:

@@ -46,11 +46,7 @@ def admit(shipment: Shipment, held: list[Held], location: str) -> None:
     prepared = shipment.prepared
     mine = (shipment.consignment.sequence, shipment.consignment.intended_at)
     if held and held[-1].order > mine:
-        raise ConsumerRefused(
-            f"The consumer already holds a newer delivery, {held[-1].delivery}.",
-            where=location,
-            fix="Deliver the newest snapshot.",
-        )
+        raise newer(held[-1].delivery, location)
     if prepared.replaces:
         return
     known = {h.delivery for h in held}
@@ -58,11 +54,23 @@ def admit(shipment: Shipment, held: list[Held], location: str) -> None:
     if prepared.base in known and held[-1].delivery != prepared.base:
         rivals.append(held[-1].delivery)
     if rivals:
-        raise ConsumerRefused(
-            f"The changes build on delivery {prepared.base}, but the consumer holds {rivals[-1]}.",
-            where=location,
-            fix="Finish that delivery first, then prepare the changes anew.",
-        )
+        raise another_base(shipment, rivals[-1], location)
+
+
+def newer(holds: str, location: str) -> ConsumerRefused:
+    """Returns the error for a delivery that is older than the one which the consumer holds."""
+    return ConsumerRefused(
+        f"The consumer already holds a newer delivery, {holds}.", where=location, fix="Deliver the newest snapshot."
+    )
+
+
+def another_base(shipment: Shipment, holds: str, location: str) -> ConsumerRefused:
+    """Returns the error for changes that build on something else than what the consumer holds."""
+    return ConsumerRefused(
+        f"The changes build on delivery {shipment.prepared.base}, but the consumer holds {holds}.",
+        where=location,
+        fix="Finish that delivery first, then prepare the changes anew.",
+    )
 
 
 def relative_path(shipment_path: object, where: str) -> PurePosixPath:

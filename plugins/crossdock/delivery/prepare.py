@@ -236,7 +236,7 @@ class _Work:
             raise LedgerBroken(f"{counts.delivered} rows are counted as delivered, but {written} were written.")
         replaces = base is None or base.delivery is None
         parts = [rows] if base is None or replaces else [rows, base.deletes]
-        form = str(agreement.delivery.options.get("format", "parquet"))
+        form = agreement.delivery.form
         return Prepared(
             rows=rows,
             deletes=base.deletes if base else None,

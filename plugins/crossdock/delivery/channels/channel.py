@@ -15,7 +15,7 @@ A new channel is one module here with what `Channel` lists; the conformance test
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -30,10 +30,11 @@ from crossdock.errors import ConsumerRefused, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """A consignment and its signed manifest: what a channel carries."""
+    """A consignment and its signed manifest: what a channel carries; `sign` signs what it must cut up on the way."""
 
     consignment: Consignment
     manifest: bytes
+    sign: Callable[[bytes], str]
 
     @property
     def delivery_id(self) -> str:
