@@ -41,9 +41,10 @@ lint: setup ## check format and style
 types: setup ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure how fast rows are judged, beside other engines, and how fast they flow
+bench: setup ## measure how fast rows are judged, beside other engines, how fast they flow, and the dashboard after a year
 	$(BIN)/python tests/benchmarks/validation.py $(ARGS)
 	$(BIN)/python tests/benchmarks/flow.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/dashboard.py
 
 .venv/installed: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -19,7 +19,7 @@ from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, instant
 from crossdock.ledger.book import sign_heads
-from crossdock.ledger.counts import count
+from crossdock.ledger.counts import astray, count
 from crossdock.ledger.verify import Break, verify
 from crossdock.refusals import demand
 from crossdock.sources.landing import land
@@ -110,16 +110,17 @@ def publish(exchange: Exchange, agreement_id: str) -> handover.Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What an audit found: broken places in the ledger, or the two ways of counting shares, which must agree."""
+    """What an audit found: broken places in the ledger, or the three ways of counting shares, which must agree."""
 
     breaks: tuple[Break, ...]
     counted: int = 0
     recounted: int = 0
+    astray: int | None = None  # a sum of the rollup that is another than the entries'
 
     @property
     def sound(self) -> bool:
-        """True when nothing is broken and both counts agree."""
-        return not self.breaks and self.counted == self.recounted
+        """True when nothing is broken and all counts agree."""
+        return not self.breaks and self.counted == self.recounted and self.astray is None
 
 
 def check(exchange: Exchange) -> Audit:
@@ -130,7 +131,7 @@ def check(exchange: Exchange) -> Audit:
     counted, recounted = (
         count(exchange.state, exchange.store, by=(), recount=recount).shares for recount in (False, True)
     )
-    return Audit(breaks=(), counted=counted, recounted=recounted)
+    return Audit(breaks=(), counted=counted, recounted=recounted, astray=astray(exchange.state))
 
 
 def audit(exchange: Exchange) -> Audit:

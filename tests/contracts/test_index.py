@@ -29,10 +29,12 @@ def test_it_holds_what_dags_are_built_from(load, tmp_path):
     found = load()
     police, tax = found.departments
     assert (police.id, police.zh, police.en) == ("police", "公安", "Police")
-    assert police.datasets == (IndexedDataset(id="police/people", title="登记", schedule="@daily", refers_to=()),)
+    people = IndexedDataset(id="police/people", title="登记", en="Register", theme="", schedule="@daily", refers_to=())
+    assert police.datasets == (people,)
     assert tax.datasets == ()
     shared = IndexedAgreement(
-        id="police/people/tax", dataset="police/people", department="police", consumer="tax", channel="database", frequency="on_change"
+        id="police/people/tax", dataset="police/people", department="police", consumer="tax", channel="database", frequency="on_change",
+        status="approved", start="2025-12-31T16:00:00.000000+00:00", end="2030-12-31T15:59:59.000000+00:00",
     )  # fmt: skip
     assert found.shares() == {"tax": [shared]}
     assert [a.id for a in found.publications()["police"]] == ["police/people/public"]

@@ -1,4 +1,4 @@
-"""Commands about the whole exchange: run, counts, history, explain, who."""
+"""Commands about the whole exchange: run, counts, history, explain, who, dashboard."""
 
 from __future__ import annotations
 
@@ -114,4 +114,17 @@ def who(
         print_json({"received": [r.to_dict() for r in received]})
     else:
         sharing.received(received)
+    return FINE
+
+
+@command(app, "dashboard")
+def dashboard(
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 takes a free one.")] = 0,
+) -> int:
+    """Show the pages of the Airflow UI without Airflow, on this machine and to you only, until Ctrl-C."""
+    from crossdock.exchange import open_exchange
+    from crossdock.web.alone import serve
+
+    open_exchange()  # what is wrong is told before anything listens
+    serve(open_exchange, port=port, told=lambda address: terminal.out.print(f"Open once: {address}", soft_wrap=True))
     return FINE

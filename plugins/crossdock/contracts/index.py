@@ -1,4 +1,4 @@
-"""The compiled index: the little that Airflow needs to build DAGs, read in milliseconds and without heavy imports.
+"""The compiled index: the little that it takes to build DAGs and to look over everything, read in milliseconds and without heavy imports.
 
 Only the standard library is imported here unless a contract changed: DAG files are parsed again and again.
 """
@@ -20,10 +20,12 @@ _CODE = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedDataset:
-    """A dataset as the DAGs know it. `schedule` is a cron expression or preset, None for "when asked"."""
+    """A dataset as DAGs and dashboard know it. `schedule` is a cron expression or preset, None for "when asked"."""
 
     id: str
     title: str
+    en: str
+    theme: str
     schedule: str | None
     refers_to: tuple[str, ...]
 
@@ -41,7 +43,7 @@ class IndexedDepartment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedAgreement:
-    """An agreement as the DAGs know it; a publication has consumer "public"."""
+    """An agreement as DAGs and dashboard know it; a publication has consumer "public". Instants are ISO 8601."""
 
     id: str
     dataset: str
@@ -49,6 +51,9 @@ class IndexedAgreement:
     consumer: str
     channel: str
     frequency: str
+    status: str
+    start: str
+    end: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,7 @@ def _seen(folder: str, depth: int = 4) -> Iterator[str]:
 
 def _compiled(root: Path, transforms: Path) -> Index:
     from crossdock.contracts.catalogue import load_catalogue
+    from crossdock.identity import instant
 
     catalogue = load_catalogue(root, transforms=transforms)
     datasets: dict[str, list[IndexedDataset]] = {}
@@ -128,6 +134,8 @@ def _compiled(root: Path, transforms: Path) -> Index:
             made = IndexedDataset(
                 id=contract.id,
                 title=contract.title.zh or contract.title.en,
+                en=contract.title.en or contract.title.zh,
+                theme=contract.theme,
                 schedule=contract.schedule,
                 refers_to=tuple(sorted(contract.refers_to)),
             )
@@ -146,6 +154,9 @@ def _compiled(root: Path, transforms: Path) -> Index:
             consumer=a.consumer,
             channel=a.delivery.channel,
             frequency=a.frequency,
+            status=a.status,
+            start=instant(a.start),
+            end=instant(a.end),
         )
         for a in catalogue.agreements.values()
     )

@@ -141,6 +141,8 @@ def audit(found: Audit) -> None:
         )
     if found.counted != found.recounted:
         out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
+    if found.astray is not None:
+        out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.astray:,} by the rollup")
     if found.sound:
         out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken, Transient, WrongUse
 from crossdock.identity import RowsDigest, canonical
 from crossdock.keys import Keys
+from crossdock.ledger.rollup import roll_up
 from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.storage.records import Delivery
 from crossdock.storage.state import State
@@ -124,6 +125,7 @@ def append(connection: sa.Connection, body: Body) -> Entry:
             seq=seq, delivery=body.delivery, day=body.day, body=text, previous_root=previous, root=entry.root
         )
     )
+    roll_up(connection, body)
     return entry
 
 

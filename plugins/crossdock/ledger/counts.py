@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
 from crossdock.ledger.book import read_entries
 from crossdock.ledger.events import count_events
+from crossdock.ledger.rollup import sums
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import ledger_entry
@@ -91,16 +92,33 @@ def _is_day(text: str) -> bool:
         return False
 
 
+def astray(state: State) -> int | None:
+    """Returns a sum of the rollup that differs from what the entries add up to, or None: all agree.
+
+    One statement asks for all of them, so that a delivery booked meanwhile is in every one or in none.
+    """
+    with state.connect() as connection:
+        _, shares = _body_and_shares(connection)
+        booked = sa.select(shares).select_from(ledger_entry).scalar_subquery()
+        found, *others = (int(each or 0) for each in connection.execute(sa.select(booked, *sums())).one())
+    return next((each for each in others if each != found), None)
+
+
+def _body_and_shares(connection: sa.Connection) -> tuple[Any, Any]:
+    """Returns an entry's body as JSON, and the sum of shares over entries, to be selected."""
+    body: Any = (
+        sa.cast(ledger_entry.c.body, sa.JSON)
+        if connection.dialect.name == "postgresql"
+        else sa.type_coerce(ledger_entry.c.body, sa.JSON)
+    )
+    counts = body["counts"]
+    return body, sa.func.sum(counts["inserted"].as_integer() + counts["updated"].as_integer())
+
+
 def _booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Tally]:
     """Lets the database add up what the entries say."""
     with state.connect() as connection:
-        body: Any = (
-            sa.cast(ledger_entry.c.body, sa.JSON)
-            if connection.dialect.name == "postgresql"
-            else sa.type_coerce(ledger_entry.c.body, sa.JSON)
-        )
-        counts = body["counts"]
-        shares = sa.func.sum(counts["inserted"].as_integer() + counts["updated"].as_integer())
+        body, shares = _body_and_shares(connection)
         groups = [ledger_entry.c.day if name == "day" else body[name].as_string() for name in names]
         query = sa.select(*groups, shares, sa.func.count()).group_by(
             *(sa.literal_column(str(i + 1)) for i in range(len(names)))

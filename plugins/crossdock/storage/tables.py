@@ -22,7 +22,7 @@ extract = sa.Table(
     "extract",
     metadata,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("dataset", _Name, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
@@ -32,6 +32,7 @@ extract = sa.Table(
     sa.Column("incremental", sa.Boolean, nullable=False),
     sa.Column("pulled_at", _Instant, nullable=False),
     sa.Column("replays", sa.JSON),  # ids of the verdicts whose quarantined rows it holds; null for what was pulled
+    sa.Index(None, "dataset", "pulled_at"),  # the newest of a dataset
 )
 
 verdict = sa.Table(
@@ -39,7 +40,7 @@ verdict = sa.Table(
     metadata,
     sa.Column("id", _Id, primary_key=True),
     sa.Column("extract", _Id, sa.ForeignKey("extract.id"), nullable=False, index=True),
-    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("dataset", _Name, nullable=False),
     sa.Column("contract_version", sa.String(64), nullable=False),
     sa.Column("contract_digest", _Id, nullable=False),
     sa.Column("outcome", sa.String(16), nullable=False),  # accepted | partial | rejected
@@ -53,6 +54,7 @@ verdict = sa.Table(
     sa.Column("result_key", sa.Text, nullable=False),  # GX ValidationResult JSON
     sa.Column("validated_at", _Instant, nullable=False),
     sa.Column("profile", sa.JSON),  # what later extracts are compared with (validation.profile)
+    sa.Index(None, "dataset", "validated_at"),  # the newest of a dataset
 )
 
 quarantine = sa.Table(
@@ -65,6 +67,7 @@ quarantine = sa.Table(
     sa.Column("opened_at", _Instant, nullable=False),
     sa.Column("closed_at", _Instant),
     sa.Column("closed_by", _Id),  # the verdict that took its place
+    sa.Index(None, "status"),
 )
 
 notice = sa.Table(
@@ -95,7 +98,7 @@ snapshot = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),  # order of acceptance
     sa.Column("id", _Id, nullable=False),
-    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("dataset", _Name, nullable=False),
     # Not unique: a source that goes back to what it held before brings an old verdict into force again.
     sa.Column("verdict", _Id, sa.ForeignKey("verdict.id"), nullable=False, index=True),
     sa.Column("key", sa.Text, nullable=False),
@@ -103,6 +106,7 @@ snapshot = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),  # str(RowsDigest) over the typed rows
     sa.Column("accepted_at", _Instant, nullable=False),
+    sa.Index(None, "dataset", "seq"),  # the newest of a dataset
 )
 
 delivery = sa.Table(
@@ -114,7 +118,7 @@ delivery = sa.Table(
     sa.Column("agreement_digest", _Id, nullable=False),
     sa.Column("dataset", _Name, nullable=False, index=True),
     sa.Column("department", _Name, nullable=False),
-    sa.Column("consumer", _Name, nullable=False, index=True),
+    sa.Column("consumer", _Name, nullable=False),
     sa.Column("channel", sa.String(64), nullable=False),
     sa.Column("mode", sa.String(16), nullable=False),
     sa.Column("snapshot", _Id, nullable=False),
@@ -129,6 +133,8 @@ delivery = sa.Table(
     sa.Column("manifest_sha256", sa.String(64)),
     sa.Column("received_key", sa.Text),  # parquet of (key, row) hashes: what the consumer holds now
     sa.Column("receipt", sa.JSON),
+    *(sa.Index(None, name, "intended_at") for name in ("department", "consumer", "status")),
+    sa.Index(None, "intended_at"),
 )
 
 recall = sa.Table(
@@ -151,6 +157,7 @@ refusal = sa.Table(
     sa.Column("snapshot", _Id),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("refused_at", _Instant, nullable=False),
+    sa.Index(None, "refused_at"),
 )
 
 ledger_entry = sa.Table(
@@ -162,4 +169,27 @@ ledger_entry = sa.Table(
     sa.Column("body", sa.Text, nullable=False),  # the entry's canonical JSON, exactly the bytes that were hashed
     sa.Column("previous_root", sa.String(64), nullable=False),
     sa.Column("root", sa.String(64), nullable=False, unique=True),
+)
+
+# What entries add up to, kept beside them: a year of 19 million shares is read in milliseconds, by whom and what.
+share_day = sa.Table(
+    "share_day",
+    metadata,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("role", sa.String(16), primary_key=True),  # provider | consumer: each entry counts once in either role
+    sa.Column("party", _Name, primary_key=True),  # a department, or "public"
+    sa.Column("shares", sa.BigInteger, nullable=False),
+    sa.Column("deliveries", sa.BigInteger, nullable=False),
+)
+
+share_month = sa.Table(
+    "share_month",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("dataset", _Name, primary_key=True),
+    sa.Column("consumer", _Name, primary_key=True),
+    sa.Column("theme", _Name, primary_key=True),
+    sa.Column("department", _Name, nullable=False),
+    sa.Column("shares", sa.BigInteger, nullable=False),
+    sa.Column("deliveries", sa.BigInteger, nullable=False),
 )
