@@ -342,6 +342,24 @@ def test_deliveries_backlog_and_expire():
     assert document(crossdock("deliveries", "expire", "--json")) == {"forgotten": 0}
 
 
+# agreements
+
+
+def test_agreements(tmp_path, monkeypatch):
+    own = found(tmp_path)
+    file = own.agreement("permits", "tax")
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"status": "requested"}))
+    own.sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(own.home))
+    (asked,) = document(crossdock("agreements", "requests", "--json"))["requests"]
+    assert (asked["agreement"], asked["review"]) == ("town_hall/permits/tax", None)
+    assert crossdock("agreements", "reject", asked["agreement"]).exit_code == WRONG
+    told = document(crossdock("agreements", "approve", asked["agreement"], "--by", "provider", "--json"))
+    assert told["review"]["approved"]
+    assert "approved" in crossdock("agreements", "requests").stdout
+    assert crossdock("agreements", "reject", asked["agreement"], "--reason", "Late.").exit_code == WRONG
+
+
 # explain
 
 

@@ -22,6 +22,7 @@ FLOWING = (
     "backlog",
     "handover",
     "refusals",
+    "reviews",
     "routes",
     "pipeline",
     "stewardship",

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Literal
 
 from crossdock.contracts.model import ONCE, Agreement
-from crossdock.delivery.decide import decide, its_turn
+from crossdock.delivery.decide import its_turn
 from crossdock.exchange import Exchange
+from crossdock.reviews import decided
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import (
     Delivery,
@@ -51,7 +52,7 @@ def backlog(exchange: Exchange) -> list[Owed]:
 def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
     now, contract = exchange.clock(), exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
-    if snapshot is None or not decide(agreement, contract, now=now).allowed:
+    if snapshot is None or not decided(exchange, agreement, contract).allowed:
         return
     last = last_delivered(exchange.state, agreement.id)
     if last and (last.snapshot, last.agreement_digest) == (snapshot.id, agreement.digest):

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from crossdock.contracts.model import ONCE, Agreement, Column, Contract
 from crossdock.contracts.oaas import SUFFIX
-from crossdock.delivery.decide import decide, its_turn
+from crossdock.delivery.decide import its_turn
 from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
+from crossdock.reviews import decided
 from crossdock.storage.records import Delivery, Snapshot, last_delivered, latest_snapshot
 from crossdock.validation.samples import shapes
 
@@ -106,7 +107,7 @@ def _id_of(named: str) -> str:
 
 
 def _now(exchange: Exchange, agreement: Agreement, contract: Contract, last: Delivery | None) -> tuple[bool, str]:
-    decision = decide(agreement, contract, now=exchange.clock())
+    decision = decided(exchange, agreement, contract)
     if decision.allowed and last and last.delivered_at:
         turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at, now=exchange.clock())
         return turn.allowed, decision.reason if turn.allowed else turn.reason

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from crossdock.contracts.model import ONCE, Agreement
-from crossdock.delivery.decide import day_of, decide, delivery_id, its_turn
+from crossdock.delivery.decide import day_of, delivery_id, its_turn
 from crossdock.delivery.prepare import Prepared, prepare
 from crossdock.delivery.terms import Terms
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held
@@ -27,6 +27,7 @@ from crossdock.faults import reached
 from crossdock.identity import content_id, instant
 from crossdock.ledger.events import EventWriter
 from crossdock.refusals import refuse
+from crossdock.reviews import decided
 from crossdock.routes import Route
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import Delivery, Snapshot, intend_delivery, last_delivered, latest_snapshot
@@ -48,7 +49,7 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     contract = exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     now = exchange.clock()
-    decision = decide(agreement, contract, now=now)
+    decision = decided(exchange, agreement, contract)
     if not decision.allowed:
         refuse(exchange, agreement, snapshot, decision.reason)
         finish_arrived(exchange, agreement, route)  # what left while it was allowed counts, though nothing more may

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,7 @@ Sharing = Literal["unconditional", "conditional", "none"]
 IN_FORCE = frozenset({"active", "deprecated"})  # ODCS: a deprecated contract still holds until it is retired
 HARMLESS = frozenset({"public", "internal"})  # classifications whose columns departments may exchange as they are
 APPROVED = frozenset({"approved", "active"})
+REQUESTED = "requested"  # in force once its provider has approved it (see `reviews`)
 Channel = str  # name of a module in crossdock.delivery.channels, or "open" for a publication
 Mode = Literal["full", "changes"]
 ON_CHANGE = "on_change"  # the frequency of what is served whenever there is something new
@@ -275,6 +276,7 @@ class Agreement:
         default_factory=dict
     )  # sensitive column -> the article that lets it leave clear
     delivery: DeliverySpec = field(default_factory=lambda: DeliverySpec(channel="open"))
+    requested_on: date | None = None  # the day a request was made; its clocks run from there
     frequency: str = ON_CHANGE  # on_change, once, or a cron expression or preset: at most once for each of its times
     data_life: str = ""  # ISO 8601 duration after which the consumer deletes
     licence: str = ""  # publications only

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import pydantic
 
 from crossdock.contracts.documents import Document, demanded, read_document, spelled
-from crossdock.contracts.model import ON_CHANGE, Agreement, Column, Contract, DeliverySpec, Mode, Protection
+from crossdock.contracts.model import REQUESTED, Agreement, Column, Contract, DeliverySpec, Protection
+from crossdock.contracts.oaas_form import AccessAgreement, Protect, Terms, Whole
 from crossdock.contracts.rows import parse as parse_rows
 from crossdock.contracts.services import check_frequency
 from crossdock.contracts.yaml_tree import Steps
@@ -24,84 +21,8 @@ CHANNELS = frozenset(p.stem for p in (Path(__file__).parents[1] / "delivery" / "
     "__init__",
     "channel",
 }
-STATUSES = ("draft", "requested", "approved", "rejected", "suspended", "retired")
+STATUSES = ("draft", REQUESTED, "approved", "rejected", "suspended", "retired")
 _DURATION = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?")
-
-
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class _Party(_Strict):
-    department: str
-
-
-class _Description(_Strict):
-    purpose: str
-    usage: str | None = None
-    limitations: str | None = None
-
-
-class _Mask(_Strict):
-    first: Annotated[int, pydantic.Field(ge=0, alias="keepFirst")] = 0
-    last: Annotated[int, pydantic.Field(ge=0, alias="keepLast")] = 0
-
-
-class _Protect(_Strict):
-    mask: _Mask | None = None
-    generalise: str | int | float | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _one(self) -> _Protect:
-        if (self.mask is None) == (self.generalise is None):
-            raise ValueError("name exactly one of mask and generalise")  # pydantic's own protocol
-        return self
-
-
-_Whole = Literal["pseudonymise", "dummy", "drop"]  # protections with nothing to say beside their name
-
-
-class _Delivery(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="allow", frozen=True)  # each channel checks its own options
-    channel: str
-    connection: str = ""
-    mode: Mode = "full"
-
-
-class _Terms(_Strict):
-    legal_basis: Annotated[str, pydantic.Field(alias="legalBasis", min_length=1)]
-    columns: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
-    rows: str = ""
-    protect: dict[str, _Whole | _Protect] = pydantic.Field(default_factory=dict)
-    unprotected: dict[str, Annotated[str, pydantic.Field(min_length=1)]] = pydantic.Field(default_factory=dict)
-    delivery: _Delivery | None = None
-    frequency: str = ON_CHANGE
-    data_life: Annotated[str, pydantic.Field(alias="dataLife")] = ""
-    licence: str = ""
-
-
-class _Property(_Strict):
-    property: str
-    value: Any
-    description: str | None = None
-
-
-class AccessAgreement(_Strict):
-    """The header of an agreement file, as OAAS v0.9 has it."""
-
-    api_version: Annotated[str, pydantic.Field(alias="apiVersion")]
-    kind: Literal["AccessAgreement"]
-    id: str
-    version: str
-    status: str
-    name: str | None = None
-    description: _Description
-    start: Annotated[datetime, pydantic.Field(alias="startTimestamp")]
-    end: Annotated[datetime, pydantic.Field(alias="endTimestamp")]
-    provider: _Party
-    consumer: _Party
-    tags: tuple[str, ...] = ()
-    custom: Annotated[tuple[_Property, ...], pydantic.Field(alias="customProperties")] = ()
 
 
 def read_agreement(path: Path, contract: Contract) -> Agreement:
@@ -132,7 +53,7 @@ def terms_path(path: Path) -> str:
     return spelled(_read_terms(path)[2])
 
 
-def _read_terms(path: Path) -> tuple[Document, AccessAgreement, Steps, _Terms]:
+def _read_terms(path: Path) -> tuple[Document, AccessAgreement, Steps, Terms]:
     document = read_document(path)
     header = demanded(document, AccessAgreement, document.data)
     places = [index for index, entry in enumerate(header.custom) if entry.property == "crossdock"]
@@ -144,10 +65,10 @@ def _read_terms(path: Path) -> tuple[Document, AccessAgreement, Steps, _Terms]:
         )
         raise document.invalid()
     at: Steps = ("customProperties", places[0], "value")
-    return document, header, at, demanded(document, _Terms, header.custom[places[0]].value, at)
+    return document, header, at, demanded(document, Terms, header.custom[places[0]].value, at)
 
 
-def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contract: Contract) -> Agreement:
+def _agreement(document: Document, header: AccessAgreement, terms: Terms, contract: Contract) -> Agreement:
     delivery = terms.delivery
     consumer = document.path.name.removesuffix(SUFFIX)
     return Agreement(
@@ -173,6 +94,7 @@ def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contr
         )
         if delivery
         else DeliverySpec(channel="open"),
+        requested_on=terms.requested_on,
         frequency=terms.frequency,
         data_life=terms.data_life,
         licence=terms.licence,
@@ -181,7 +103,7 @@ def _agreement(document: Document, header: AccessAgreement, terms: _Terms, contr
     )
 
 
-def _protection(given: _Whole | _Protect) -> Protection:
+def _protection(given: Whole | Protect) -> Protection:
     if isinstance(given, str):
         return Protection(kind=given)
     if given.mask:

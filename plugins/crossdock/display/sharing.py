@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crossdock.ledger.counts import Counts
     from crossdock.ledger.subjects import Received
     from crossdock.pipeline import Audit
+    from crossdock.reviews import Request
     from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Refusal
 
@@ -76,6 +77,19 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Se
         for refusal in refused:
             no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
         out.print(no)
+
+
+def requests(found: Sequence[Request]) -> None:
+    """Prints requests with their answers."""
+    shown = table("Requests", "agreement", "asked on", "answer by (UTC)", "deliver by (UTC)", "answer", "by", "reason")
+    for each in found:
+        said = each.review
+        word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
+        shown.add_row(
+            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word),
+            escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
+        )  # fmt: skip
+    out.print(shown if found else "Nothing is requested.")
 
 
 def backlog(found: Sequence[Owed]) -> None:

@@ -29,6 +29,8 @@ COLOURS = {
     "superseded": "dim",
     "failing": "red",
     "due": "yellow",
+    "approved": "green",
+    "overdue": "red",
 }
 
 

@@ -147,6 +147,18 @@ recall = sa.Table(
     sa.Column("recalled_at", _Instant, nullable=False),
 )
 
+review = sa.Table(
+    "review",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),  # the digest of the agreement that was reviewed
+    sa.Column("agreement", _Name, nullable=False, index=True),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("approved", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reviewed_by", _Name, nullable=False),
+    sa.Column("reviewed_at", _Instant, nullable=False),
+)
+
 refusal = sa.Table(
     "refusal",
     metadata,

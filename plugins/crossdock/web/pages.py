@@ -8,12 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crossdock.delivery.decide import decide
 from crossdock.display.terminal import moment
 from crossdock.errors import ObjectMissing
 from crossdock.exchange import Exchange
 from crossdock.ledger import rollup
 from crossdock.ledger.rollup import Period
+from crossdock.reviews import decided
 from crossdock.storage import overview
 from crossdock.storage.records import delivery_by_id, verdict_by_id
 from crossdock.storage.tables import ledger_entry
@@ -43,7 +43,7 @@ def dataset(exchange: Exchange, sight: Sight, name: str) -> Mapping[str, Any] | 
         "standing": overview.standings(exchange.state, [name])[0],
         "judged": overview.judged(exchange.state, name, limit=HISTORY) if mine else [],
         "agreements": sorted(agreements, key=lambda a: a.id),
-        "decisions": {a.id: decide(a, contract, now=exchange.clock()) for a in agreements},
+        "decisions": {a.id: decided(exchange, a, contract) for a in agreements},
         "months": sorted(
             (t for t in shared if mine or t.key[1] == sight.department), key=lambda t: t.key, reverse=True
         ),
@@ -64,7 +64,7 @@ def agreement(exchange: Exchange, sight: Sight, name: str) -> Mapping[str, Any] 
         "contract": contract,
         "departments": part.departments,
         "columns": [contract.column(each) for each in found.columns],
-        "decision": decide(found, contract, now=exchange.clock()),
+        "decision": decided(exchange, found, contract),
         "deliveries": overview.under_agreement(exchange.state, name, limit=LISTED),
         "moment": moment,
     }

@@ -1,0 +1,126 @@
+"""Requests for data and their answers: an agreement of status `requested` is in force once its provider has said yes.
+
+The answer holds for the wording that was reviewed: whoever changes the file asks anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+
+from crossdock.contracts.clocks import delivery_due, review_due
+from crossdock.contracts.model import REQUESTED, Agreement, Contract
+from crossdock.delivery.decide import Decision, decide
+from crossdock.errors import WrongUse
+from crossdock.exchange import Exchange
+from crossdock.identity import instant
+from crossdock.storage.reviews import Review, record_review, review_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An agreement that was asked for: until when to answer and to deliver, and the answer, if there is one."""
+
+    agreement: str
+    version: str
+    purpose: str
+    requested_on: str
+    due_at: str
+    deliver_by: str
+    overdue: bool
+    review: Review | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+
+def decided(exchange: Exchange, agreement: Agreement, contract: Contract) -> Decision:
+    """Decides whether a delivery may leave now, by the agreement, its contract, the clock and, if asked for, the review."""
+    if agreement.status != REQUESTED:
+        return decide(agreement, contract, now=exchange.clock())
+    answer = review_of(exchange.state, agreement.digest)
+    if answer is None:
+        return Decision(
+            allowed=False, reason=f"It was requested, and has to be reviewed by {_day(_due(agreement, contract))}."
+        )
+    if not answer.approved:
+        return Decision(allowed=False, reason=f"The request was rejected: {answer.reason}")
+    return decide(replace(agreement, status="approved"), contract, now=exchange.clock())
+
+
+def requests(exchange: Exchange) -> list[Request]:
+    """Returns every request, the one that is due first in front."""
+    asked = (a for a in exchange.catalogue.agreements.values() if a.status == REQUESTED)
+    found = [_request(exchange, agreement) for agreement in asked]
+    return sorted(found, key=lambda each: (each.review is not None, each.due_at, each.agreement))
+
+
+def answer(exchange: Exchange, agreement_id: str, *, approved: bool, reason: str, by: str) -> Request:
+    """Records the provider's answer to a request; the first answer to a wording stands.
+
+    Args:
+        exchange: where.
+        agreement_id: an agreement whose status is `requested`.
+        approved: yes or no.
+        reason: why; a rejection needs one.
+        by: who says so.
+
+    Raises:
+        WrongUse: nobody asked for it, there is no reason, or it was answered otherwise.
+    """
+    agreement = exchange.agreement(agreement_id)
+    if agreement.status != REQUESTED:
+        raise WrongUse(
+            f"Its status is '{agreement.status}': only a request is answered.",
+            where=agreement.id,
+            fix="Write requested.",
+        )
+    if not approved and not reason.strip():
+        raise WrongUse("A rejection needs a reason.", where=agreement.id, fix="Say why; the consumer is told.")
+    given = Review(
+        id=agreement.digest,
+        agreement=agreement.id,
+        version=agreement.version,
+        approved=approved,
+        reason=reason.strip(),
+        reviewed_by=by,
+        reviewed_at=instant(exchange.clock()),
+    )
+    stands = record_review(exchange.state, given)
+    if stands.approved != approved:
+        word = "approved" if stands.approved else "rejected"
+        raise WrongUse(
+            f"It was {word} by {stands.reviewed_by} already.",
+            where=agreement.id,
+            fix="Another answer takes another wording: change the agreement's file, its version at least.",
+        )
+    return _request(exchange, agreement)
+
+
+def _request(exchange: Exchange, agreement: Agreement) -> Request:
+    contract, given = exchange.contract(agreement.dataset), review_of(exchange.state, agreement.digest)
+    due = _due(agreement, contract)
+    return Request(
+        agreement=agreement.id,
+        version=agreement.version,
+        purpose=agreement.purpose,
+        requested_on=_asked_on(agreement).isoformat(),
+        due_at=instant(due),
+        deliver_by=instant(delivery_due(_asked_on(agreement))),
+        overdue=given is None and due <= exchange.clock(),
+        review=given,
+    )
+
+
+def _due(agreement: Agreement, contract: Contract) -> datetime:
+    return review_due(contract.sharing, _asked_on(agreement))
+
+
+def _asked_on(agreement: Agreement) -> date:
+    """The day of the request; where none is stated, the day on which the agreement is to begin."""
+    return agreement.requested_on or agreement.start.date()
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %z}"
