@@ -41,7 +41,7 @@ lint: setup ## check format and style
 types: setup ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure how fast rows are judged, beside other engines, how fast they flow, and the dashboard after a year
+bench: setup ## measure judging beside other engines, the flow of rows, and the dashboard after a year
 	$(BIN)/python tests/benchmarks/validation.py $(ARGS)
 	$(BIN)/python tests/benchmarks/flow.py
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/dashboard.py

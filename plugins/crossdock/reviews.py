@@ -6,9 +6,9 @@ The answer holds for the wording that was reviewed: whoever changes the file ask
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 
-from crossdock.contracts.clocks import delivery_due, review_due
+from crossdock.contracts.clocks import delivery_due, requested_on, review_due
 from crossdock.contracts.model import REQUESTED, Agreement, Contract
 from crossdock.delivery.decide import Decision, decide
 from crossdock.errors import WrongUse
@@ -105,21 +105,16 @@ def _request(exchange: Exchange, agreement: Agreement) -> Request:
         agreement=agreement.id,
         version=agreement.version,
         purpose=agreement.purpose,
-        requested_on=_asked_on(agreement).isoformat(),
+        requested_on=requested_on(agreement).isoformat(),
         due_at=instant(due),
-        deliver_by=instant(delivery_due(_asked_on(agreement))),
+        deliver_by=instant(delivery_due(requested_on(agreement))),
         overdue=given is None and due <= exchange.clock(),
         review=given,
     )
 
 
 def _due(agreement: Agreement, contract: Contract) -> datetime:
-    return review_due(contract.sharing, _asked_on(agreement))
-
-
-def _asked_on(agreement: Agreement) -> date:
-    """The day of the request; where none is stated, the day on which the agreement is to begin."""
-    return agreement.requested_on or agreement.start.date()
+    return review_due(contract.sharing, requested_on(agreement))
 
 
 def _day(moment: datetime) -> str:

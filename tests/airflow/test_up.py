@@ -18,6 +18,7 @@ from airfields import copy_of, environment
 from crossdock.airflow.api import AirflowApi
 from crossdock.airflow.secrets import password
 from crossdock.exchange import open_exchange
+from crossdock.reviews import requests
 from crossdock.storage.quarantine import entries, waivers
 from crossdock.storage.records import deliveries
 from servers import free_port
@@ -25,6 +26,7 @@ from servers import free_port
 PATIENCE = 240
 ENTERPRISES = "market_regulation/enterprises"
 YEARLY = f"{ENTERPRISES}/tax"
+REQUESTED = f"{ENTERPRISES}/statistics"
 FOLLOWS = {"share__statistics", "publish__civil_affairs", "publish__transport"}
 SUCCEEDED = re.compile(r"success\s+(\S+)")
 
@@ -50,19 +52,36 @@ def wait_for(condition, started, output):
         time.sleep(0.5)
 
 
-def approve_release(api, home):
-    """Asks for a release of the enterprises' quarantined rows, waits for Airflow to ask back, and approves."""
-    (entry,) = entries(open_exchange(home).state, dataset=ENTERPRISES, status="open")
-    dag = "/dags/quarantine__release"
-    run = api._ask("POST", f"{dag}/dagRuns", json={"logical_date": None, "conf": {"verdict": entry.id}})["dag_run_id"]
+def answer(api, dag, run, task, said):
+    """Waits for Airflow to ask, and answers."""
     deadline = time.monotonic() + PATIENCE
     while not (asked := api._ask("GET", f"{dag}/dagRuns/{run}/hitlDetails")["hitl_details"]):
         assert time.monotonic() < deadline
         time.sleep(1)
     time.sleep(5)  # an answer in the same second would overtake what the scheduler still hears of the question
-    assert asked[0]["subject"] == f"Release {entry.rows} rows of {ENTERPRISES}?"
-    answer = {"chosen_options": ["Approve"], "params_input": {"reason": "Checked by telephone."}}
-    api._ask("PATCH", f"{dag}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails", json=answer)
+    api._ask("PATCH", f"{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails", json=said)
+    return asked[0]
+
+
+def approve_request(api):
+    """Says yes to what the statistics bureau asked for; the review started by itself."""
+    dag = f"/dags/review__{REQUESTED.replace('/', '__')}"
+    (run,) = api._ask("GET", f"{dag}/dagRuns")["dag_runs"]
+    asked = answer(
+        api, dag, run["dag_run_id"], "answer", {"chosen_options": ["Approve"], "params_input": {"reason": "As agreed."}}
+    )
+    assert asked["subject"] == f"market_regulation gives to statistics of {ENTERPRISES}?"
+    assert "| credit_code |" in asked["body"]
+
+
+def approve_release(api, home):
+    """Asks for a release of the enterprises' quarantined rows, waits for Airflow to ask back, and approves."""
+    (entry,) = entries(open_exchange(home).state, dataset=ENTERPRISES, status="open")
+    dag = "/dags/quarantine__release"
+    run = api._ask("POST", f"{dag}/dagRuns", json={"logical_date": None, "conf": {"verdict": entry.id}})["dag_run_id"]
+    said = {"chosen_options": ["Approve"], "params_input": {"reason": "Checked by telephone."}}
+    asked = answer(api, dag, run, "approve", said)
+    assert asked["subject"] == f"Release {entry.rows} rows of {ENTERPRISES}?"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +90,8 @@ def airflow(demo_home, tmp_path_factory):
     home = copy_of(demo_home, tmp_path_factory.mktemp("up") / "home")
     agreement = home / "contracts" / YEARLY.replace("/tax", "/agreements/tax.oaas.yaml")
     agreement.write_text(agreement.read_text("utf-8").replace("frequency: on_change", "frequency: 0 0 1 1 *"), "utf-8")
+    request = home / "contracts" / ENTERPRISES / "agreements" / "statistics.oaas.yaml"
+    request.write_text(request.read_text("utf-8").replace("status: draft", "status: requested"), "utf-8")
     port = free_port()
     output = home.parent / "output.txt"
     receives = {f"receive__{folder.name}" for folder in (home / "contracts").iterdir() if any(folder.glob("*/"))}
@@ -92,7 +113,9 @@ def airflow(demo_home, tmp_path_factory):
         )
         with AirflowApi(f"http://127.0.0.1:{port}", "admin", password(home, "admin")) as api:
             approve_release(api, home)
-        wait_for(lambda said: "share__human_resources" in said.partition("quarantine__release")[2], started, output)
+            wait_for(lambda said: "share__human_resources" in said.partition("quarantine__release")[2], started, output)
+            approve_request(api)
+        wait_for(lambda said: "share__statistics" in said.partition("review__")[2], started, output)
         started.send_signal(signal.SIGTERM)
         code = started.wait(60)
     finally:
@@ -157,6 +180,24 @@ def test_a_person_releases_rows_and_who_has_an_agreement_receives_them(airflow):
     assert (before.id, before.rows - left.rows) == (waiver.verdict, waiver.rows)
     received = [d for d in deliveries(exchange.state) if d.agreement == f"{ENTERPRISES}/human_resources"]
     assert received[0].counts["accepted"] == received[1].counts["accepted"] + waiver.rows
+
+
+def test_a_person_approves_a_request_and_its_data_follows(airflow):
+    home, *_ = airflow
+    exchange = open_exchange(home)
+    (asked,) = requests(exchange)
+    assert (asked.review.approved, asked.review.reason, asked.review.reviewed_by) == (True, "As agreed.", "admin")
+    (made,) = (d for d in deliveries(exchange.state) if d.agreement == REQUESTED)
+    assert made.status == "delivered"
+    assert made.delivered_at > asked.review.reviewed_at
+
+
+def test_a_request_that_is_late_raises_airflows_alarm(airflow):
+    home, *_ = airflow
+    with sqlite3.connect(home / "var" / "airflow.db") as database:
+        (missed,) = database.execute("select missed from deadline").fetchall()
+    database.close()
+    assert missed == (1,)
 
 
 def test_it_listens_on_this_machine_only(airflow):

@@ -34,7 +34,7 @@ def test_it_holds_what_dags_are_built_from(load, tmp_path):
     assert tax.datasets == ()
     shared = IndexedAgreement(
         id="police/people/tax", dataset="police/people", department="police", consumer="tax", channel="database", frequency="on_change",
-        status="approved", start="2025-12-31T16:00:00.000000+00:00", end="2030-12-31T15:59:59.000000+00:00",
+        status="approved", start="2025-12-31T16:00:00.000000+00:00", end="2030-12-31T15:59:59.000000+00:00", review_due="",
     )  # fmt: skip
     assert found.shares() == {"tax": [shared]}
     assert [a.id for a in found.publications()["police"]] == ["police/people/public"]

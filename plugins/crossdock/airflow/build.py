@@ -41,7 +41,7 @@ def receive_dags(found: Index) -> Iterator[DAG]:
     """Yields a `receive__<department>` DAG per department with datasets: pull and validate what is due, then tell."""
     for department in found.departments:
         name = f"receive__{department.id}"
-        if department.datasets and _wanted(name):
+        if department.datasets and wanted(name):
             yield _receive(name, department)
 
 
@@ -49,7 +49,7 @@ def share_dags(found: Index) -> Iterator[DAG]:
     """Yields a `share__<consumer>` DAG per consumer: one push task per agreement."""
     for consumer, agreements in sorted(found.shares().items()):
         name = f"share__{consumer}"
-        if _wanted(name):
+        if wanted(name):
             yield _hand_over(name, PushOperator, agreements, f"What {consumer} receives under its agreements.")
 
 
@@ -57,7 +57,7 @@ def publish_dags(found: Index) -> Iterator[DAG]:
     """Yields a `publish__<department>` DAG per department with publications: one publish task per dataset."""
     for department, agreements in sorted(found.publications().items()):
         name = f"publish__{department}"
-        if _wanted(name):
+        if wanted(name):
             yield _hand_over(name, PublishOperator, agreements, f"What {department} publishes as open data.")
 
 
@@ -99,8 +99,8 @@ def audit_dag() -> DAG:
     return dag
 
 
-def _wanted(dag_id: str) -> bool:
-    """A task's own process needs its own DAG only: the others are not built there."""
+def wanted(dag_id: str) -> bool:
+    """Returns whether a DAG is to be built here: a task's own process needs its own only."""
     asked = get_parsing_context().dag_id
     return asked is None or asked == dag_id
 

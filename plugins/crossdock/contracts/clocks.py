@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from chinese_calendar import is_workday
 
-from crossdock.contracts.model import Sharing
+from crossdock.contracts.model import Agreement, Sharing
 
 # Working days after the day of the request: of data that is shared unconditionally the answer is a formality.
 REVIEW: Mapping[Sharing, int] = {"unconditional": 1, "conditional": 10, "none": 10}
@@ -25,6 +25,11 @@ def review_due(sharing: Sharing, requested: date) -> datetime:
 def delivery_due(requested: date) -> datetime:
     """Returns the instant by which what was requested must have been delivered."""
     return _end_of(working_day_after(requested, DELIVERY))
+
+
+def requested_on(agreement: Agreement) -> date:
+    """Returns the day of a request; where none is stated, the day on which the agreement is to begin."""
+    return agreement.requested_on or agreement.start.date()
 
 
 def working_day_after(day: date, many: int) -> date:

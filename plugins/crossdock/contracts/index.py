@@ -54,6 +54,7 @@ class IndexedAgreement:
     status: str
     start: str
     end: str
+    review_due: str  # when a request has to be answered; "" for what is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,8 @@ def _seen(folder: str, depth: int = 4) -> Iterator[str]:
 
 def _compiled(root: Path, transforms: Path) -> Index:
     from crossdock.contracts.catalogue import load_catalogue
+    from crossdock.contracts.clocks import requested_on, review_due
+    from crossdock.contracts.model import REQUESTED
     from crossdock.identity import instant
 
     catalogue = load_catalogue(root, transforms=transforms)
@@ -157,6 +160,9 @@ def _compiled(root: Path, transforms: Path) -> Index:
             status=a.status,
             start=instant(a.start),
             end=instant(a.end),
+            review_due=instant(review_due(catalogue.contracts[a.dataset].sharing, requested_on(a)))
+            if a.status == REQUESTED
+            else "",
         )
         for a in catalogue.agreements.values()
     )
