@@ -18,8 +18,8 @@ from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, instant
-from crossdock.ledger.book import sign_heads
 from crossdock.ledger.counts import astray, count
+from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.verify import Break, verify
 from crossdock.refusals import demand
 from crossdock.sources.landing import land

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical
-from crossdock.ledger.book import GENESIS, Body, append, read_entries, sign_heads
+from crossdock.ledger.book import GENESIS, Body, append, read_entries
+from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.storage.store import Ref
 from crossdock.storage.tables import ledger_entry

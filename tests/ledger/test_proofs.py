@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from crossdock.errors import LedgerBroken, ProofWrong, WrongUse
 from crossdock.identity import canonical
 from crossdock.keys import Keys
-from crossdock.ledger.book import sign_heads
 from crossdock.ledger.checking import check_proof
+from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.proofs import prove_continuation, prove_delivery, prove_record
 from crossdock.storage.tables import ledger_entry
 

@@ -16,8 +16,9 @@ from crossdock.errors import ObjectMissing, Transient
 from crossdock.identity import canonical
 from crossdock.keys import Keys
 from crossdock.ledger import verify as module
-from crossdock.ledger.book import append, sign_heads
+from crossdock.ledger.book import append
 from crossdock.ledger.counts import count
+from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.tables import delivery, ledger_entry

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from crossdock.errors import WrongUse
 from crossdock.identity import keyed_hashes
 from crossdock.keys import Keys
-from crossdock.ledger.book import HEADS, Body, entry_of, leaves
+from crossdock.ledger.book import Body, entry_of, leaves
 from crossdock.ledger.events import LEAF, leaves_of, read_events
+from crossdock.ledger.heads import HEADS
 from crossdock.ledger.subjects import subject_hashes
 from crossdock.ledger.tree import consistency, inclusion, leaf_hash
 from crossdock.storage.state import State
