@@ -22,6 +22,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from crossdock.identity import file_sha256
@@ -100,6 +101,14 @@ def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.Reco
     """Yields a parquet file's batches in order, a row group at most at a time."""
     with pq.ParquetFile(parquet) as source:
         yield from source.iter_batches(batch_size=ROW_GROUP, columns=columns)
+
+
+def in_pieces(snapshot: pads.Dataset, columns: dict[str, pc.Expression]) -> Iterator[pa.RecordBatch]:
+    """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
+    for fragment in snapshot.get_fragments():
+        groups = fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
+        for group in groups:
+            yield from group.scanner(schema=snapshot.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
 
 
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:

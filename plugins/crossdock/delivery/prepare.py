@@ -15,10 +15,10 @@ Every row of the snapshot is accounted for: `accepted = delivered + unchanged + 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,13 +28,15 @@ import pyarrow.parquet as pq
 
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.changes import Change, Changes, Received, compare, holdings, holdings_schema
-from crossdock.delivery.files import ROW_GROUP, DeliveredFile, ParquetSink, batches, delivered_file
+from crossdock.delivery.files import DeliveredFile, ParquetSink, batches, delivered_file, in_pieces
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
+from crossdock.ordered import in_order
 from crossdock.rowhash import row_hashes
 
 _OPERATIONS = pa.array(["insert", "update"])
+_Told = TypeVar("_Told")
 
 
 class Events(Protocol):
@@ -131,12 +133,12 @@ def prepare(  # noqa: PLR0913 - a delivery is these six things; a value holding 
 
 
 @dataclass(slots=True)
-class _Kept:
-    """One batch of rows that the filter lets through: as the snapshot has it, as it leaves, and its row hashes."""
+class _Kept(Generic[_Told]):
+    """One batch of rows that the filter lets through: as it leaves, its row hashes, and what else was asked for."""
 
-    rows: pa.RecordBatch
     outgoing: pa.RecordBatch
     hashes: np.ndarray
+    told: _Told
 
 
 class _Work:
@@ -151,68 +153,91 @@ class _Work:
         """Every row that the filter lets through is delivered."""
         delivered = RowsDigest()
         with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as sink:
-            for kept in self._kept():
+            for kept in self._kept(lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
                 sink.add(kept.outgoing)
-                events.add(self.terms.records(kept.rows), self.terms.subjects(kept.rows), "insert")
+                events.add(*kept.told, "insert")
                 delivered += RowsDigest.of(kept.hashes)
         digests = self._digests(delivered, RowsDigest())
         return self._prepared(agreement, sink.path, digests, _counts(digests, inserted=sink.rows))
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
-        candidates, received = self.scratch / "candidates.parquet", self.scratch / "received.parquet"
+        target, received = self.scratch / "rows.parquet", self.scratch / "received.parquet"
+        base = previous.delivery if previous and previous.layout == self.terms.layout else None
         hashes = [np.zeros((0, 2), np.uint64)]
         with (
-            ParquetSink(candidates, self.terms.schema) as rows,
+            ParquetSink(target, self.terms.schema) as rows,
             ParquetSink(received, holdings_schema(self.terms), dictionary=False) as held,
         ):
-            for kept in self._kept():
-                rows.add(kept.outgoing)
-                seen = row_hashes(kept.outgoing, key=self.terms.ledger_key)
-                held.add(holdings(self.terms, kept.rows, kept.outgoing, seen))
+            for kept in self._kept(self._holdings):
+                if base is None:  # everything goes; else few do, and are looked up again
+                    rows.add(kept.outgoing)
+                held.add(kept.told)
                 hashes.append(kept.hashes)
         found = compare(received, previous, self.terms, self.scratch)
-        self._pick(candidates, received, found, events)
+        if base is not None:
+            self._pick(target, found)
+        self._tell(received, found, events)
         same = found.of_rows == Change.UNCHANGED
         all_hashes = np.concatenate(hashes)
         digests = self._digests(RowsDigest.of(all_hashes[~same]), RowsDigest.of(all_hashes[same]))
-        inserted = int((found.of_rows == Change.INSERT).sum())
-        base = previous.delivery if previous and previous.layout == self.terms.layout else None
-        counts = _counts(digests, inserted=inserted, deleted=found.deleted)
-        return self._prepared(
-            agreement, self.scratch / "rows.parquet", digests, counts, _Base(found.deletes, received, base)
-        )
+        counts = _counts(digests, inserted=int((found.of_rows == Change.INSERT).sum()), deleted=found.deleted)
+        return self._prepared(agreement, target, digests, counts, _Base(found.deletes, received, base))
 
-    def _kept(self) -> Iterator[_Kept]:
-        """Streams the snapshot once, digests every row, and yields those the filter lets through."""
-        names = self.snapshot.schema.names
-        mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
-        columns = {name: pc.field(name) for name in names} | {mark: self.terms.keep}
-        for marked in _in_pieces(self.snapshot, columns):
-            batch = marked.select(names)
-            keep = marked.column(mark).fill_null(False)
+    def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
+        return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
+
+    def _kept(self, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
+        """Streams the snapshot once, digests every row, and yields those the filter lets through.
+
+        `tell`, of the rows as they are and as they leave, works beside whoever writes what this yields.
+        """
+
+        def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, _Kept[_Told] | None]:
+            batch, keep = _unmarked(marked)
             hashes = row_hashes(batch)
             kept = keep.to_numpy(zero_copy_only=False).astype(bool)
-            self.accepted += RowsDigest.of(hashes)
-            self.filtered += RowsDigest.of(hashes[~kept])
+            digests = (RowsDigest.of(hashes), RowsDigest.of(hashes[~kept]))
             rows = batch.filter(keep)
-            if rows.num_rows:
-                yield _Kept(rows, self.terms.outgoing(rows), hashes[kept])
+            if not rows.num_rows:
+                return *digests, None
+            outgoing = self.terms.outgoing(rows)
+            return *digests, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
 
-    def _pick(self, candidates: Path, received: Path, found: Changes, events: Events) -> None:
-        """Writes the new and changed rows to rows.parquet, and their events and those of deleted records."""
-        start = 0
-        with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as sink:
-            for batch, held in zip(batches(candidates), batches(received, ["record", "subject"]), strict=True):
-                change = found.of_rows[start : start + batch.num_rows]
-                start += batch.num_rows
-                chosen = pa.array(change != Change.UNCHANGED)
-                sink.add(batch.filter(chosen))
-                picked = held.filter(chosen)
+        for accepted, filtered, found in in_order(look, self._marked(), beside=1):
+            self.accepted += accepted
+            self.filtered += filtered
+            if found is not None:
+                yield found
+
+    def _marked(self) -> Iterator[pa.RecordBatch]:
+        """Streams the snapshot with a last column that is true for the rows which the filter lets through."""
+        names = self.snapshot.schema.names
+        mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
+        yield from in_pieces(self.snapshot, {name: pc.field(name) for name in names} | {mark: self.terms.keep})
+
+    def _pick(self, target: Path, found: Changes) -> None:
+        """Makes the file of the new and changed rows."""
+        chosen, start = found.of_rows != Change.UNCHANGED, 0
+        with ParquetSink(target, self.terms.schema) as sink:
+            for marked in self._marked():
+                batch, keep = _unmarked(marked)
+                rows = batch.filter(keep)
+                picked = rows.filter(pa.array(chosen[start : start + rows.num_rows]))
+                start += rows.num_rows
                 if picked.num_rows:
-                    operations = _OPERATIONS.take(pa.array(change[change != Change.UNCHANGED]))
-                    events.add(picked.column("record"), self._subjects(picked), operations)
-        candidates.unlink()
+                    sink.add(self.terms.outgoing(picked))
+
+    def _tell(self, received: Path, found: Changes, events: Events) -> None:
+        """Adds the events of new, changed and deleted records."""
+        start = 0
+        for held in batches(received, ["record", "subject"]):
+            change = found.of_rows[start : start + held.num_rows]
+            start += held.num_rows
+            picked = held.filter(pa.array(change != Change.UNCHANGED))
+            if picked.num_rows:
+                operations = _OPERATIONS.take(pa.array(change[change != Change.UNCHANGED]))
+                events.add(picked.column("record"), self._subjects(picked), operations)
         for gone in batches(found.gone):
             events.add(gone.column("record"), self._subjects(gone), "delete")
 
@@ -260,12 +285,9 @@ class _Base:
     delivery: str | None
 
 
-def _in_pieces(snapshot: pads.Dataset, columns: dict[str, pc.Expression]) -> Iterator[pa.RecordBatch]:
-    """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
-    for fragment in snapshot.get_fragments():
-        groups = fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
-        for group in groups:
-            yield from group.scanner(schema=snapshot.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+def _unmarked(marked: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
+    """Parts rows from their mark; a null is no yes."""
+    return marked.select(marked.schema.names[:-1]), marked.column(marked.num_columns - 1).fill_null(False)
 
 
 def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:

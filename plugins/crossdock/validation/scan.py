@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +15,7 @@ import pyarrow.dataset as pads
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.identity import RowsDigest
+from crossdock.ordered import in_order
 from crossdock.rowhash import row_hashes
 from crossdock.validation.inside import run_inside
 from crossdock.validation.kernels import all_present
@@ -30,8 +27,6 @@ from crossdock.validation.whole import ARRIVAL
 
 BATCH_ROWS = 131_072
 Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,31 +115,6 @@ def scan(  # noqa: PLR0913 - what is judged, by what, and where its rows go
             writer.write_batch(pa.RecordBatch.from_arrays([*judged.typed.columns, arrivals], schema=schema))
             _add(scanned, judged)
     return scanned
-
-
-def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside: int = 0) -> Iterator[_Result]:
-    """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time.
-
-    Args:
-        work: done in threads of its own.
-        items: made in this thread.
-        beside: how many cores are left to what this thread does with the results.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(2 - beside, cores - beside)
-    ahead = threads + 2 * beside  # so that the threads have work while this one is busy with results
-    waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="crossdock-scan") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _judge(

@@ -18,9 +18,10 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
+from crossdock.ordered import in_order
 from crossdock.rowhash import row_hashes
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
-from crossdock.validation.scan import BATCH_ROWS, Scanned, in_order, raw_batches
+from crossdock.validation.scan import BATCH_ROWS, Scanned, raw_batches
 
 _SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 _LANE = 1 << 64

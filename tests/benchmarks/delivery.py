@@ -1,0 +1,174 @@
+"""`make bench`: a delivery of 16 columns beside the bare work, in the same run: PostgreSQL in full, changes, files, fan-out.
+
+The floor of a database is staging by ADBC and one INSERT from there; of files, reading, masking nothing and writing
+parquet. Changes are those of one row in a hundred. Machines are shared and noisy: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+import yaml
+from adbc_driver_postgresql import dbapi
+from measuring import Timed, machine, medians, timed
+
+from crossdock import pipeline
+from crossdock.contracts.odcs import read_contract
+from crossdock.demo.provision import provision
+from crossdock.display import terminal
+from crossdock.exchange import Exchange, open_exchange
+from crossdock.identity import RowsDigest, content_id, file_sha256
+from crossdock.rowhash import row_hashes
+from crossdock.storage.records import latest_snapshot
+from crossdock.storage.tables import snapshot as snapshot_table
+from servers import postgres
+
+ROOT = Path(__file__).parents[2]
+DATASET = "public_security/population"
+FANNED = 10
+LEFT_OUT = {"member_no", "updated_at"}
+
+
+def lay_out(home: Path, rows: int, database) -> Exchange:
+    """Makes an exchange with the register accepted, and its agreements: with a database, and with many folders."""
+    shutil.copytree(ROOT / "contracts", home / "contracts")
+    shutil.copytree(ROOT / "transforms", home / "transforms")
+    provision(home, people=rows, enterprises=1_000)
+    shutil.rmtree(home / "contracts" / DATASET / "agreements")
+    contract = read_contract(home / "contracts" / DATASET / "contract.odcs.yaml", root=home / "contracts")
+    columns = [column.name for column in contract.columns if column.name not in LEFT_OUT]
+    file = home / "var" / "connections.json"
+    connections = json.loads(file.read_text()) | {
+        "bench_database": {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login, "schema": database.schema},
+    }  # fmt: skip
+    for number in range(FANNED):
+        place = home / "var" / f"consumer{number}"
+        place.mkdir()
+        connections[f"bench_folder{number}"] = {"conn_type": "fs", "extra": {"path": str(place)}}
+        consumer = f"consumer{number}"
+        (home / "contracts" / consumer).mkdir()
+        (home / "contracts" / consumer / "department.yaml").write_text(
+            f"id: {consumer}\nname: {{zh: 消费方, en: Consumer}}\ncontact: bench@example.org\n"
+        )
+        masked = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
+        agree(
+            home,
+            consumer,
+            columns,
+            masked,
+            {"channel": "folder", "connection": f"bench_folder{number}", "mode": "full", "path": "p"},
+        )
+    agree(
+        home,
+        "tax",
+        columns,
+        {},
+        {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"},
+    )
+    file.write_text(json.dumps(connections))
+    exchange = open_exchange(home)
+    pipeline.validate(exchange, pipeline.pull(exchange, "civil_affairs/divisions").id)
+    pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id)
+    return exchange
+
+
+def agree(home: Path, consumer: str, columns, protect, delivery) -> None:
+    terms = {
+        "legalBasis": "A benchmark.", "columns": columns, "protect": protect, "delivery": delivery,
+        "unprotected": {name: "A benchmark." for name in columns if name not in protect},
+    }  # fmt: skip
+    document = {
+        "apiVersion": "v0.9.0", "kind": "AccessAgreement", "id": f"{consumer}_population", "version": "1.0.0", "status": "approved",
+        "description": {"purpose": "A benchmark."}, "startTimestamp": "2026-01-01T00:00:00+08:00", "endTimestamp": "2099-12-31T00:00:00+08:00",
+        "provider": {"department": "public_security"}, "consumer": {"department": consumer},
+        "customProperties": [{"property": "crossdock", "value": terms}],
+    }  # fmt: skip
+    file = home / "contracts" / DATASET / "agreements" / f"{consumer}.oaas.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(document, allow_unicode=True))
+
+
+def change(exchange: Exchange, folder: Path) -> None:
+    """Puts a snapshot in force in which one row in a hundred differs."""
+    now = latest_snapshot(exchange.state, DATASET)
+    table = exchange.dataset(now.key).to_table()
+    place = table.schema.get_field_index("address")
+    changed = [f"{value}, changed" if n % 100 == 0 else value for n, value in enumerate(table["address"].to_pylist())]
+    table = table.set_column(place, table.schema.field(place), [changed])
+    made = folder / "changed.parquet"
+    pq.write_table(table, made, compression="zstd", row_group_size=131_072)
+    key = f"accepted/{DATASET}/{file_sha256(made)[:32]}.parquet"
+    digest = sum((RowsDigest.of(row_hashes(batch)) for batch in table.to_batches()), RowsDigest())
+    exchange.store.put_file(key, made)
+    fresh = replace(now, id=content_id("bench", key), key=key, digest=digest, seq=None)
+    values = {name: getattr(fresh, name) for name in fresh.__slots__ if name != "seq"} | {"digest": str(digest)}
+    with exchange.state.begin() as connection:
+        connection.execute(snapshot_table.insert().values(values))
+
+
+def bare_database(database, rows: pads.Dataset, columns) -> None:
+    uri = f"postgresql://{database.login}@{database.host}:{database.port}/{database.schema}"
+    with dbapi.connect(uri) as session, session.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS floor")
+        reader = rows.scanner(columns=columns, batch_size=131_072).to_reader()
+        cursor.adbc_ingest("floor_staged", reader, mode="create", temporary=True)
+        cursor.execute('CREATE TABLE floor (LIKE pg_temp.floor_staged, PRIMARY KEY ("resident_id"))')
+        names = ", ".join(columns)
+        cursor.execute(f"INSERT INTO floor ({names}) SELECT {names} FROM pg_temp.floor_staged")
+        session.commit()
+
+
+def once(folder: Path, rows: int, server, times: Timed) -> None:
+    database, _ = server.new_database()
+    exchange = lay_out(folder, rows, database)
+    columns = list(exchange.agreement(f"{DATASET}/tax").columns)
+    snapshot = exchange.dataset(latest_snapshot(exchange.state, DATASET).key)
+    timed(times, "database: floor", lambda: bare_database(database, snapshot, columns))
+    timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
+    change(exchange, folder)
+    timed(times, "database: 1 % changed", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
+    target = folder / "floor.parquet"
+    timed(times, "files: floor", lambda: pq.write_table(snapshot.to_table(columns=columns), target, compression="zstd"))
+    timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
+    timed(times, f"files: {FANNED - 1} more consumers", lambda: [
+        pipeline.push(exchange, f"{DATASET}/consumer{number}") for number in range(1, FANNED)
+    ])  # fmt: skip
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--rows", type=int, default=200_000)
+    words.add_argument("--times", type=int, default=3)
+    asked = words.parse_args()
+    times: Timed = {}
+    fixture = postgres.__wrapped__()
+    server = next(fixture)
+    with terminal.progress(asked.times) as advance:
+        for number in range(asked.times):
+            with tempfile.TemporaryDirectory() as folder:
+                once(Path(folder), asked.rows, server, times)
+            advance(f"run {number + 1}")
+    next(fixture, None)
+    shown = terminal.table(
+        f"{asked.rows:,} rows, median of {asked.times}; {machine('pyarrow', 'adbc-driver-postgresql')}",
+        "step", ">seconds", ">rows/s", ">times the floor",
+    )  # fmt: skip
+    found = medians(times)
+    for name, seconds in found.items():
+        floor = found[f"{name.partition(':')[0]}: floor"]
+        shown.add_row(name, f"{seconds:.3f}", f"{asked.rows / seconds:,.0f}", f"{seconds / floor:.2f}")
+    terminal.out.print(shown)
+
+
+if __name__ == "__main__":
+    main()
