@@ -188,10 +188,7 @@ class _Work:
         return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
 
     def _kept(self, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
-        """Streams the snapshot once, digests every row, and yields those the filter lets through.
-
-        `tell`, of the rows as they are and as they leave, works beside whoever writes what this yields.
-        """
+        """Streams the snapshot once, digests every row, and yields those the filter lets through; `tell` works beside."""
 
         def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, _Kept[_Told] | None]:
             batch, keep = _unmarked(marked)
