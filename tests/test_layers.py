@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "plugins" / "crossdock"
 # What each part may import of crossdock, beside itself. Siblings on one level do not know each other.
-BASE = {"errors", "discretion", "identity", "ordered", "rowhash", "keys", "connections", "faults", "webhooks"}
+BASE = {
+    "columnar",
+    "errors",
+    "discretion",
+    "identity",
+    "ordered",
+    "rowhash",
+    "keys",
+    "connections",
+    "faults",
+    "webhooks",
+}
 STORED = BASE | {"contracts", "storage"}
 PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "drafting"}
 FLOWING = (

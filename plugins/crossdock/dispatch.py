@@ -11,6 +11,7 @@ from pathlib import Path
 
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
+from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared
 from crossdock.exchange import Exchange
@@ -29,7 +30,7 @@ from crossdock.storage.records import (
 )
 from crossdock.storage.store import Ref
 
-Make = Callable[[Path, EventWriter], Prepared]
+Make = Callable[[Path, EventWriter, Ahead | None], Prepared]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,11 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         exchange: where.
         deal: with an intent that is in the state.
         route: where it goes.
-        make: prepares its files in an empty folder, and adds its share events.
+        make: prepares its files in an empty folder, adds its share events, and may send rows ahead.
     """
-    with exchange.scratch() as scratch:
-        prepared, entry = _prepare(exchange, deal, scratch, make)
-        sent = route.send(exchange, _consignment(deal, prepared))
+    with exchange.scratch() as scratch, route.ahead(exchange, _order(deal), scratch) as ahead:
+        prepared, entry = _prepare(exchange, deal, scratch, lambda files, events: make(files, events, ahead))
+        sent = route.send(exchange, _consignment(deal, prepared), ahead)
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
     return prepared
@@ -86,7 +87,9 @@ def held(exchange: Exchange, agreement: Agreement) -> Received | None:
     return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
 
 
-def _prepare(exchange: Exchange, deal: Deal, scratch: Path, make: Make) -> tuple[Prepared, Body]:
+def _prepare(
+    exchange: Exchange, deal: Deal, scratch: Path, make: Callable[[Path, EventWriter], Prepared]
+) -> tuple[Prepared, Body]:
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
@@ -130,6 +133,16 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
         manifest_sha256="",
         delivered_at="",
         record="",
+    )
+
+
+def _order(deal: Deal) -> Order:
+    intent = deal.intent
+    return Order(
+        delivery_id=intent.id,
+        agreement=deal.agreement,
+        sequence=intent.snapshot_seq,
+        intended_at=intent.intended_at,
     )
 
 

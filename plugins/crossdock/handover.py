@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from crossdock.contracts.model import ONCE, Agreement
+from crossdock.delivery.channels.channel import Ahead
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
 from crossdock.delivery.prepare import Prepared, prepare
 from crossdock.delivery.terms import Terms
@@ -126,7 +127,9 @@ def _intent(agreement: Agreement, snapshot: Snapshot, name: str, now: datetime) 
     )
 
 
-def _made_of(exchange: Exchange, deal: Deal, snapshot: Snapshot, scratch: Path, events: EventWriter) -> Prepared:
+def _made_of(  # noqa: PLR0913, PLR0917 - the first three are bound by the caller
+    exchange: Exchange, deal: Deal, snapshot: Snapshot, scratch: Path, events: EventWriter, ahead: Ahead | None
+) -> Prepared:
     """Prepares what the agreement makes of a snapshot, and sees that it is the snapshot that was accepted."""
     rows = exchange.dataset(snapshot.key)
     prepared = prepare(
@@ -136,6 +139,7 @@ def _made_of(exchange: Exchange, deal: Deal, snapshot: Snapshot, scratch: Path, 
         previous=held(exchange, deal.agreement),
         scratch=scratch,
         events=events,
+        ahead=ahead,
     )
     if prepared.digests.accepted != snapshot.digest:
         raise LedgerBroken(

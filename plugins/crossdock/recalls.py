@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.terms import Terms
 from crossdock.delivery.withdraw import Withdrawal, withdraw
@@ -69,7 +67,7 @@ def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Out
     reached("recall.intended")
     deal = Deal(agreement=agreement, contract=exchange.contract(agreement.dataset), intent=intent, recall=asked)
     work = _withdrawal(exchange, deal, found, last)
-    prepared = dispatch(exchange, deal, route, partial(withdraw, work))
+    prepared = dispatch(exchange, deal, route, lambda scratch, events, _: withdraw(work, scratch, events))
     return Outcome(
         agreement=agreement.id, status="delivered", reason=reason, delivery=name, counts=prepared.counts.to_dict()
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Shipment, arrived, deliver
+from crossdock.delivery.channels.channel import Ahead, Order, Shipment, arrived, deliver
+from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.exchange import Exchange
 from crossdock.publishing.catalogue import index
@@ -34,8 +37,12 @@ class Sent:
 class Route(Protocol):
     """Where deliveries go. Sending twice changes nothing and gives the same proof."""
 
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
-        """Hands over."""
+    def ahead(self, exchange: Exchange, order: Order, scratch: Path) -> AbstractContextManager[Ahead | None]:
+        """Returns what takes rows while the delivery is prepared, where there is such a thing; see `channel.ahead`."""
+        ...
+
+    def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:
+        """Hands over, or finishes what went ahead."""
         ...
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
@@ -46,14 +53,19 @@ class Route(Protocol):
 class ToConsumer:
     """The route to a department: through the agreement's channel, with a signed manifest kept in our outbox."""
 
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
+    def ahead(self, exchange: Exchange, order: Order, scratch: Path) -> AbstractContextManager[Ahead | None]:
+        """See `Route.ahead`."""
+        return begin_ahead(order, exchange.lookup(order.agreement.delivery.connection), scratch)
+
+    def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:
         """See `Route.send`."""
         signed = manifest(consignment, exchange.keys)
         agreement = consignment.agreement
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
-        receipt = deliver(Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign), connection)
+        shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
+        receipt = deliver(shipment, connection, ahead)
         return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
@@ -69,7 +81,11 @@ class ToConsumer:
 class ToPublic:
     """The route to everybody: an immutable version in the open area, and the pointer that shows it."""
 
-    def send(self, exchange: Exchange, consignment: Consignment) -> Sent:
+    def ahead(self, exchange: Exchange, order: Order, scratch: Path) -> AbstractContextManager[None]:  # noqa: ARG002
+        """See `Route.ahead`."""
+        return nullcontext()
+
+    def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:  # noqa: ARG002
         """See `Route.send`."""
         released = Release(
             publication=consignment.agreement,

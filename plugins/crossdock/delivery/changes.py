@@ -157,7 +157,7 @@ def _write_gone(database: duckdb.DuckDBPyConnection, path: Path) -> int:
         "SELECT b.record, b.subject FROM before b ANTI JOIN now n ON b.record = n.record ORDER BY b.record"
     ).to_arrow_reader(ROW_GROUP)
     schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
-    with ParquetSink(path, schema, dictionary=False) as sink:
+    with ParquetSink(path, schema) as sink:
         for batch in reader:
             sink.add(batch.cast(schema))
     return sink.rows

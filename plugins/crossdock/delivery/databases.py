@@ -41,8 +41,8 @@ class Database(Protocol):
     name: str  # for people
     differs: str  # operator: distinct, and a null is not distinct from a null
 
-    def stage(self, name: str, parquet: Path) -> None:
-        """Copies a parquet file into a table that only this session sees."""
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
+        """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
         ...
 
     def staged(self, name: str) -> str:
@@ -74,6 +74,11 @@ class Database(Protocol):
         ...
 
 
+def works_beside(connection: Connection) -> bool:
+    """Returns whether the database is a server, which works while this process does something else."""
+    return _kind(connection) == "postgres"
+
+
 @contextmanager
 def open_database(connection: Connection) -> Iterator[Database]:
     """Opens a session; without a commit it leaves nothing behind.
@@ -82,7 +87,7 @@ def open_database(connection: Connection) -> Iterator[Database]:
         ConsumerUnavailable: the database did not answer, or is locked.
         ConsumerRefused: it answered with an error, or crossdock cannot deliver to its kind.
     """
-    kind = connection.type.replace("postgresql", "postgres")
+    kind = _kind(connection)
     if kind == "sqlite":
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
@@ -95,3 +100,7 @@ def open_database(connection: Connection) -> Iterator[Database]:
         )
     with opener(connection) as database:
         yield database
+
+
+def _kind(connection: Connection) -> str:
+    return connection.type.replace("postgresql", "postgres")

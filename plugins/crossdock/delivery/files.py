@@ -25,6 +25,7 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from crossdock.columnar import few_values
 from crossdock.identity import file_sha256
 
 ROW_GROUP = 131_072
@@ -45,10 +46,10 @@ class DeliveredFile:
 class ParquetSink:
     """Writes batches as one parquet file whose bytes depend on the rows alone, not on how they were cut up."""
 
-    def __init__(self, path: Path, schema: pa.Schema, *, dictionary: bool = True) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.rows = path, 0
         self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)
+        self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
 
@@ -60,7 +61,9 @@ class ParquetSink:
     ) -> None:
         if kind is None:
             self._flush(at_least=1)
-        self._writer.close()
+            self._open(self._schema.empty_table())
+        if self._writer is not None:
+            self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Adds rows; whole row groups go to the file."""
@@ -74,10 +77,19 @@ class ParquetSink:
         if self._waiting_rows < at_least:
             return
         table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+        writer = self._open(table)
         while table.num_rows >= at_least:
-            self._writer.write_table(table.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
+            writer.write_table(table.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
             table = table.slice(ROW_GROUP)
         self._waiting, self._waiting_rows = table.to_batches(), table.num_rows
+
+    def _open(self, rows: pa.Table) -> pq.ParquetWriter:
+        """Returns the writer; how columns are encoded is settled by the first rows."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self.path, self._schema, compression="zstd", use_dictionary=few_values(rows.slice(0, ROW_GROUP))
+            )
+        return self._writer
 
 
 def encode(parquet: Path, format_name: str) -> Path:

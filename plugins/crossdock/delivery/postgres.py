@@ -8,13 +8,12 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from adbc_driver_manager import Error
 from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import MARKER, Database, Table, Value
-from crossdock.delivery.files import batches, json_texts, with_json_texts
+from crossdock.delivery.files import json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
@@ -48,13 +47,12 @@ class _Postgres:
     def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
         self.name, self._session, self._cursor = name, session, cursor
 
-    def stage(self, name: str, parquet: Path) -> None:
-        schema = pq.read_schema(parquet)
-        rows = (
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002
+        texts = (
             pa.RecordBatch.from_arrays([json_texts(column) for column in batch.columns], schema=with_json_texts(schema))
-            for batch in batches(parquet)
+            for batch in rows
         )
-        reader = pa.RecordBatchReader.from_batches(with_json_texts(schema), rows)
+        reader = pa.RecordBatchReader.from_batches(with_json_texts(schema), texts)
         self._cursor.adbc_ingest(f"crossdock_staged_{name}", reader, mode="create", temporary=True)
         for field in schema:
             if pa.types.is_nested(field.type):

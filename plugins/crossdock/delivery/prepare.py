@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.changes import Change, Changes, Received, compare, holdings, holdings_schema
 from crossdock.delivery.files import DeliveredFile, ParquetSink, batches, delivered_file, in_pieces
@@ -50,6 +51,14 @@ class Events(Protocol):
             subject: keyed hashes of whom each record is about; None where the record is the subject, or has none.
             operation: "insert", "update" or "delete", for all or one per record.
         """
+        ...
+
+
+class Ahead(Protocol):
+    """Takes rows into the consumer's system while the rest of their delivery is made; seen by nobody until it is sent."""
+
+    def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
+        """Takes all rows of a delivery that replaces what the consumer holds."""
         ...
 
 
@@ -104,7 +113,7 @@ class Prepared:
     files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
 
 
-def prepare(  # noqa: PLR0913 - a delivery is these six things; a value holding them would only be taken apart again
+def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them would only be taken apart again
     agreement: Agreement,
     terms: Terms,
     snapshot: pads.Dataset,
@@ -112,6 +121,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these six things; a value holding 
     previous: Received | None,
     scratch: Path,
     events: Events,
+    ahead: Ahead | None = None,
 ) -> Prepared:
     """Prepares a delivery in a scratch folder, streaming; the same input gives files with the same bytes.
 
@@ -122,11 +132,16 @@ def prepare(  # noqa: PLR0913 - a delivery is these six things; a value holding 
         previous: what the consumer holds; used in mode changes only.
         scratch: an empty folder of our own.
         events: takes one share event per record delivered or deleted.
+        ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that.
 
     Raises:
         LedgerBroken: the rows do not add up.
     """
+    settle_memory()
     work = _Work(terms, snapshot, scratch)
+    replaces = agreement.delivery.mode == "full" or previous is None or previous.layout != terms.layout
+    if ahead and replaces:
+        ahead.take(terms.schema, terms.key_columns, work.outgoing())
     if agreement.delivery.mode == "full":
         return work.full(agreement, events)
     return work.changes(agreement, previous, events)
@@ -149,6 +164,14 @@ class _Work:
         self.accepted = RowsDigest()
         self.filtered = RowsDigest()
 
+    def outgoing(self) -> Iterator[pa.RecordBatch]:
+        """Yields all rows that the filter lets through, as they leave."""
+        for marked in self._marked(self.terms.schema.names):
+            batch, keep = _unmarked(marked)
+            rows = batch.filter(keep)
+            if rows.num_rows:
+                yield self.terms.outgoing(rows)
+
     def full(self, agreement: Agreement, events: Events) -> Prepared:
         """Every row that the filter lets through is delivered."""
         delivered = RowsDigest()
@@ -167,7 +190,7 @@ class _Work:
         hashes = [np.zeros((0, 2), np.uint64)]
         with (
             ParquetSink(target, self.terms.schema) as rows,
-            ParquetSink(received, holdings_schema(self.terms), dictionary=False) as held,
+            ParquetSink(received, holdings_schema(self.terms)) as held,
         ):
             for kept in self._kept(self._holdings):
                 if base is None:  # everything goes; else few do, and are looked up again
@@ -201,15 +224,14 @@ class _Work:
             outgoing = self.terms.outgoing(rows)
             return *digests, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
 
-        for accepted, filtered, found in in_order(look, self._marked(), beside=1):
+        for accepted, filtered, found in in_order(look, self._marked(self.snapshot.schema.names), beside=1):
             self.accepted += accepted
             self.filtered += filtered
             if found is not None:
                 yield found
 
-    def _marked(self) -> Iterator[pa.RecordBatch]:
-        """Streams the snapshot with a last column that is true for the rows which the filter lets through."""
-        names = self.snapshot.schema.names
+    def _marked(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Streams the snapshot's columns and a last one that is true for the rows which the filter lets through."""
         mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
         yield from in_pieces(self.snapshot, {name: pc.field(name) for name in names} | {mark: self.terms.keep})
 
@@ -217,7 +239,7 @@ class _Work:
         """Makes the file of the new and changed rows."""
         chosen, start = found.of_rows != Change.UNCHANGED, 0
         with ParquetSink(target, self.terms.schema) as sink:
-            for marked in self._marked():
+            for marked in self._marked(self.terms.schema.names):
                 batch, keep = _unmarked(marked)
                 rows = batch.filter(keep)
                 picked = rows.filter(pa.array(chosen[start : start + rows.num_rows]))

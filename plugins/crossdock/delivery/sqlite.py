@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import Database, Table, Value
-from crossdock.delivery.files import batches, json_texts
+from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _PATIENCE = 30.0  # seconds to wait for another writer
@@ -42,30 +42,20 @@ def open_sqlite(connection: Connection) -> Iterator[Database]:
 
 
 class _Sqlite:
-    """The consumer's file is opened by one library only; staging happens in a file of our own, beside the parquet file."""
+    """The consumer's file is opened by one library only; staging happens in a file of our own."""
 
     differs = "IS NOT"
 
     def __init__(self, name: str, session: sqlite3.Connection) -> None:
         self.name, self._session = name, session
 
-    def stage(self, name: str, parquet: Path) -> None:
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         from adbc_driver_sqlite import dbapi
 
-        path = parquet.with_name(f"{name}-{secrets.token_hex(4)}.db")
-        rows = (
-            pa.RecordBatch.from_arrays([_storable(c) for c in b.columns], names=b.schema.names)
-            for b in batches(parquet)
-        )
-        first = next(rows, None)
+        path = scratch / f"{name}-{secrets.token_hex(4)}.db"
+        empty = _storable_rows(pa.RecordBatch.from_pylist([], schema))
+        source = pa.RecordBatchReader.from_batches(empty.schema, map(_storable_rows, rows))
         with dbapi.connect(str(path)) as staging, staging.cursor() as cursor:
-            if first is None:
-                empty = pa.parquet.read_schema(parquet).empty_table()
-                source = pa.table(
-                    [_storable(c.combine_chunks()) for c in empty.columns], names=empty.schema.names
-                ).to_reader()
-            else:
-                source = pa.RecordBatchReader.from_batches(first.schema, _chain(first, rows))
             cursor.adbc_ingest("staged", source, mode="create")
             staging.commit()
         self._session.execute(f"ATTACH ? AS stage_{name}", (str(path),))
@@ -112,9 +102,8 @@ def _storable(values: pa.Array) -> pa.Array:
     return values.cast(pa.string())
 
 
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
+def _storable_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_storable(column) for column in rows.columns], names=rows.schema.names)
 
 
 def _translated(error: sqlite3.Error, where: str) -> CrossdockError:

@@ -90,7 +90,7 @@ def _rest(work: Withdrawal, previous: Received, path: Path) -> tuple[Path, RowsD
         rest = database.sql(
             "SELECT record, row, subject, key FROM held h ANTI JOIN brought b ON h.record = b.record ORDER BY h.record"
         ).to_arrow_reader(ROW_GROUP)
-        with ParquetSink(path, schema, dictionary=False) as sink:
+        with ParquetSink(path, schema) as sink:
             for batch in rest:
                 typed = batch.cast(schema)
                 sink.add(typed)

@@ -6,7 +6,6 @@ landing -> transforms -> types -> kernels -> bit per row and rule -> GX judges -
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from crossdock.columnar import settle_memory
 from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
@@ -131,7 +131,7 @@ def weigh(contract: Contract, extract: pads.Dataset, *, context: Context) -> Opi
 def _weigh(
     contract: Contract, extract: pads.Dataset, context: Context, *, hashed: bool
 ) -> tuple[Opinion, Scanned, Path]:
-    _settle_memory()
+    settle_memory()
     checks = plan(contract)
     referred = _find_referred(contract, checks, context)
     checks = tuple(_at_hand(check, referred) for check in checks)
@@ -194,12 +194,6 @@ def _weigh(
         profile=seen,
     )
     return opinion, scanned, typed_file
-
-
-def _settle_memory() -> None:
-    """Takes the allocator that is up to speed soonest: most processes judge one extract and end."""
-    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ and "jemalloc" in pa.supported_memory_backends():
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _reporting(context: Context) -> Transform:

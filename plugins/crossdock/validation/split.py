@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from crossdock.columnar import few_values
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
@@ -23,7 +23,6 @@ from crossdock.rowhash import row_hashes
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
 from crossdock.validation.scan import BATCH_ROWS, Scanned, raw_batches
 
-_SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 _LANE = 1 << 64
 
 
@@ -194,16 +193,7 @@ class _Sink:
 
 
 def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[str]:
-    """Names the columns with few different values: a dictionary only slows down the others."""
-    if typed.num_record_batches == 0:
-        return []
-    first = typed.get_batch(0).slice(0, _SAMPLE)
-    plain = [
-        index
-        for index, field in enumerate(schema)
-        if not (pa.types.is_boolean(field.type) or pa.types.is_nested(field.type))
-    ]
-    return [schema.field(index).name for index in plain if pc.count_distinct(first.column(index)).as_py() <= _FEW]
+    return few_values(typed.get_batch(0).select(range(len(schema)))) if typed.num_record_batches else []
 
 
 def _rest(whole: RowsDigest, part: RowsDigest) -> RowsDigest:

@@ -16,16 +16,29 @@ A new channel is one module here with what `Channel` lists; the conformance test
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.manifest import Consignment
+from crossdock.delivery.prepare import Ahead as Taking
 from crossdock.delivery.prepare import Prepared
 from crossdock.errors import ConsumerRefused, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is known of a delivery before it is prepared."""
+
+    delivery_id: str
+    agreement: Agreement
+    sequence: int  # the snapshot's place in the order of acceptance
+    intended_at: str  # instant of the first attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +53,17 @@ class Shipment:
     def delivery_id(self) -> str:
         """The id under which the consumer keeps it."""
         return self.consignment.delivery_id
+
+    @property
+    def order(self) -> Order:
+        """What was known of it before."""
+        made = self.consignment
+        return Order(
+            delivery_id=made.delivery_id,
+            agreement=made.agreement,
+            sequence=made.sequence,
+            intended_at=made.intended_at,
+        )
 
     @property
     def agreement(self) -> Agreement:
@@ -69,6 +93,14 @@ class Receipt:
     def to_dict(self) -> dict[str, str]:
         """Returns the JSON form."""
         return asdict(self)
+
+
+class Ahead(Taking, Protocol):
+    """Rows that are on their way before the manifest is made: the consumer's system works on them meanwhile, unseen."""
+
+    def finish(self, shipment: Shipment) -> Receipt | None:
+        """Makes them count; returns None when none were taken, and the delivery still has to be made; raises as `deliver`."""
+        ...
 
 
 REQUIRED, OPTIONAL = True, False
@@ -101,9 +133,20 @@ class Channel(Protocol):
         ...
 
 
-def deliver(shipment: Shipment, connection: Connection) -> Receipt:
-    """Delivers through the agreement's channel; see `Channel.deliver`."""
-    return _channel(shipment.agreement).deliver(shipment, connection)
+def ahead(order: Order, connection: Connection, scratch: Path) -> AbstractContextManager[Ahead | None]:
+    """Returns what takes rows ahead, where the agreement's channel has a function of this name; else None.
+
+    Leaving the context takes back what was not finished.
+    """
+    begin = getattr(_channel(order.agreement), "ahead", None)
+    begun: AbstractContextManager[Ahead | None] = begin(order, connection, scratch) if begin else nullcontext()
+    return begun
+
+
+def deliver(shipment: Shipment, connection: Connection, ahead: Ahead | None = None) -> Receipt:
+    """Delivers through the agreement's channel, or finishes what went ahead; see `Channel.deliver`."""
+    receipt = ahead.finish(shipment) if ahead else None
+    return receipt or _channel(shipment.agreement).deliver(shipment, connection)
 
 
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:

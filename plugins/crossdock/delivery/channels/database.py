@@ -9,13 +9,22 @@ grants and indexes stay.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, recognised
-from crossdock.delivery.databases import MARKER, Database, Table, open_database
-from crossdock.errors import ConsumerRefused
+from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
+from crossdock.delivery.databases import MARKER, Database, Table, open_database, works_beside
+from crossdock.delivery.files import batches
+from crossdock.delivery.prepare import Counts
+from crossdock.errors import ConsumerRefused, LedgerBroken
 from crossdock.faults import reached
 from crossdock.identity import instant, now
 
@@ -38,26 +47,84 @@ _LOST = "If the consumer lost its data, let it restore them, or name another tab
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Brings the consumer's table up to date; see `channel.Channel`."""
-    table = target(shipment.agreement)
+    prepared = shipment.prepared
+    goods = _Goods(
+        schema=prepared.schema, key_columns=prepared.key_columns, replaces=prepared.replaces, base=prepared.base
+    )
     with open_database(connection) as database:
-        work = _Work(shipment=shipment, database=database, table=table)
-        known = work.known()  # before staging, which is the long part
+        work = _Work(order=shipment.order, goods=goods, database=database, table=target(shipment.agreement))
+        known = recognised(shipment, work.known())  # before staging, which is the long part
         if known:
             return known
-        work.stage()
+        work.stage("rows", prepared.rows)
+        if prepared.deletes and not prepared.replaces:
+            work.stage("deletes", prepared.deletes)
         reached("delivery.database.staged")
-        database.begin()
-        known = work.known()
-        if known:
-            return known
-        work.admit()
-        work.change()
-        reached("delivery.database.changed")
-        receipt = work.mark()
-        reached("delivery.database.marked")
-        database.commit()
-        reached("delivery.database.committed")
-        return receipt
+        return _complete(work, shipment, work.change())
+
+
+def _complete(work: _Work, shipment: Shipment, there: Receipt | None) -> Receipt:
+    """Commits what was changed, unless it is there already."""
+    known = recognised(shipment, there)
+    if known:
+        return known
+    work.admit_result(shipment.prepared.counts)
+    reached("delivery.database.changed")
+    receipt = work.mark(shipment)
+    reached("delivery.database.marked")
+    work.database.commit()
+    reached("delivery.database.committed")
+    return receipt
+
+
+@contextmanager
+def ahead(order: Order, connection: Connection, scratch: Path) -> Iterator[Ahead | None]:
+    """Stages rows, and lets a server put them into the table while we make the rest of the delivery; see `channel.Ahead`."""
+    if not works_beside(connection):
+        yield None
+        return
+    with ExitStack() as stack:
+        yield _Ahead(order, connection, scratch, stack)
+
+
+class _Ahead:
+    """A session that is opened when there are rows for it, in a transaction that only `finish` commits."""
+
+    def __init__(self, order: Order, connection: Connection, scratch: Path, stack: ExitStack) -> None:
+        self._order, self._connection, self._scratch, self._stack = order, connection, scratch, stack
+        self._begun: tuple[_Work, Future[Receipt | None]] | None = None
+        self._rows = 0
+
+    def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
+        """See `prepare.Ahead`."""
+        table = target(self._order.agreement)
+        database = self._stack.enter_context(open_database(self._connection))
+        goods = _Goods(schema=schema, key_columns=key_columns, replaces=True, base=None)
+        work = _Work(order=self._order, goods=goods, database=database, table=table)
+        if work.known():
+            return  # `deliver` finds it as well, and compares it with what it would have brought
+        database.stage("rows", schema, self._counted(rows), self._scratch)
+        reached("delivery.database.staged")
+        # Its thread ends before the session is closed.
+        beside = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="crossdock"))
+        self._begun = work, beside.submit(work.change)
+
+    def finish(self, shipment: Shipment) -> Receipt | None:
+        """See `channel.Ahead`."""
+        if self._begun is None:
+            return None
+        if self._rows != shipment.prepared.counts.delivered:
+            raise LedgerBroken(
+                f"{self._rows:,} rows were staged where {shipment.prepared.counts.delivered:,} are delivered.",
+                fix="Nothing has left. The snapshot's file was changed meanwhile: put back the one that the state names.",
+            )
+        work, changing = self._begun
+        return _complete(work, shipment, changing.result())
+
+    def _counted(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            self._rows += batch.num_rows
+            yield batch
 
 
 def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> Receipt | None:
@@ -101,23 +168,40 @@ def _receipt(database: Database, table: Table, delivery_id: str) -> Receipt | No
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Goods:
+    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
+
+    schema: pa.Schema
+    key_columns: tuple[str, ...]
+    replaces: bool
+    base: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     """One delivery into one table. SQL is put together from quoted names only; values are bound or staged."""
 
-    shipment: Shipment
+    order: Order
+    goods: _Goods
     database: Database
     table: Table
 
     def known(self) -> Receipt | None:
         """The receipt, if the delivery is there."""
-        return recognised(self.shipment, _receipt(self.database, self.table, self.shipment.delivery_id))
+        return _receipt(self.database, self.table, self.order.delivery_id)
 
-    def stage(self) -> None:
-        """Copies the files into tables that nobody else sees."""
-        prepared = self.shipment.prepared
-        self.database.stage("rows", prepared.rows)
-        if prepared.deletes and not prepared.replaces:
-            self.database.stage("deletes", prepared.deletes)
+    def stage(self, name: str, parquet: Path) -> None:
+        """Copies a file into a table that nobody else sees."""
+        self.database.stage(name, pq.read_schema(parquet), batches(parquet), parquet.parent)
+
+    def change(self) -> Receipt | None:
+        """Brings the table to the state after this delivery, in a transaction; returns the receipt if it is there already."""
+        self.database.begin()
+        known = self.known()
+        if known is None:
+            self.admit()
+            self._change()
+        return known
 
     def admit(self) -> None:
         """Makes the tables when missing, and refuses what would not fit or would break what the consumer holds."""
@@ -128,10 +212,10 @@ class _Work:
         self._admit_order()
 
     def _admit_table(self) -> None:
-        wanted = [(field.name, self.database.type_of(field.type)) for field in self.shipment.prepared.schema]
+        wanted = [(field.name, self.database.type_of(field.type)) for field in self.goods.schema]
         found = self.database.columns(self.table)
-        key = self.shipment.prepared.key_columns
-        if found is None and not self.shipment.prepared.replaces:
+        key = self.goods.key_columns
+        if found is None and not self.goods.replaces:
             raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
         if found is None:
             columns = [f"{_quoted(name)} {kind}" for name, kind in wanted]
@@ -147,7 +231,7 @@ class _Work:
 
     def _admit_order(self) -> None:
         """Whose table is it, and what does it hold?"""
-        marker, target, agreement = self.table.beside(MARKER), str(self.table), self.shipment.agreement.id
+        marker, target, agreement = self.table.beside(MARKER), str(self.table), self.order.agreement.id
         others = self.database.execute(
             f"SELECT agreement FROM {marker} WHERE target = ? AND agreement <> ? LIMIT 1",  # noqa: S608
             (target, agreement),
@@ -160,12 +244,12 @@ class _Work:
             (target,),
         )
         last, sequence, intended_at = held[0] if held else (None, -1, "")
-        mine = (self.shipment.consignment.sequence, self.shipment.consignment.intended_at)
+        mine = (self.order.sequence, self.order.intended_at)
         if (int(sequence or 0), str(intended_at)) > mine:
             raise self._refused(f"The consumer already holds a newer delivery, {last}.", "Deliver the newest snapshot.")
-        if not self.shipment.prepared.replaces and last != self.shipment.prepared.base:
+        if not self.goods.replaces and last != self.goods.base:
             raise self._refused(
-                f"The changes build on delivery {self.shipment.prepared.base}, but the consumer holds {last}.",
+                f"The changes build on delivery {self.goods.base}, but the consumer holds {last}.",
                 f"Finish that delivery first. {_LOST}",
             )
         if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608
@@ -174,14 +258,14 @@ class _Work:
                 "Empty it, or name another table in the agreement.",
             )
 
-    def change(self) -> None:
+    def _change(self) -> None:
         """Brings the table to the state after this delivery."""
-        rows, names = self.database.staged("rows"), _names(self.shipment.prepared.schema.names)
-        if self.shipment.prepared.replaces:
+        rows, names = self.database.staged("rows"), _names(self.goods.schema.names)
+        if self.goods.replaces:
             self.database.execute(f"DELETE FROM {self.table}")  # noqa: S608
             self.database.execute(f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {rows}")  # noqa: S608
             return
-        key = self.shipment.prepared.key_columns
+        key = self.goods.key_columns
         if not key:
             return  # a tombstone: what it names is not in the table any more
         # Deletes come first: a key that one record gives up may be another's now.
@@ -189,7 +273,7 @@ class _Work:
             f"DELETE FROM {self.table} WHERE ({_names(key)}) IN (SELECT {_names(key)} FROM {self.database.staged('deletes')})"  # noqa: S608
         )
         same = " AND ".join(f"t.{name} = s.{name}" for name in map(_quoted, key))
-        rest = [_quoted(name) for name in self.shipment.prepared.schema.names if name not in key]
+        rest = [_quoted(name) for name in self.goods.schema.names if name not in key]
         if rest:
             differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
             self.database.execute(
@@ -200,11 +284,11 @@ class _Work:
             f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {rows} AS s "  # noqa: S608
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
         )
-        self._admit_result()
 
-    def _admit_result(self) -> None:
+    def admit_result(self, counts: Counts) -> None:
         """Refuses changes to a table that someone else has put rows into or taken rows out of."""
-        counts = self.shipment.prepared.counts
+        if self.goods.replaces or not self.goods.key_columns:
+            return
         expected = counts.delivered + counts.unchanged
         found = self.database.execute(f"SELECT count(*) FROM {self.table}")[0][0]  # noqa: S608
         if found != expected:
@@ -213,24 +297,23 @@ class _Work:
                 _LOST,
             )
 
-    def mark(self) -> Receipt:
+    def mark(self, shipment: Shipment) -> Receipt:
         """Writes the marker row that makes the delivery count."""
-        consignment, counts = self.shipment.consignment, self.shipment.prepared.counts
+        order, counts = self.order, shipment.prepared.counts
         delivered_at = instant(now())
         marker = self.table.beside(MARKER)
         values = (
-            self.shipment.delivery_id, self.shipment.agreement.id, consignment.contract.id, str(self.table),
-            consignment.sequence, consignment.intended_at, counts.delivered, counts.deleted, self.shipment.digest,
-            delivered_at,
+            order.delivery_id, order.agreement.id, order.agreement.dataset, str(self.table), order.sequence,
+            order.intended_at, counts.delivered, counts.deleted, shipment.digest, delivered_at,
         )  # fmt: skip
         self.database.execute(
             f"INSERT INTO {marker} ({_names([n for n, _ in _MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
             values,
         )
         return Receipt(
-            delivery_id=self.shipment.delivery_id,
+            delivery_id=order.delivery_id,
             location=f"{self.database.name}, table {self.table}",
-            digest=self.shipment.digest,
+            digest=shipment.digest,
             delivered_at=delivered_at,
         )
 
