@@ -8,7 +8,7 @@ pseudonym or filter is found as well as a change at the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -119,9 +119,10 @@ def compare(now: Path, before: Received | None, terms: Terms, scratch: Path) -> 
         if database.execute("SELECT count(*) - count(DISTINCT record) FROM now").fetchall() != [(0,)]:
             raise _no_key(terms)
         same_layout = before is not None and before.layout == terms.layout
-        _mark_rows(database, changes.of_rows, same_layout=same_layout)
-        deleted = _write_gone(database, changes.gone)
-        _write_deletes(database, changes.deletes, terms, same_layout=same_layout)
+        if before:  # else all rows are new: 0 is INSERT
+            _mark_rows(database, changes.of_rows, same_layout=same_layout)
+        deleted = _write_gone(database if before else None, changes.gone)
+        _write_deletes(database if same_layout else None, changes.deletes, terms)
     return Changes(of_rows=changes.of_rows, gone=changes.gone, deletes=changes.deletes, deleted=deleted)
 
 
@@ -137,7 +138,9 @@ def _database(now: Path, before: Received | None, terms: Terms, scratch: Path) -
         # Arrow datasets, not views over paths: a path may hold quotes, and a store's file system is pyarrow's.
         database.register("now_file", pads.dataset(now, format="parquet"))
         database.register("before", before.rows if before else empty)
-        database.execute("CREATE TEMP TABLE now AS SELECT record, row, key FROM now_file")
+        # A table is faster to join; a first delivery is only counted.
+        kind = "TABLE" if before else "VIEW"
+        database.execute(f"CREATE TEMP {kind} now AS SELECT record, row, key FROM now_file")  # noqa: S608
         yield database
 
 
@@ -152,10 +155,13 @@ def _mark_rows(database: duckdb.DuckDBPyConnection, marks: np.ndarray, *, same_l
         marks[batch.column("arrival").to_numpy()] = batch.column("change").to_numpy()
 
 
-def _write_gone(database: duckdb.DuckDBPyConnection, path: Path) -> int:
-    reader: pa.RecordBatchReader = database.sql(
-        "SELECT b.record, b.subject FROM before b ANTI JOIN now n ON b.record = n.record ORDER BY b.record"
-    ).to_arrow_reader(ROW_GROUP)
+def _write_gone(database: duckdb.DuckDBPyConnection | None, path: Path) -> int:
+    """Without a database, nothing was there before."""
+    reader: Iterable[pa.RecordBatch] = ()
+    if database:
+        reader = database.sql(
+            "SELECT b.record, b.subject FROM before b ANTI JOIN now n ON b.record = n.record ORDER BY b.record"
+        ).to_arrow_reader(ROW_GROUP)
     schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
     with ParquetSink(path, schema) as sink:
         for batch in reader:
@@ -163,12 +169,12 @@ def _write_gone(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     return sink.rows
 
 
-def _write_deletes(database: duckdb.DuckDBPyConnection, path: Path, terms: Terms, *, same_layout: bool) -> None:
-    """Ordered by the keyed hash, so that a repeated delivery has the same bytes."""
+def _write_deletes(database: duckdb.DuckDBPyConnection | None, path: Path, terms: Terms) -> None:
+    """Ordered by the keyed hash, so that a repeated delivery has the same bytes; without a database, all is replaced."""
     schema = pa.schema([terms.schema.field(name) for name in terms.key_columns])
     with ParquetSink(path, schema) as sink:
-        if not same_layout:
-            return  # Everything the consumer holds is replaced.
+        if database is None:
+            return
         reader: pa.RecordBatchReader = database.sql(
             """SELECT b.key FROM before b LEFT JOIN now n ON b.record = n.record
                WHERE n.record IS NULL OR b.key IS DISTINCT FROM n.key ORDER BY b.record"""
