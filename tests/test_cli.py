@@ -360,6 +360,21 @@ def test_agreements(tmp_path, monkeypatch):
     assert crossdock("agreements", "reject", asked["agreement"], "--reason", "Late.").exit_code == WRONG
 
 
+# keys
+
+
+def test_keys(tmp_path, monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_HOME", str(found(tmp_path).home))
+    (first,) = document(crossdock("keys", "list", "--json"))["pseudonym_keys"]
+    assert (first["version"], first["in_use"]) == (1, True)
+    assert document(crossdock("keys", "rotate", "--json"))["version"] == 2
+    assert "Version 3 is in use" in crossdock("keys", "rotate").stdout
+    used = [v["version"] for v in document(crossdock("keys", "list", "--json"))["pseudonym_keys"] if v["in_use"]]
+    assert used == [3]
+    secrets = [path.read_text().strip() for path in (tmp_path / "var" / "keys").glob("protection_key*")]
+    assert not any(secret in crossdock("keys", "list").stdout for secret in secrets)
+
+
 # explain
 
 

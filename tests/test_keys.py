@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from crossdock.errors import Permanent
-from crossdock.keys import Keys, secret_file
+from crossdock.keys import Keys, protection_versions, rotate_protection, secret_file
 
 
 def test_keys_stay_the_same(tmp_path):
@@ -78,3 +78,20 @@ def test_many_at_once_agree_on_one_secret(tmp_path):
         found = set(pool.map(lambda n: secret_file(tmp_path / "secret", lambda: str(n).encode()), range(64)))
     assert len(found) == 1
     assert [f.name for f in tmp_path.iterdir()] == ["secret"]
+
+
+def test_versions_of_the_protection_key(tmp_path):
+    folder = tmp_path / "keys"
+    first = Keys.open(folder)
+    assert [each.version for each in protection_versions(folder)] == [first.protection_version] == [1]
+    (folder / "protection_key.old").write_text("not one of ours")
+    assert rotate_protection(folder).version == 2
+    second = Keys.open(folder)
+    assert second.protection_version == 2
+    assert (second.ledger, second.sign(b"x")) == (first.ledger, first.sign(b"x"))
+    assert second.of_consumer("tax") != first.of_consumer("tax")
+    assert (folder / "protection_key.2").stat().st_mode & 0o777 == 0o600
+    assert (folder / "protection_key").exists()  # what old pseudonyms were can still be told
+    for _ in range(9):
+        rotate_protection(folder)
+    assert Keys.open(folder).protection_version == 11

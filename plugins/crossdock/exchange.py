@@ -94,6 +94,11 @@ def find_home() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / "contracts").is_dir()), here)
 
 
+def keys_folder(home: Path) -> Path:
+    """Returns where the keys of the exchange in a folder are."""
+    return Path(os.environ.get("CROSSDOCK_KEYS") or home / "var" / "keys")
+
+
 def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> Exchange:
     """Opens the exchange of a folder, making state, keys and store on first use.
 
@@ -125,6 +130,6 @@ def open_exchange(home: Path | None = None, *, lookup: Lookup | None = None) -> 
         store=open_store(os.environ.get("CROSSDOCK_STORE") or str(var / "store"), lookup),
         state=State.open(os.environ.get("CROSSDOCK_STATE") or f"sqlite:///{var / 'state.db'}"),
         lookup=lookup,
-        keys=Keys.open(Path(os.environ.get("CROSSDOCK_KEYS") or var / "keys")),
+        keys=Keys.open(keys_folder(home)),
         transforms=transforms,
     )

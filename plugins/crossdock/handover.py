@@ -10,6 +10,7 @@ book              receipt and ledger entry in one transaction: whoever comes sec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -61,7 +62,9 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     day = day_of(agreement, contract, now)
     last = last_delivered(exchange.state, agreement.id)
     if last:
-        waiting = _holds(last, agreement, snapshot, day) or _out_of_turn(exchange, agreement, snapshot, last, now)
+        waiting = _holds(exchange, last, agreement, snapshot, day) or _out_of_turn(
+            exchange, agreement, snapshot, last, now
+        )
         if waiting:
             return waiting
     name = _name(exchange, agreement, snapshot, last, day)
@@ -78,16 +81,26 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     )
 
 
-def _holds(last: Delivery, agreement: Agreement, snapshot: Snapshot, day: date | None) -> Outcome | None:
+def _holds(
+    exchange: Exchange, last: Delivery, agreement: Agreement, snapshot: Snapshot, day: date | None
+) -> Outcome | None:
     """Returns the outcome when what would be delivered is what was delivered last, else None."""
     recalled = last.mode == RECALL
     made_of = (last.snapshot, last.agreement_digest, last.day if day and not recalled else day)
     if made_of != (snapshot.id, agreement.digest, day):
         return None
+    if agreement.is_keyed and not recalled and not _has_newest_pseudonyms(exchange, last):
+        return None
     reason = "It was recalled: the next snapshot goes, or this one under a changed agreement."
     if not recalled:
         reason = "The consumer holds this snapshot."
     return Outcome(agreement=agreement.id, status="unchanged", reason=reason, delivery=last.id)
+
+
+def _has_newest_pseudonyms(exchange: Exchange, last: Delivery) -> bool:
+    """Looks in the last delivery's manifest whether the pseudonym key was rotated since."""
+    told = json.loads(exchange.store.read(str(last.manifest_key)))
+    return bool(told["pseudonym_key"] == exchange.keys.protection_version)
 
 
 def _out_of_turn(

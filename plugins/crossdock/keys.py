@@ -1,4 +1,12 @@
-"""The exchange's secrets: one ledger key, one signing key, and a pseudonym key per consumer, in files only we can read."""
+"""The exchange's secrets: one ledger key, one signing key, and a pseudonym key per consumer, in files only we can read.
+
+| file                | what it is                                                                               |
+|---------------------|------------------------------------------------------------------------------------------|
+| `ledger_key`        | hashes records and subjects in the ledger                                                |
+| `protection_key`    | version 1 of the root from which each consumer's pseudonym key is derived                |
+| `protection_key.N`  | its later versions; the newest is in use, the others tell what old pseudonyms were       |
+| `signing_key.pem`   | signs manifests and the ledger's heads; `public_key.pem` checks what it signed           |
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from crossdock.errors import Permanent, WrongUse
 
 KEY_BYTES = 32
+PROTECTION = "protection_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class Keys:
 
     ledger: bytes = field(repr=False)  # of record and subject hashes in the ledger
     protection: bytes = field(repr=False)  # root from which each consumer's pseudonym key is derived
+    protection_version: int = field(default=1, repr=False)
     signing: Ed25519PrivateKey = field(repr=False)
 
     def of_consumer(self, consumer: str) -> bytes:
@@ -54,7 +65,8 @@ class Keys:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ledger = secret_file(folder / "ledger_key", lambda: secrets.token_hex(KEY_BYTES).encode())
-        protection = secret_file(folder / "protection_key", lambda: secrets.token_hex(KEY_BYTES).encode())
+        secret_file(folder / PROTECTION, lambda: secrets.token_hex(KEY_BYTES).encode())
+        newest = protection_versions(folder)[-1]
         pem = secret_file(
             folder / "signing_key.pem",
             lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
@@ -66,8 +78,42 @@ class Keys:
         if not public.exists():
             public.write_bytes(signing.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         return cls(
-            ledger=bytes.fromhex(ledger.decode()), protection=bytes.fromhex(protection.decode()), signing=signing
+            ledger=bytes.fromhex(ledger.decode()),
+            protection=bytes.fromhex(newest.path.read_text().strip()),
+            protection_version=newest.version,
+            signing=signing,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of the protection key."""
+
+    version: int
+    path: Path
+
+    @property
+    def made_at(self) -> datetime:
+        """When its file was made."""
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+
+
+def protection_versions(folder: Path) -> list[Version]:
+    """Returns the versions of the protection key in a folder of keys, the one in use last."""
+    found = [Version(version=1, path=folder / PROTECTION)]
+    for path in folder.glob(f"{PROTECTION}.*"):
+        number = path.name.removeprefix(f"{PROTECTION}.")
+        if number.isdecimal() and number.isascii() and int(number) > 1:
+            found.append(Version(version=int(number), path=path))
+    return sorted(found, key=lambda each: each.version)
+
+
+def rotate_protection(folder: Path) -> Version:
+    """Makes a new version of the protection key, which every process that opens the folder from now on uses."""
+    number = protection_versions(folder)[-1].version + 1
+    path = folder / f"{PROTECTION}.{number}"
+    secret_file(path, lambda: secrets.token_hex(KEY_BYTES).encode())
+    return Version(version=number, path=path)
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:

@@ -288,6 +288,11 @@ class Agreement:
         """True for the agreement with the public."""
         return self.consumer == "public"
 
+    @property
+    def is_keyed(self) -> bool:
+        """True when what leaves depends on the consumer's pseudonym key."""
+        return any(protection.kind in ("pseudonymise", "dummy") for protection in self.protect.values())
+
     def exposed(self, columns: Mapping[str, Column]) -> tuple[str, ...]:
         """Returns the sensitive columns that would leave as they are, with no legal basis of their own.
 

@@ -69,8 +69,7 @@ def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Key
             that is to be delivered again.
         keys: where a protection needs a key, another key makes another delivery.
     """
-    keyed = any(p.kind in ("pseudonymise", "dummy") for p in agreement.protect.values())
-    key = keys.of_consumer(agreement.consumer) if keyed else b""
+    key = keys.of_consumer(agreement.consumer) if agreement.is_keyed else b""
     protection = blake2b(b"protection version", key=key, digest_size=8).hexdigest()
     return content_id("delivery", agreement.id, agreement.version, agreement.digest, snapshot, sequence, protection)
 

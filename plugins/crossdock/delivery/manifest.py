@@ -38,7 +38,7 @@ def manifest(consignment: Consignment, keys: Keys) -> bytes:
 
     It has the instant of the first attempt, not of this one, so a repeated delivery has the same manifest.
     """
-    body = _body(consignment)
+    body = _body(consignment, keys)
     return canonical({**body, "signature": keys.sign(canonical(body))})
 
 
@@ -56,7 +56,7 @@ def verify_manifest(data: bytes, key: Ed25519PublicKey) -> bool:
     return True
 
 
-def _body(consignment: Consignment) -> dict[str, object]:
+def _body(consignment: Consignment, keys: Keys) -> dict[str, object]:
     agreement, contract, prepared = consignment.agreement, consignment.contract, consignment.prepared
     return {
         "kind": "crossdock-delivery",
@@ -81,6 +81,8 @@ def _body(consignment: Consignment) -> dict[str, object]:
         "replaces": prepared.replaces,
         "base": prepared.base,
         "key": list(prepared.key_columns),
+        # Another version than before: the pseudonyms are others, and can't be joined with those of earlier deliveries.
+        "pseudonym_key": keys.protection_version if agreement.is_keyed else None,
         "schema": [_column(consignment, name) for name in prepared.schema.names],
         "files": [{"name": f.name, "rows": f.rows, "sha256": f.sha256, "bytes": f.bytes} for f in prepared.files],
         "counts": prepared.counts.to_dict(),
