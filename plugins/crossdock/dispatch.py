@@ -12,8 +12,10 @@ from pathlib import Path
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
+from crossdock.delivery.files import batches
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.rejections import RecordsRejected
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
@@ -28,8 +30,10 @@ from crossdock.storage.records import (
     supersede_delivery,
     unfinished_deliveries,
 )
+from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
 
+EVENTS = "events.parquet"
 Make = Callable[[Path, EventWriter, Ahead | None], Prepared]
 
 
@@ -51,10 +55,17 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         deal: with an intent that is in the state.
         route: where it goes.
         make: prepares its files in an empty folder, adds its share events, and may send rows ahead.
+
+    Raises:
+        RecordsRejected: the consumer took nothing; the records that it rejects are in the delivery error store.
     """
     with exchange.scratch() as scratch, route.ahead(exchange, _order(deal), scratch) as ahead:
         prepared, entry = _prepare(exchange, deal, scratch, lambda files, events: make(files, events, ahead))
-        sent = route.send(exchange, _consignment(deal, prepared), ahead)
+        try:
+            sent = route.send(exchange, _consignment(deal, prepared), ahead)
+        except RecordsRejected as rejected:
+            _keep(exchange, deal.intent, rejected, scratch / EVENTS)
+            raise
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
     return prepared
@@ -93,7 +104,7 @@ def _prepare(
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
-    with EventWriter(scratch / "events.parquet") as events:
+    with EventWriter(scratch / EVENTS) as events:
         prepared = make(scratch / "files", events)
     kept = outbox(intent)
     sha256 = file_sha256(events.path)
@@ -134,6 +145,18 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
         delivered_at="",
         record="",
     )
+
+
+def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Path) -> None:
+    """Keeps what was rejected by its keyed hash: events of rows stand in the rows' order, before those of deletions."""
+    places = dict(rejected.records)
+    found, start = [], 0
+    for batch in batches(events, ["record"]):
+        here = [place for place in places if start <= place < start + batch.num_rows]
+        found += [(batch.column(0)[place - start].as_py(), places[place]) for place in here]
+        start += batch.num_rows
+    record_rejections(exchange.state, intent, found, instant(exchange.clock()))
+    reached("handover.rejected")
 
 
 def _order(deal: Deal) -> Order:
@@ -183,4 +206,5 @@ def _book(exchange: Exchange, intent: Delivery, entry: Body, sent: Sent) -> None
     with exchange.state.begin() as connection:
         if complete_delivery(connection, done):
             append(connection, booked)
+            resolve_rejections(connection, done, at)
     reached("handover.booked")

@@ -11,16 +11,17 @@ book              receipt and ledger entry in one transaction: whoever comes sec
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
-from crossdock.contracts.model import ONCE, Agreement
+from crossdock.contracts.model import ONCE, Agreement, Contract
 from crossdock.delivery.channels.channel import Ahead
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
 from crossdock.delivery.prepare import Prepared, prepare
+from crossdock.delivery.rejections import RecordsRejected
 from crossdock.delivery.terms import Terms
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held
 from crossdock.errors import LedgerBroken
@@ -33,6 +34,9 @@ from crossdock.reviews import decided
 from crossdock.routes import Route
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import Delivery, Snapshot, intend_delivery, last_delivered, latest_snapshot
+from crossdock.storage.rejections import rejections
+
+_ROUNDS = 5  # of rejections, until a consumer that always finds something new is taken at its word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,36 +65,69 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     finish_arrived(exchange, agreement, route)
     day = day_of(agreement, contract, now)
     last = last_delivered(exchange.state, agreement.id)
+    turn = _Turn(agreement=agreement, contract=contract, snapshot=snapshot, last=last, day=day, now=now)
     if last:
-        waiting = _holds(exchange, last, agreement, snapshot, day) or _out_of_turn(
-            exchange, agreement, snapshot, last, now
-        )
+        waiting = _holds(exchange, turn, last) or _out_of_turn(exchange, turn, last)
         if waiting:
             return waiting
-    name = _name(exchange, agreement, snapshot, last, day)
-    intent = intend_delivery(exchange.state, _intent(agreement, snapshot, name, now))
-    reached("handover.intended")
-    deal = Deal(agreement=agreement, contract=contract, intent=intent)
-    prepared = dispatch(exchange, deal, route, partial(_made_of, exchange, deal, snapshot))
+    for _ in range(_ROUNDS - 1):
+        try:
+            delivery, prepared = _deliver(exchange, turn, route)
+            break
+        except RecordsRejected:
+            continue  # they are in the error store now: without them
+    else:
+        delivery, prepared = _deliver(exchange, turn, route)
     return Outcome(
         agreement=agreement.id,
         status="delivered",
         reason=decision.reason,
-        delivery=name,
+        delivery=delivery,
         counts=prepared.counts.to_dict(),
     )
 
 
-def _holds(
-    exchange: Exchange, last: Delivery, agreement: Agreement, snapshot: Snapshot, day: date | None
-) -> Outcome | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """What a delivery is made of."""
+
+    agreement: Agreement
+    contract: Contract
+    snapshot: Snapshot
+    last: Delivery | None
+    day: date | None
+    now: datetime
+
+    def held_back(self, exchange: Exchange) -> list[bytes]:
+        """Returns the records, by keyed hash, that the consumer has rejected of this snapshot."""
+        found = rejections(exchange.state, self.agreement.id)
+        return sorted(
+            bytes.fromhex(each.record)
+            for each in found
+            if each.holds_back(self.snapshot.id, self.agreement.digest, self.now)
+        )
+
+
+def _deliver(exchange: Exchange, turn: _Turn, route: Route) -> tuple[str, Prepared]:
+    held_back = turn.held_back(exchange)
+    name = _name(exchange, turn, held_back)
+    intent = intend_delivery(exchange.state, _intent(turn.agreement, turn.snapshot, name, turn.now))
+    reached("handover.intended")
+    deal = Deal(agreement=turn.agreement, contract=turn.contract, intent=intent)
+    return name, dispatch(exchange, deal, route, partial(_made_of, exchange, deal, turn.snapshot, held_back))
+
+
+def _holds(exchange: Exchange, turn: _Turn, last: Delivery) -> Outcome | None:
     """Returns the outcome when what would be delivered is what was delivered last, else None."""
+    agreement, snapshot, day = turn.agreement, turn.snapshot, turn.day
     recalled = last.mode == RECALL
     made_of = (last.snapshot, last.agreement_digest, last.day if day and not recalled else day)
     if made_of != (snapshot.id, agreement.digest, day):
         return None
     if agreement.is_keyed and not recalled and not _has_newest_pseudonyms(exchange, last):
         return None
+    if not recalled and len(turn.held_back(exchange)) < len(rejections(exchange.state, agreement.id)):
+        return None  # some that were rejected are to be tried again
     reason = "It was recalled: the next snapshot goes, or this one under a changed agreement."
     if not recalled:
         reason = "The consumer holds this snapshot."
@@ -103,24 +140,25 @@ def _has_newest_pseudonyms(exchange: Exchange, last: Delivery) -> bool:
     return bool(told["pseudonym_key"] == exchange.keys.protection_version)
 
 
-def _out_of_turn(
-    exchange: Exchange, agreement: Agreement, snapshot: Snapshot, last: Delivery, now: datetime
-) -> Outcome | None:
+def _out_of_turn(exchange: Exchange, turn: _Turn, last: Delivery) -> Outcome | None:
     """Returns the outcome when the agreement's frequency allows nothing now, else None; a grant used up is refused."""
-    turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at or last.intended_at, now=now)
-    if turn.allowed:
+    agreement, before = turn.agreement, last.delivered_at or last.intended_at
+    due = its_turn(agreement, version=last.agreement_version, last=before, now=turn.now)
+    if due.allowed:
         return None
     if agreement.frequency == ONCE:
-        refuse(exchange, agreement, snapshot, turn.reason)
-        return Outcome(agreement=agreement.id, status="refused", reason=turn.reason)
-    return Outcome(agreement=agreement.id, status="waiting", reason=turn.reason)
+        refuse(exchange, agreement, turn.snapshot, due.reason)
+        return Outcome(agreement=agreement.id, status="refused", reason=due.reason)
+    return Outcome(agreement=agreement.id, status="waiting", reason=due.reason)
 
 
-def _name(exchange: Exchange, agreement: Agreement, snapshot: Snapshot, last: Delivery | None, day: date | None) -> str:
+def _name(exchange: Exchange, turn: _Turn, held_back: Sequence[bytes]) -> str:
     """Returns the delivery's id: all that its bytes depend on, so that whoever repeats it makes the same bytes."""
-    base = delivery_id(agreement, snapshot=snapshot.id, sequence=snapshot.seq or 0, keys=exchange.keys)
-    contract = exchange.contract(agreement.dataset)
-    return content_id(base, contract.digest, last.id if last else None, day.isoformat() if day else None)
+    sequence = turn.snapshot.seq or 0
+    base = delivery_id(turn.agreement, snapshot=turn.snapshot.id, sequence=sequence, keys=exchange.keys)
+    last, day = turn.last.id if turn.last else None, turn.day.isoformat() if turn.day else None
+    left_out = [record.hex() for record in held_back]
+    return content_id(base, turn.contract.digest, last, day, *([left_out] if left_out else []))
 
 
 def _intent(agreement: Agreement, snapshot: Snapshot, name: str, now: datetime) -> Delivery:
@@ -140,8 +178,14 @@ def _intent(agreement: Agreement, snapshot: Snapshot, name: str, now: datetime) 
     )
 
 
-def _made_of(  # noqa: PLR0913, PLR0917 - the first three are bound by the caller
-    exchange: Exchange, deal: Deal, snapshot: Snapshot, scratch: Path, events: EventWriter, ahead: Ahead | None
+def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
+    exchange: Exchange,
+    deal: Deal,
+    snapshot: Snapshot,
+    held_back: Sequence[bytes],
+    scratch: Path,
+    events: EventWriter,
+    ahead: Ahead | None,
 ) -> Prepared:
     """Prepares what the agreement makes of a snapshot, and sees that it is the snapshot that was accepted."""
     rows = exchange.dataset(snapshot.key)
@@ -153,6 +197,7 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first three are bound by the calle
         scratch=scratch,
         events=events,
         ahead=ahead,
+        held_back=held_back,
     )
     if prepared.digests.accepted != snapshot.digest:
         raise LedgerBroken(

@@ -61,6 +61,18 @@ class Database(Protocol):
         """Makes the transaction's changes visible, all at once."""
         ...
 
+    def rollback(self) -> None:
+        """Takes back what was not committed; what was staged stays."""
+        ...
+
+    def index(self, name: str, column: str) -> None:
+        """Makes parts of a staged table fast to find by a column."""
+        ...
+
+    def constraint(self, error: Exception) -> str | None:
+        """Returns in one word which kind of constraint a statement broke; None when the error is another."""
+        ...
+
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         """Returns a table's columns and comparable types; None when there is no such table."""
         ...

@@ -21,6 +21,16 @@ _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 
+_CONSTRAINTS = {
+    "23502": "not_null",
+    "23503": "foreign_key",
+    "23505": "unique",
+    "23514": "check",
+    "23P01": "exclusion",
+    "22001": "too_long",
+    "22003": "out_of_range",
+}
+
 
 @contextmanager
 def open_postgres(connection: Connection) -> Iterator[Database]:
@@ -77,6 +87,15 @@ class _Postgres:
 
     def commit(self) -> None:
         self._session.commit()
+
+    def rollback(self) -> None:
+        self._session.rollback()
+
+    def index(self, name: str, column: str) -> None:
+        self.execute(f'CREATE INDEX ON {self.staged(name)} ("{column}")')
+
+    def constraint(self, error: Exception) -> str | None:
+        return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None
 
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self.execute(

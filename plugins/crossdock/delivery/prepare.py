@@ -15,7 +15,7 @@ Every row of the snapshot is accounted for: `accepted = delivered + unchanged + 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.changes import Change, Changes, Received, compare, holdings, holdings_schema
+from crossdock.delivery.changes import HASH, Change, Changes, Received, compare, holdings, holdings_schema
 from crossdock.delivery.files import DeliveredFile, ParquetSink, batches, delivered_file, in_pieces
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
@@ -111,6 +111,8 @@ class Prepared:
     schema: pa.Schema  # of rows
     key_columns: tuple[str, ...]  # the consumer's key; empty in mode full
     files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
+    held_back: int = 0  # rows that the consumer has rejected; they are among those that `counts` has as filtered
+    kept: int = 0  # of those, the records that the consumer goes on holding as it has them
 
 
 def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them would only be taken apart again
@@ -122,6 +124,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     scratch: Path,
     events: Events,
     ahead: Ahead | None = None,
+    held_back: Collection[bytes] = (),
 ) -> Prepared:
     """Prepares a delivery in a scratch folder, streaming; the same input gives files with the same bytes.
 
@@ -132,13 +135,14 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         previous: what the consumer holds; used in mode changes only.
         scratch: an empty folder of our own.
         events: takes one share event per record delivered or deleted.
+        held_back: keyed hashes of records that do not go: what the consumer holds of them stays as it is.
         ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that.
 
     Raises:
         LedgerBroken: the rows do not add up.
     """
     settle_memory()
-    work = _Work(terms, snapshot, scratch)
+    work = _Work(terms, snapshot, scratch, held_back)
     replaces = agreement.delivery.mode == "full" or previous is None or previous.layout != terms.layout
     if ahead and replaces:
         ahead.take(terms.schema, terms.key_columns, work.outgoing())
@@ -159,15 +163,18 @@ class _Kept(Generic[_Told]):
 class _Work:
     """One preparation under way."""
 
-    def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path) -> None:
+    def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path, held_back: Collection[bytes]) -> None:
         self.terms, self.snapshot, self.scratch = terms, snapshot, scratch
+        self.held_back = pa.array(sorted(held_back), HASH)
+        self.stopped: list[pa.Array] = []  # the records held back that would have gone
+        self.kept = 0
         self.accepted = RowsDigest()
         self.filtered = RowsDigest()
 
     def outgoing(self) -> Iterator[pa.RecordBatch]:
         """Yields all rows that the filter lets through, as they leave."""
-        for marked in self._marked(self.terms.schema.names):
-            batch, keep = _unmarked(marked)
+        for marked in self._marked():
+            batch, keep, _ = self._let_through(marked)
             rows = batch.filter(keep)
             if rows.num_rows:
                 yield self.terms.outgoing(rows)
@@ -187,22 +194,26 @@ class _Work:
         """Only what differs from what the consumer holds is delivered."""
         target, received = self.scratch / "rows.parquet", self.scratch / "received.parquet"
         base = previous.delivery if previous and previous.layout == self.terms.layout else None
-        hashes = [np.zeros((0, 2), np.uint64)]
+        hashes, schema = [np.zeros((0, 2), np.uint64)], holdings_schema(self.terms)
         with (
             ParquetSink(target, self.terms.schema) as rows,
-            ParquetSink(received, holdings_schema(self.terms)) as held,
+            ParquetSink(received, schema) as held,
         ):
             for kept in self._kept(self._holdings):
                 if base is None:  # everything goes; else few do, and are looked up again
                     rows.add(kept.outgoing)
                 held.add(kept.told)
                 hashes.append(kept.hashes)
+            if base is not None and previous and self._stopped():
+                for batch in previous.rows.to_batches(filter=pc.field("record").isin(pa.concat_arrays(self.stopped))):
+                    held.add(batch.cast(schema))
+                    self.kept += batch.num_rows
         found = compare(received, previous, self.terms, self.scratch)
         if base is not None:
             self._pick(target, found)
         self._tell(received, found, events)
-        same = found.of_rows == Change.UNCHANGED
         all_hashes = np.concatenate(hashes)
+        same = found.of_rows[: len(all_hashes)] == Change.UNCHANGED  # what is kept comes after them
         digests = self._digests(RowsDigest.of(all_hashes[~same]), RowsDigest.of(all_hashes[same]))
         counts = _counts(digests, inserted=int((found.of_rows == Change.INSERT).sum()), deleted=found.deleted)
         return self._prepared(agreement, target, digests, counts, _Base(found.deletes, received, base))
@@ -213,34 +224,45 @@ class _Work:
     def _kept(self, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
         """Streams the snapshot once, digests every row, and yields those the filter lets through; `tell` works beside."""
 
-        def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, _Kept[_Told] | None]:
-            batch, keep = _unmarked(marked)
+        def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, pa.Array, _Kept[_Told] | None]:
+            batch, keep, stopped = self._let_through(marked)
             hashes = row_hashes(batch)
             kept = keep.to_numpy(zero_copy_only=False).astype(bool)
-            digests = (RowsDigest.of(hashes), RowsDigest.of(hashes[~kept]))
+            seen = (RowsDigest.of(hashes), RowsDigest.of(hashes[~kept]), stopped)
             rows = batch.filter(keep)
             if not rows.num_rows:
-                return *digests, None
+                return *seen, None
             outgoing = self.terms.outgoing(rows)
-            return *digests, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
+            return *seen, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
 
-        for accepted, filtered, found in in_order(look, self._marked(self.snapshot.schema.names), beside=1):
+        for accepted, filtered, stopped, found in in_order(look, self._marked(), beside=1):
             self.accepted += accepted
             self.filtered += filtered
+            self.stopped.append(stopped)
             if found is not None:
                 yield found
 
-    def _marked(self, names: list[str]) -> Iterator[pa.RecordBatch]:
-        """Streams the snapshot's columns and a last one that is true for the rows which the filter lets through."""
+    def _marked(self) -> Iterator[pa.RecordBatch]:
+        """Streams the snapshot with a last column that is true for the rows which the filter lets through."""
+        names = self.snapshot.schema.names
         mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
         yield from in_pieces(self.snapshot, {name: pc.field(name) for name in names} | {mark: self.terms.keep})
+
+    def _let_through(self, marked: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray, pa.Array]:
+        """Parts rows from the mark of those that go, and returns the records that the filter lets through and we hold back."""
+        rows, keep = marked.select(marked.schema.names[:-1]), marked.column(marked.num_columns - 1).fill_null(False)
+        if not len(self.held_back):
+            return rows, keep, self.held_back
+        records = self.terms.records(rows)
+        stopped = pc.and_(keep, pc.is_in(records, value_set=self.held_back))
+        return rows, pc.and_not(keep, stopped), records.filter(stopped)
 
     def _pick(self, target: Path, found: Changes) -> None:
         """Makes the file of the new and changed rows."""
         chosen, start = found.of_rows != Change.UNCHANGED, 0
         with ParquetSink(target, self.terms.schema) as sink:
-            for marked in self._marked(self.terms.schema.names):
-                batch, keep = _unmarked(marked)
+            for marked in self._marked():
+                batch, keep, _ = self._let_through(marked)
                 rows = batch.filter(keep)
                 picked = rows.filter(pa.array(chosen[start : start + rows.num_rows]))
                 start += rows.num_rows
@@ -292,7 +314,12 @@ class _Work:
             schema=self.terms.schema,
             key_columns=self.terms.key_columns,
             files=tuple(delivered_file(part, form) for part in parts),
+            held_back=self._stopped(),
+            kept=self.kept,
         )
+
+    def _stopped(self) -> int:
+        return sum(map(len, self.stopped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +329,6 @@ class _Base:
     deletes: Path
     received: Path
     delivery: str | None
-
-
-def _unmarked(marked: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
-    """Parts rows from their mark; a null is no yes."""
-    return marked.select(marked.schema.names[:-1]), marked.column(marked.num_columns - 1).fill_null(False)
 
 
 def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:

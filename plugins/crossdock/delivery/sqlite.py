@@ -24,6 +24,16 @@ _TRANSIENT = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
 )
 
+_CONSTRAINTS = {
+    "NOTNULL": "not_null",
+    "FOREIGNKEY": "foreign_key",
+    "UNIQUE": "unique",
+    "PRIMARYKEY": "unique",
+    "CHECK": "check",
+    "DATATYPE": "type",
+    "TRIGGER": "trigger",
+}
+
 
 @contextmanager
 def open_sqlite(connection: Connection) -> Iterator[Database]:
@@ -71,6 +81,16 @@ class _Sqlite:
 
     def commit(self) -> None:
         self._session.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self._session.execute("ROLLBACK")
+
+    def index(self, name: str, column: str) -> None:
+        self._session.execute(f'CREATE INDEX stage_{name}.parts ON staged ("{column}")')
+
+    def constraint(self, error: Exception) -> str | None:
+        name = getattr(error, "sqlite_errorname", "")
+        return _CONSTRAINTS.get(name.removeprefix("SQLITE_CONSTRAINT_"))
 
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()

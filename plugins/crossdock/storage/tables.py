@@ -159,6 +159,22 @@ review = sa.Table(
     sa.Column("reviewed_at", _Instant, nullable=False),
 )
 
+rejection = sa.Table(
+    "rejection",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),  # content id of agreement and record
+    sa.Column("agreement", _Name, nullable=False, index=True),
+    sa.Column("record", sa.String(32), nullable=False),  # its keyed hash, as hex
+    sa.Column("snapshot", _Id, nullable=False),
+    sa.Column("agreement_digest", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_at", _Instant, nullable=False),
+    sa.Column("last_at", _Instant, nullable=False),
+    sa.Column("retry_at", _Instant),  # when somebody asked to try it again
+    sa.Column("resolved_at", _Instant),  # when a delivery went out without an objection to it
+)
+
 refusal = sa.Table(
     "refusal",
     metadata,

@@ -1,0 +1,267 @@
+"""A consumer's table is filled: what it holds is checked, rows are staged, put in, and marked as one delivery.
+
+SQL is put together from quoted names only; values are bound or staged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossdock.delivery.channels.channel import Order, Receipt, Shipment
+from crossdock.delivery.databases import MARKER, Database, Table
+from crossdock.delivery.files import batches
+from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.rejections import MOST, RecordsRejected, find_rejected
+from crossdock.errors import ConsumerRefused
+from crossdock.identity import instant, now
+
+_MARKER_COLUMNS = (
+    ("delivery_id", "TEXT PRIMARY KEY"),
+    ("agreement", "TEXT NOT NULL"),
+    ("dataset", "TEXT NOT NULL"),
+    ("target", "TEXT NOT NULL"),
+    ("sequence", "BIGINT NOT NULL"),  # order of the snapshot delivered
+    ("intended_at", "TEXT NOT NULL"),
+    ("rows", "BIGINT NOT NULL"),
+    ("deleted", "BIGINT NOT NULL"),
+    ("digest", "TEXT NOT NULL"),  # SHA-256 of the manifest
+    ("delivered_at", "TEXT NOT NULL"),
+)
+
+_LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
+
+
+def receipt_of(database: Database, table: Table, delivery_id: str) -> Receipt | None:
+    """Returns the receipt that a delivery's marker row is, or None."""
+    marker = table.beside(MARKER)
+    if database.columns(marker) is None:
+        return None
+    rows = database.execute(
+        f"SELECT digest, delivered_at, target FROM {marker} WHERE delivery_id = ?",  # noqa: S608 - a quoted name
+        (delivery_id,),
+    )
+    if not rows:
+        return None
+    digest, delivered_at, target = (str(value) for value in rows[0])
+    return Receipt(
+        delivery_id=delivery_id, location=f"{database.name}, table {target}", digest=digest, delivered_at=delivered_at
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
+
+    schema: pa.Schema
+    key_columns: tuple[str, ...]
+    replaces: bool
+    base: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """One delivery into one table."""
+
+    order: Order
+    goods: Goods
+    database: Database
+    table: Table
+
+    def known(self) -> Receipt | None:
+        """The receipt, if the delivery is there."""
+        return receipt_of(self.database, self.table, self.order.delivery_id)
+
+    def stage(self, name: str, parquet: Path) -> None:
+        """Copies a file into a table that nobody else sees."""
+        self.database.stage(name, pq.read_schema(parquet), batches(parquet), parquet.parent)
+
+    def change(self) -> Receipt | None:
+        """Brings the table to the state after this delivery, in a transaction; returns the receipt if it is there already."""
+        self.database.begin()
+        known = self.known()
+        if known is None:
+            self.admit()
+            self._change()
+        return known
+
+    def admit(self) -> None:
+        """Makes the tables when missing, and refuses what would not fit or would break what the consumer holds."""
+        marker = self.table.beside(MARKER)
+        if self.database.columns(marker) is None:
+            self.database.execute(f"CREATE TABLE {marker} ({', '.join(f'{n} {t}' for n, t in _MARKER_COLUMNS)})")
+        self._admit_table()
+        self._admit_order()
+
+    def _admit_table(self) -> None:
+        wanted = [(field.name, self.database.type_of(field.type)) for field in self.goods.schema]
+        found = self.database.columns(self.table)
+        key = self.goods.key_columns
+        if found is None and not self.goods.replaces:
+            raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
+        if found is None:
+            columns = [f"{_quoted(name)} {kind}" for name, kind in wanted]
+            if key:
+                columns.append(f"PRIMARY KEY ({_names(key)})")
+            self.database.execute(f"CREATE TABLE {self.table} ({', '.join(columns)})")
+        elif sorted(found) != sorted((name, self.database.comparable(kind)) for name, kind in wanted):
+            has = ", ".join(f"{name} {kind}" for name, kind in found)
+            raise self._refused(
+                f"The table has other columns than agreed. It has: {has}. Agreed: {', '.join(f'{n} {k}' for n, k in wanted)}.",
+                "Alter or remove the table, or name another one in the agreement.",
+            )
+
+    def _admit_order(self) -> None:
+        """Whose table is it, and what does it hold?"""
+        marker, target, agreement = self.table.beside(MARKER), str(self.table), self.order.agreement.id
+        others = self.database.execute(
+            f"SELECT agreement FROM {marker} WHERE target = ? AND agreement <> ? LIMIT 1",  # noqa: S608
+            (target, agreement),
+        )
+        if others:
+            raise self._refused("The table is filled under another agreement.", "Name another table in the agreement.")
+        held = self.database.execute(
+            f"""SELECT delivery_id, sequence, intended_at FROM {marker} WHERE target = ?
+                ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608
+            (target,),
+        )
+        last, sequence, intended_at = held[0] if held else (None, -1, "")
+        mine = (self.order.sequence, self.order.intended_at)
+        if (int(sequence or 0), str(intended_at)) > mine:
+            raise self._refused(f"The consumer already holds a newer delivery, {last}.", "Deliver the newest snapshot.")
+        if not self.goods.replaces and last != self.goods.base:
+            raise self._refused(
+                f"The changes build on delivery {self.goods.base}, but the consumer holds {last}.",
+                f"Finish that delivery first. {_LOST}",
+            )
+        if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608
+            raise self._refused(
+                "The table holds rows that crossdock did not deliver.",
+                "Empty it, or name another table in the agreement.",
+            )
+
+    def _change(self) -> None:
+        self._clear()
+        self._put(self.database.staged("rows"))
+
+    def _clear(self) -> None:
+        """Takes out what the consumer is to hold no more."""
+        key = self.goods.key_columns
+        if self.goods.replaces:
+            self.database.execute(f"DELETE FROM {self.table}")  # noqa: S608
+        elif key:  # without one it is a tombstone: what it names is not in the table any more
+            self.database.execute(
+                f"DELETE FROM {self.table} WHERE ({_names(key)}) IN (SELECT {_names(key)} FROM {self.database.staged('deletes')})"  # noqa: S608
+            )
+
+    def _put(self, rows: str, part: str = "1 = 1") -> None:
+        """Puts staged rows in, those for which a condition on `s` holds. Deletes came first: a key may be another's now."""
+        names, key = _names(self.goods.schema.names), self.goods.key_columns
+        source = f"SELECT {names} FROM {rows} AS s WHERE {part}"  # noqa: S608
+        if self.goods.replaces:
+            self.database.execute(f"INSERT INTO {self.table} ({names}) {source}")
+            return
+        if not key:
+            return
+        same = " AND ".join(f"t.{name} = s.{name}" for name in map(_quoted, key))
+        rest = [_quoted(name) for name in self.goods.schema.names if name not in key]
+        if rest:
+            differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
+            self.database.execute(
+                f"UPDATE {self.table} AS t SET {', '.join(f'{name} = s.{name}' for name in rest)} "  # noqa: S608
+                f"FROM {rows} AS s WHERE {same} AND ({differs}) AND {part}"
+            )
+        self.database.execute(
+            f"INSERT INTO {self.table} ({names}) {source} "  # noqa: S608
+            f"AND NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
+        )
+
+    def rejected(self, prepared: Prepared) -> RecordsRejected | None:
+        """Returns which rows break the consumer's constraints, by trying them in parts; None when no row is to blame.
+
+        Everything is taken back: the delivery has to be made again without them.
+        """
+        self.database.rollback()
+        number = pa.field("crossdock_row", pa.int64())
+        rows = _numbered(prepared.rows, number)
+        self.database.stage("numbered", self.goods.schema.append(number), rows, prepared.rows.parent)
+        self.database.index("numbered", number.name)
+        self.database.begin()
+        self.admit()
+        self._clear()
+        found = find_rejected(prepared.counts.delivered, self._try)
+        self.database.rollback()
+        return (
+            RecordsRejected(found, where=f"{self.database.name}, table {self.table}")
+            if 0 < len(found) <= MOST
+            else None
+        )
+
+    def _try(self, first: int, end: int) -> str | None:
+        """Puts a part of the rows in; returns the constraint's kind, and leaves nothing, when one of them breaks it."""
+        self.database.execute("SAVEPOINT crossdock_part")
+        try:
+            self._put(self.database.staged("numbered"), f"s.crossdock_row >= {first:d} AND s.crossdock_row < {end:d}")
+        except Exception as error:
+            kind = self.database.constraint(error)
+            if kind is None:
+                raise
+            self.database.execute("ROLLBACK TO SAVEPOINT crossdock_part")
+            return kind
+        self.database.execute("RELEASE SAVEPOINT crossdock_part")
+        return None
+
+    def admit_result(self, prepared: Prepared) -> None:
+        """Refuses changes to a table that someone else has put rows into or taken rows out of."""
+        if self.goods.replaces or not self.goods.key_columns:
+            return
+        expected = prepared.counts.delivered + prepared.counts.unchanged + prepared.kept
+        found = self.database.execute(f"SELECT count(*) FROM {self.table}")[0][0]  # noqa: S608
+        if found != expected:
+            raise self._refused(
+                f"After the changes the table would hold {found} rows instead of {expected}: it was changed by others.",
+                _LOST,
+            )
+
+    def mark(self, shipment: Shipment) -> Receipt:
+        """Writes the marker row that makes the delivery count."""
+        order, counts = self.order, shipment.prepared.counts
+        delivered_at = instant(now())
+        marker = self.table.beside(MARKER)
+        values = (
+            order.delivery_id, order.agreement.id, order.agreement.dataset, str(self.table), order.sequence,
+            order.intended_at, counts.delivered, counts.deleted, shipment.digest, delivered_at,
+        )  # fmt: skip
+        self.database.execute(
+            f"INSERT INTO {marker} ({_names([n for n, _ in _MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            values,
+        )
+        return Receipt(
+            delivery_id=order.delivery_id,
+            location=f"{self.database.name}, table {self.table}",
+            digest=shipment.digest,
+            delivered_at=delivered_at,
+        )
+
+    def _refused(self, what: str, fix: str) -> ConsumerRefused:
+        return ConsumerRefused(what, where=f"{self.database.name}, table {self.table}", fix=fix)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _names(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(map(_quoted, names))
+
+
+def _numbered(parquet: Path, number: pa.Field) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in batches(parquet):
+        numbers = pa.array(range(start, start + batch.num_rows), number.type)
+        yield batch.append_column(number, numbers)
+        start += batch.num_rows
