@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from crossdock.connections import Connection
 class _Refused(Exception):
     """Ends a request with a status and a document."""
 
-    def __init__(self, status: int, **said: str) -> None:
+    def __init__(self, status: int, **said: object) -> None:
         super().__init__(status)
         self.status, self.said = status, said
 
@@ -38,6 +38,7 @@ class Receiver:
     token: str = "token-of-the-service"
     url: str = ""
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # to the next requests, before any work
+    unusable: Callable[[dict], str] = lambda _: ""  # why a row can't be used; "" when it can
     hang_up: int = 0  # so many requests are left without an answer
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path
     lock: Lock = field(default_factory=Lock)
@@ -57,6 +58,11 @@ class Receiver:
             self.public_key.verify(bytes.fromhex(headers["crossdock-signature"]), once.encode() + b"\n" + body)
         except InvalidSignature:
             raise _Refused(400) from None
+        lines = body.decode().splitlines()
+        rejected = [{"row": n, "reason": self.unusable(json.loads(line))} for n, line in enumerate(lines)]
+        rejected = [each for each in rejected if each["reason"]]
+        if rejected and not name.startswith("deletes"):
+            raise _Refused(422, rejected=rejected)
         part = self._incoming(place[-3]) / name / number
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(body)
@@ -135,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         status, headers = self.receiver.answers.pop(0) if self.receiver.answers else (0, {})
-        said: dict[str, str] = {"said": "SECRET"}
+        said: dict[str, object] = {"said": "SECRET"}
         if not status:
             try:
                 status, said = 200, self._work(body) or said

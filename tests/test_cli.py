@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import openpyxl
@@ -340,6 +342,32 @@ def test_deliveries_backlog_and_expire():
     assert document(crossdock("deliveries", "backlog", "--json")) == {"backlog": []}
     assert "Nobody is owed anything." in crossdock("deliveries", "backlog").stdout
     assert document(crossdock("deliveries", "expire", "--json")) == {"forgotten": 0}
+
+
+def test_deliveries_errors_and_retry(tmp_path, monkeypatch):
+    own = found(tmp_path)
+    with closing(sqlite3.connect(own.tax)) as database, database:
+        database.execute(
+            "CREATE TABLE permits (permit_no TEXT PRIMARY KEY, holder TEXT, fee TEXT CHECK (fee <> '20.50'))"
+        )
+    own.sweep()
+    monkeypatch.setenv("CROSSDOCK_HOME", str(own.home))
+    listed = crossdock("deliveries", "errors", "--json")
+    assert listed.exit_code == FINDINGS
+    rejected = document(listed)["rejected"]
+    assert {(each["agreement"], each["reason"], each["attempts"]) for each in rejected} == {
+        ("town_hall/permits/tax", "check", 1)
+    }
+    assert "check" in crossdock("deliveries", "errors", "town_hall/permits/tax").stdout
+    assert "Nothing is rejected." in crossdock("deliveries", "errors", "town_hall/permits/school").stdout
+    tried = crossdock("deliveries", "retry", "town_hall/permits/tax", "--json")
+    assert document(tried)["tried"] == document(tried)["rejected"] == len(rejected)
+    assert tried.exit_code == FINDINGS
+    assert crossdock("deliveries", "retry", "nobody/nothing/none").exit_code == WRONG
+    owed = document(crossdock("deliveries", "backlog", "--json"))["backlog"]
+    assert [(each["agreement"], each["state"], each["rejected"]) for each in owed] == [
+        ("town_hall/permits/tax", "rejected", len(rejected))
+    ]
 
 
 # agreements

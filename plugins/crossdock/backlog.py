@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -19,23 +19,28 @@ from crossdock.storage.records import (
     snapshots_after,
     unfinished_deliveries,
 )
+from crossdock.storage.rejections import Rejection, rejections
+
+State = Literal["failing", "waiting", "due", "rejected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
     """One agreement that is behind.
 
-    `state`: "failing" when a delivery was tried and has not arrived, "waiting" until its frequency lets it go, else "due".
+    `state`: "failing" when a delivery was tried and has not arrived, "waiting" until its frequency lets it go,
+    "rejected" when all arrived but for some records that the consumer rejects, else "due".
     """
 
     agreement: str
     consumer: str
-    state: Literal["failing", "waiting", "due"]
+    state: State
     snapshots: int  # accepted since the consumer got one; 0 when only the agreement changed
     since: str  # when the first of them was accepted (or, without one, the newest)
     age_seconds: float
     tried_at: str | None  # the first attempt at what has not arrived
     last_delivered: str | None
+    rejected: int  # records that the consumer rejects, each for itself
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
@@ -55,7 +60,10 @@ def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
     if snapshot is None or not decided(exchange, agreement, contract).allowed:
         return
     last = last_delivered(exchange.state, agreement.id)
+    rejected = rejections(exchange.state, agreement.id)
     if last and (last.snapshot, last.agreement_digest) == (snapshot.id, agreement.digest):
+        if rejected:
+            yield _behind(now, agreement, last, rejected, state="rejected", since=rejected[0].first_at)
         return
     turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at or "", now=now) if last else None
     if turn and not turn.allowed and agreement.frequency == ONCE:
@@ -63,15 +71,29 @@ def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
     many, since = snapshots_after(exchange.state, agreement.dataset, last.snapshot_seq if last else 0)
     tried = _tried(exchange, agreement, last)
     began = since or snapshot.accepted_at
-    yield Owed(
+    state: State = "failing" if tried else "waiting" if turn and not turn.allowed else "due"
+    yield replace(_behind(now, agreement, last, rejected, state=state, since=began), snapshots=many, tried_at=tried)
+
+
+def _behind(  # noqa: PLR0913 - what both kinds of debt have
+    now: datetime,
+    agreement: Agreement,
+    last: Delivery | None,
+    rejected: Sequence[Rejection],
+    *,
+    state: State,
+    since: str,
+) -> Owed:
+    return Owed(
         agreement=agreement.id,
         consumer=agreement.consumer,
-        state="failing" if tried else "waiting" if turn and not turn.allowed else "due",
-        snapshots=many,
-        since=began,
-        age_seconds=(now - datetime.fromisoformat(began)).total_seconds(),
-        tried_at=tried,
+        state=state,
+        snapshots=0,
+        since=since,
+        age_seconds=(now - datetime.fromisoformat(since)).total_seconds(),
+        tried_at=None,
         last_delivered=last.delivered_at if last else None,
+        rejected=len(rejected),
     )
 
 

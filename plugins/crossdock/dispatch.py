@@ -12,7 +12,6 @@ from pathlib import Path
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
-from crossdock.delivery.files import batches
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepare import Prepared
 from crossdock.delivery.rejections import RecordsRejected
@@ -20,7 +19,7 @@ from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
 from crossdock.ledger.book import Body, append, fingerprint
-from crossdock.ledger.events import EventWriter
+from crossdock.ledger.events import EventWriter, read_events
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.recalls import Recall
 from crossdock.storage.records import (
@@ -33,7 +32,6 @@ from crossdock.storage.records import (
 from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
 
-EVENTS = "events.parquet"
 Make = Callable[[Path, EventWriter, Ahead | None], Prepared]
 
 
@@ -64,7 +62,7 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         try:
             sent = route.send(exchange, _consignment(deal, prepared), ahead)
         except RecordsRejected as rejected:
-            _keep(exchange, deal.intent, rejected, scratch / EVENTS)
+            _keep(exchange, deal.intent, rejected, entry.events)
             raise
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
@@ -104,7 +102,7 @@ def _prepare(
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
-    with EventWriter(scratch / EVENTS) as events:
+    with EventWriter(scratch / "events.parquet") as events:
         prepared = make(scratch / "files", events)
     kept = outbox(intent)
     sha256 = file_sha256(events.path)
@@ -147,15 +145,16 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
     )
 
 
-def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Path) -> None:
+def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Ref) -> None:
     """Keeps what was rejected by its keyed hash: events of rows stand in the rows' order, before those of deletions."""
     places = dict(rejected.records)
     found, start = [], 0
-    for batch in batches(events, ["record"]):
+    for batch in read_events(exchange.store, events.key):
         here = [place for place in places if start <= place < start + batch.num_rows]
-        found += [(batch.column(0)[place - start].as_py(), places[place]) for place in here]
+        found += [(batch["record"][place - start].as_py(), places[place]) for place in here]
         start += batch.num_rows
     record_rejections(exchange.state, intent, found, instant(exchange.clock()))
+    supersede_delivery(exchange.state, intent)
     reached("handover.rejected")
 
 

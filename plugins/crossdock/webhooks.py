@@ -118,11 +118,7 @@ class Service:
                 f"The web service is not available ({busy}).", where=self.where, fix="Try again later."
             ) from None
         if not 200 <= answer.status < 300 and answer.status not in told:
-            raise ConsumerRefused(
-                f"The web service does not take the message: it answers {answer.status}.",
-                where=self.where,
-                fix="Check the connection's address and token with the department.",
-            )
+            raise untaken(answer.status, self.where)
         return answer
 
     def _ask(self, url: httpx.URL, message: Message) -> Answer:
@@ -140,6 +136,15 @@ class Service:
         if status in _BUSY:
             raise _Busy(f"it answers {status}", _seconds(asked.strip()))
         return Answer(status=status, body=body)
+
+
+def untaken(status: int, where: str) -> ConsumerRefused:
+    """Returns the error of a message that a service does not take."""
+    return ConsumerRefused(
+        f"The web service does not take the message: it answers {status}.",
+        where=where,
+        fix="Check the connection's address and token with the department.",
+    )
 
 
 def post(connection: Connection, document: Mapping[str, object], keys: Keys, *, once: str) -> None:

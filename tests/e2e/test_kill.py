@@ -25,7 +25,8 @@ ON_WEBHOOK = {step for step in STEPS if step.startswith("delivery.webhook.")}
 ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP | ON_WEBHOOK  # see the tests that have such consumers
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
-ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL
+REJECTED = {"handover.rejected"}  # see test_rejections
+ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 

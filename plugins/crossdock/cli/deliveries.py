@@ -61,6 +61,41 @@ def owed(as_json: Json = False) -> int:
     return FINDINGS if any(each.state == "failing" for each in found) else FINE
 
 
+@command(app, "errors")
+def errors(agreement: Annotated[str, typer.Argument(help="Only this agreement's.")] = "", as_json: Json = False) -> int:
+    """List the records that consumers reject, by agreement and reason; a record is named by its keyed hash."""
+    from crossdock.exchange import open_exchange
+    from crossdock.storage.rejections import rejections
+
+    found = rejections(open_exchange().state, agreement)
+    if as_json:
+        print_json({"rejected": [each.to_dict() for each in found]})
+    else:
+        sharing.rejected(found)
+    return FINDINGS if found else FINE
+
+
+@command(app, "retry")
+def retried(
+    agreement: Annotated[str, typer.Argument(help="DEPARTMENT/DATASET/CONSUMER")], as_json: Json = False
+) -> int:
+    """Try the records that an agreement's consumer rejected once more, now."""
+    from crossdock import pipeline
+    from crossdock.exchange import open_exchange
+    from crossdock.identity import instant
+    from crossdock.storage.rejections import rejections, retry_rejections
+
+    exchange = open_exchange()
+    asked = retry_rejections(exchange.state, exchange.agreement(agreement).id, instant(exchange.clock()))
+    outcome = pipeline.push(exchange, agreement) if asked else None
+    left = rejections(exchange.state, agreement)
+    if as_json:
+        print_json({"tried": asked, "rejected": len(left), "delivery": outcome.delivery if outcome else None})
+    else:
+        sharing.rejected(left)
+    return FINDINGS if left else FINE
+
+
 @command(app, "recall")
 def recalled(
     delivery: Annotated[str, typer.Argument(help="A delivery id; or a snapshot id, for all that it went into.")],

@@ -73,6 +73,10 @@ class Database(Protocol):
         """Returns in one word which kind of constraint a statement broke; None when the error is another."""
         ...
 
+    def attempt(self, statements: Sequence[str]) -> str | None:
+        """Runs statements without values in the transaction, all or none; returns the kind of constraint they broke, if any."""
+        ...
+
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         """Returns a table's columns and comparable types; None when there is no such table."""
         ...

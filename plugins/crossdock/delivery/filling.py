@@ -146,7 +146,8 @@ class Filling:
 
     def _change(self) -> None:
         self._clear()
-        self._put(self.database.staged("rows"))
+        for statement in self._putting(self.database.staged("rows")):
+            self.database.execute(statement)
 
     def _clear(self) -> None:
         """Takes out what the consumer is to hold no more."""
@@ -158,12 +159,15 @@ class Filling:
                 f"DELETE FROM {self.table} WHERE ({_names(key)}) IN (SELECT {_names(key)} FROM {self.database.staged('deletes')})"  # noqa: S608
             )
 
-    def _put(self, rows: str, part: str = "1 = 1") -> None:
-        """Puts staged rows in, those for which a condition on `s` holds. Deletes came first: a key may be another's now."""
+    def _putting(self, rows: str, part: str = "1 = 1") -> Iterator[str]:
+        """Yields the statements that put staged rows in, those for which a condition on `s` holds.
+
+        Deletes come before: a key that one record gives up may be another's now.
+        """
         names, key = _names(self.goods.schema.names), self.goods.key_columns
         source = f"SELECT {names} FROM {rows} AS s WHERE {part}"  # noqa: S608
         if self.goods.replaces:
-            self.database.execute(f"INSERT INTO {self.table} ({names}) {source}")
+            yield f"INSERT INTO {self.table} ({names}) {source}"
             return
         if not key:
             return
@@ -171,11 +175,11 @@ class Filling:
         rest = [_quoted(name) for name in self.goods.schema.names if name not in key]
         if rest:
             differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
-            self.database.execute(
+            yield (
                 f"UPDATE {self.table} AS t SET {', '.join(f'{name} = s.{name}' for name in rest)} "  # noqa: S608
                 f"FROM {rows} AS s WHERE {same} AND ({differs}) AND {part}"
             )
-        self.database.execute(
+        yield (
             f"INSERT INTO {self.table} ({names}) {source} "  # noqa: S608
             f"AND NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
         )
@@ -202,18 +206,8 @@ class Filling:
         )
 
     def _try(self, first: int, end: int) -> str | None:
-        """Puts a part of the rows in; returns the constraint's kind, and leaves nothing, when one of them breaks it."""
-        self.database.execute("SAVEPOINT crossdock_part")
-        try:
-            self._put(self.database.staged("numbered"), f"s.crossdock_row >= {first:d} AND s.crossdock_row < {end:d}")
-        except Exception as error:
-            kind = self.database.constraint(error)
-            if kind is None:
-                raise
-            self.database.execute("ROLLBACK TO SAVEPOINT crossdock_part")
-            return kind
-        self.database.execute("RELEASE SAVEPOINT crossdock_part")
-        return None
+        part = f"s.crossdock_row >= {first:d} AND s.crossdock_row < {end:d}"
+        return self.database.attempt(list(self._putting(self.database.staged("numbered"), part)))
 
     def admit_result(self, prepared: Prepared) -> None:
         """Refuses changes to a table that someone else has put rows into or taken rows out of."""

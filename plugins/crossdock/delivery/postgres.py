@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,19 @@ class _Postgres:
 
     def constraint(self, error: Exception) -> str | None:
         return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None
+
+    def attempt(self, statements: Sequence[str]) -> str | None:
+        # The driver knows no savepoints: it gives a transaction up at the first error. A block has one of its own.
+        mark = f"$crossdock_{secrets.token_hex(8)}$"
+        self.execute("CREATE TEMP TABLE IF NOT EXISTS crossdock_objection (state text)")
+        self.execute("DELETE FROM pg_temp.crossdock_objection")
+        known = " OR ".join(f"SQLSTATE '{state}'" for state in _CONSTRAINTS)
+        self.execute(
+            f"DO {mark} BEGIN {'; '.join(statements)}; EXCEPTION WHEN {known} THEN "  # noqa: S608 - our own words only
+            f"INSERT INTO pg_temp.crossdock_objection VALUES (SQLSTATE); END {mark}"
+        )
+        found = self.execute("SELECT state FROM pg_temp.crossdock_objection")
+        return _CONSTRAINTS[str(found[0][0])] if found else None
 
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self.execute(

@@ -10,7 +10,7 @@ MOST = 1_000  # records; where more are rejected, the delivery is refused as a w
 
 
 class RecordsRejected(ConsumerRefused):
-    """The consumer took nothing, for these records: each by its place among the delivery's rows, and why in one word."""
+    """The consumer took nothing yet, for these records: each by its place among the delivery's rows, and why in one word."""
 
     def __init__(self, records: Sequence[tuple[int, str]], *, where: str) -> None:
         self.records = tuple(records)

@@ -92,6 +92,20 @@ class _Sqlite:
         name = getattr(error, "sqlite_errorname", "")
         return _CONSTRAINTS.get(name.removeprefix("SQLITE_CONSTRAINT_"))
 
+    def attempt(self, statements: Sequence[str]) -> str | None:
+        self._session.execute("SAVEPOINT crossdock_attempt")
+        try:
+            for statement in statements:
+                self._session.execute(statement)
+        except sqlite3.IntegrityError as error:
+            kind = self.constraint(error)
+            if kind is None:
+                raise
+            self._session.execute("ROLLBACK TO crossdock_attempt")
+            return kind
+        self._session.execute("RELEASE crossdock_attempt")
+        return None
+
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
         return [(name, self.comparable(kind)) for name, kind in found] or None

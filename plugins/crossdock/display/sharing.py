@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crossdock.reviews import Request
     from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Refusal
+    from crossdock.storage.rejections import Rejection
 
 
 def explanation(found: Explanation) -> None:
@@ -94,13 +96,30 @@ def requests(found: Sequence[Request]) -> None:
 
 def backlog(found: Sequence[Owed]) -> None:
     """Prints what consumers are owed."""
-    shown = table("Owed", "agreement", "state", ">snapshots", ">for", "since", "last delivery")
+    shown = table("Owed", "agreement", "state", ">snapshots", ">rejected records", ">for", "since", "last delivery")
     for each in found:
         shown.add_row(
-            each.agreement, coloured(each.state), f"{each.snapshots:,}", lasted(each.age_seconds), moment(each.since),
-            moment(each.last_delivered),
+            each.agreement, coloured(each.state), f"{each.snapshots:,}", f"{each.rejected:,}", lasted(each.age_seconds),
+            moment(each.since), moment(each.last_delivered),
         )  # fmt: skip
     out.print(shown if found else "[green]Nobody is owed anything.[/]")
+
+
+def rejected(found: Sequence[Rejection]) -> None:
+    """Prints the delivery error store: how many records are rejected, by agreement and reason."""
+    shown = table("Rejected by consumers", "agreement", "reason", ">records", ">tried", "first", "last")
+    groups = groupby(sorted(found, key=_kind), _kind)
+    for (agreement, reason), records in groups:
+        some = list(records)
+        shown.add_row(
+            agreement, reason, f"{len(some):,}", f"{max(each.attempts for each in some):,} times",
+            moment(min(each.first_at for each in some)), moment(max(each.last_at for each in some)),
+        )  # fmt: skip
+    out.print(shown if found else "[green]Nothing is rejected.[/]")
+
+
+def _kind(each: Rejection) -> tuple[str, str]:
+    return each.agreement, each.reason
 
 
 def outcomes(found: Sequence[Outcome]) -> None:

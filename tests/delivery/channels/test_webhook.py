@@ -12,11 +12,12 @@ import tenacity
 from crossdock.delivery.arrival import examine
 from crossdock.delivery.channels import webhook
 from crossdock.delivery.channels.channel import arrived, deliver
+from crossdock.delivery.rejections import RecordsRejected
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from delivery.consumers import consumer
 from delivery.samples import KEYS, agreement, person, shipment
 from hooks import own_certificate
-from receiving import receiving
+from receiving import _Refused, receiving
 
 PEOPLE = [person(n) for n in range(50)]
 AGREED = agreement("resident_id", "name", channel="webhook", options={"path": "population"})
@@ -99,6 +100,36 @@ def test_a_no_is_final_and_is_not_repeated(service, sent, status, place):
     assert "SECRET" not in str(caught.value)
     assert len(service.asked) == place + 1
     assert not arrived_at(service).exists()
+
+
+def test_rows_that_the_service_rejects_are_named_by_their_place(service, sent, monkeypatch):
+    monkeypatch.setattr(webhook, "_PIECE", 300)
+    unusable = {PEOPLE[n]["resident_id"]: f"reason_{word}" for n, word in ((0, "a"), (17, "b"), (49, "c"))}
+    service.unusable = lambda row: unusable.get(row["resident_id"], "")
+    with pytest.raises(RecordsRejected) as caught:
+        deliver(sent, service.connection())
+    assert caught.value.records == ((0, "reason_a"), (17, "reason_b"), (49, "reason_c"))
+    assert not arrived_at(service).exists()
+
+
+def test_reasons_are_words_and_nobodys_data(service, sent):
+    service.unusable = lambda row: f"no such person: {row['name']}" if row["resident_id"].endswith("7") else ""
+    with pytest.raises(RecordsRejected) as caught:
+        deliver(sent, service.connection())
+    assert {reason for _, reason in caught.value.records} == {"unspecified"}
+
+
+@pytest.mark.parametrize("rows", [[50], [-1], ["0"], [True], [None], []])
+def test_rows_that_are_none_are_no_rejection(service, sent, rows, monkeypatch):
+    said = [{"row": row, "reason": "x"} for row in rows]
+    monkeypatch.setattr(type(service), "take", lambda *_: refuse(said))
+    with pytest.raises(ConsumerRefused, match="422") as caught:
+        deliver(sent, service.connection())
+    assert not isinstance(caught.value, RecordsRejected)
+
+
+def refuse(rejected):
+    raise _Refused(422, rejected=rejected)
 
 
 def test_without_its_token_nothing_is_taken(service, sent):

@@ -9,6 +9,10 @@ place: `Crossdock-Signature` is Ed25519, in hex, over `Idempotency-Key`, a line 
 again; the service answers 2xx for the one that it has. A receipt is `{"delivery", "digest", "delivered_at"}`, digest
 being the SHA-256 of the manifest. The service answers 409 with `{"reason", "holds"}` and takes nothing when what it
 holds is `newer`, is another delivery than the manifest's `base` (`base`), or has this id and other `content`.
+
+A service that can't use some rows of a piece answers 422 with `{"rejected": [{"row": 3, "reason": "no_such_region"}]}`,
+rows numbered from 0 in the piece, the reason one word without anybody's data. Then the delivery is made again without
+these records, under another id, and the one that was begun never gets a manifest.
 """
 
 from __future__ import annotations
@@ -23,13 +27,15 @@ from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import another_base, newer, relative_path
+from crossdock.delivery.rejections import RecordsRejected
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
-from crossdock.webhooks import ONCE, SIGNATURE, Answer, Message, Service
+from crossdock.webhooks import ONCE, SIGNATURE, Answer, Message, Service, untaken
 
 OPTIONS = {"path": REQUIRED}
 _PIECE = 1024 * 1024  # bytes of one message, unless a single line is longer
 _NAME = re.compile(r"[\w-]{1,64}")
+_REASON = re.compile(r"[A-Za-z_]{1,64}")  # no digits: nobody's number gets into our records
 
 
 def target(agreement: Agreement) -> PurePosixPath:
@@ -44,10 +50,9 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
         known = recognised(shipment, _receipt(service, place))
         if known:
             return known
-        for file in shipment.prepared.files:
-            for number, piece in enumerate(_pieces(file.path)):
-                _send(service, (*place, file.name, str(number)), piece, shipment)
-                reached("delivery.webhook.sent")
+        rejected = list(_send_files(service, place, shipment))
+        if rejected:
+            raise RecordsRejected(rejected, where=service.where)
         json_type = {"Content-Type": "application/json", ONCE: shipment.delivery_id}
         answer = service.send(Message(body=shipment.manifest, headers=json_type), *place, told=(409,))
         reached("delivery.webhook.committed")
@@ -85,14 +90,42 @@ def _pieces(file: Path) -> Iterator[bytes]:
             yield bytes(piece)
 
 
-def _send(service: Service, place: tuple[str, ...], piece: bytes, shipment: Shipment) -> None:
+def _send_files(service: Service, place: tuple[str, ...], shipment: Shipment) -> Iterator[tuple[int, str]]:
+    """Sends all pieces, and yields the rows that are rejected, by their place among the delivery's rows."""
+    for file in shipment.prepared.files:
+        start = 0
+        for number, piece in enumerate(_pieces(file.path)):
+            answer = _send(service, (*place, file.name, str(number)), piece, shipment)
+            lines = piece.count(b"\n")
+            if answer.status == 422:
+                rejected = _rejected(answer, lines) if file is shipment.prepared.files[0] else []
+                if not rejected:
+                    raise untaken(answer.status, service.where)
+                yield from ((start + row, reason) for row, reason in rejected)
+            start += lines
+            reached("delivery.webhook.sent")
+
+
+def _rejected(answer: Answer, lines: int) -> list[tuple[int, str]]:
+    """Returns the rows of a piece that the service rejects, each once; none when it does not say so properly."""
+    found: dict[int, str] = {}
+    said = _document(answer).get("rejected")
+    for each in said if isinstance(said, list) else []:
+        row, reason = (each.get("row"), each.get("reason")) if isinstance(each, dict) else (None, None)
+        if type(row) is not int or not 0 <= row < lines:
+            return []
+        found[row] = reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "unspecified"
+    return sorted(found.items())
+
+
+def _send(service: Service, place: tuple[str, ...], piece: bytes, shipment: Shipment) -> Answer:
     once = "/".join(place[-3:])
     headers = {
         "Content-Type": "application/x-ndjson",
         ONCE: once,
         SIGNATURE: shipment.sign(once.encode() + b"\n" + piece),
     }
-    service.send(Message(body=piece, headers=headers), *place)
+    return service.send(Message(body=piece, headers=headers), *place, told=(422,))
 
 
 def _receipt(service: Service, place: tuple[str, ...]) -> Receipt | None:
