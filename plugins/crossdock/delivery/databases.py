@@ -18,6 +18,7 @@ from crossdock.errors import ConsumerRefused, did_you_mean
 
 MARKER = "crossdock_delivery"
 Value = str | int | None
+_FAMILY = ("mysql", "mariadb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,27 @@ class Table:
     schema: str = ""
 
     def __str__(self) -> str:
-        return (f'"{self.schema}".' if self.schema else "") + f'"{self.name}"'
+        return (f"{quoted(self.schema)}." if self.schema else "") + quoted(self.name)
 
     def beside(self, name: str) -> Table:
         """Returns another table of the same schema."""
         return Table(name=name, schema=self.schema)
+
+
+def quoted(name: str) -> str:
+    """Returns a name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_names(names: Sequence[str]) -> str:
+    """Returns names as a list in SQL."""
+    return ", ".join(map(quoted, names))
+
+
+def deleting_listed(table: Table, rows: str, key: Sequence[str], part: str) -> str:
+    """Returns the statement of `Database.deleting` for databases that compare several columns at once."""
+    names = quoted_names(key)
+    return f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {rows} AS s WHERE {part})"  # noqa: S608
 
 
 class Database(Protocol):
@@ -40,6 +57,8 @@ class Database(Protocol):
 
     name: str  # for people
     differs: str  # operator: distinct, and a null is not distinct from a null
+    updates_from: bool  # knows UPDATE ... FROM; else rows that change are deleted and inserted
+    ddl_commits: bool  # making a table ends the transaction
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
@@ -69,6 +88,10 @@ class Database(Protocol):
         """Makes parts of a staged table fast to find by a column."""
         ...
 
+    def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
+        """Returns the statement that deletes a table's rows whose key is in a staged table `s`, where a condition holds."""
+        ...
+
     def constraint(self, error: Exception) -> str | None:
         """Returns in one word which kind of constraint a statement broke; None when the error is another."""
         ...
@@ -81,8 +104,8 @@ class Database(Protocol):
         """Returns a table's columns and comparable types; None when there is no such table."""
         ...
 
-    def type_of(self, given: pa.DataType) -> str:
-        """Returns the SQL type for a column of the Arrow type."""
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:
+        """Returns the SQL type for a column of the Arrow type, or for one that is part of a primary key."""
         ...
 
     def comparable(self, sql_type: str) -> str:
@@ -92,7 +115,7 @@ class Database(Protocol):
 
 def works_beside(connection: Connection) -> bool:
     """Returns whether the database is a server, which works while this process does something else."""
-    return _kind(connection) == "postgres"
+    return _kind(connection) in ("postgres", *_FAMILY)
 
 
 @contextmanager
@@ -108,11 +131,13 @@ def open_database(connection: Connection) -> Iterator[Database]:
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
         from crossdock.delivery.postgres import open_postgres as opener
+    elif kind in _FAMILY or "sqlalchemy_url" in connection.extra:
+        from crossdock.delivery.dialects import open_dialect as opener
     else:
         raise ConsumerRefused(
             f"crossdock cannot deliver to a database of type '{connection.type}'.",
             where=f"connection {connection.id}",
-            fix=did_you_mean(connection.type, ("sqlite", "postgres")),
+            fix=did_you_mean(connection.type, ("sqlite", "postgres", *_FAMILY)),
         )
     with opener(connection) as database:
         yield database

@@ -5,7 +5,7 @@ SQL is put together from quoted names only; values are bound or staged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,26 +13,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossdock.delivery.channels.channel import Order, Receipt, Shipment
-from crossdock.delivery.databases import MARKER, Database, Table
+from crossdock.delivery.databases import MARKER, Database, Table, quoted, quoted_names
 from crossdock.delivery.files import batches
 from crossdock.delivery.prepare import Prepared
 from crossdock.delivery.rejections import MOST, RecordsRejected, find_rejected
 from crossdock.errors import ConsumerRefused
 from crossdock.identity import instant, now
 
+_TEXT, _NUMBER = pa.string(), pa.int64()
 _MARKER_COLUMNS = (
-    ("delivery_id", "TEXT PRIMARY KEY"),
-    ("agreement", "TEXT NOT NULL"),
-    ("dataset", "TEXT NOT NULL"),
-    ("target", "TEXT NOT NULL"),
-    ("sequence", "BIGINT NOT NULL"),  # order of the snapshot delivered
-    ("intended_at", "TEXT NOT NULL"),
-    ("rows", "BIGINT NOT NULL"),
-    ("deleted", "BIGINT NOT NULL"),
-    ("digest", "TEXT NOT NULL"),  # SHA-256 of the manifest
-    ("delivered_at", "TEXT NOT NULL"),
+    ("delivery_id", _TEXT),
+    ("agreement", _TEXT),
+    ("dataset", _TEXT),
+    ("target", _TEXT),
+    ("sequence", _NUMBER),  # order of the snapshot delivered
+    ("intended_at", _TEXT),
+    ("rows", _NUMBER),
+    ("deleted", _NUMBER),
+    ("digest", _TEXT),  # SHA-256 of the manifest
+    ("delivered_at", _TEXT),
 )
-
 _LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
 
 
@@ -82,6 +82,8 @@ class Filling:
 
     def change(self) -> Receipt | None:
         """Brings the table to the state after this delivery, in a transaction; returns the receipt if it is there already."""
+        if self.database.ddl_commits:
+            self._make_tables()
         self.database.begin()
         known = self.known()
         if known is None:
@@ -91,24 +93,29 @@ class Filling:
 
     def admit(self) -> None:
         """Makes the tables when missing, and refuses what would not fit or would break what the consumer holds."""
-        marker = self.table.beside(MARKER)
-        if self.database.columns(marker) is None:
-            self.database.execute(f"CREATE TABLE {marker} ({', '.join(f'{n} {t}' for n, t in _MARKER_COLUMNS)})")
+        self._make_tables()
         self._admit_table()
         self._admit_order()
+
+    def _make_tables(self) -> None:
+        marker, goods = self.table.beside(MARKER), self.goods
+        if self.database.columns(marker) is None:
+            self._make(marker, _MARKER_COLUMNS, ("delivery_id",))
+        if goods.replaces and self.database.columns(self.table) is None:
+            self._make(self.table, [(field.name, field.type) for field in goods.schema], goods.key_columns)
+
+    def _make(self, table: Table, columns: Sequence[tuple[str, pa.DataType]], key: Sequence[str]) -> None:
+        spelled = [f"{quoted(name)} {self.database.type_of(kind, key=name in key)}" for name, kind in columns]
+        if key:
+            spelled.append(f"PRIMARY KEY ({quoted_names(key)})")
+        self.database.execute(f"CREATE TABLE {table} ({', '.join(spelled)})")
 
     def _admit_table(self) -> None:
         wanted = [(field.name, self.database.type_of(field.type)) for field in self.goods.schema]
         found = self.database.columns(self.table)
-        key = self.goods.key_columns
-        if found is None and not self.goods.replaces:
-            raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
         if found is None:
-            columns = [f"{_quoted(name)} {kind}" for name, kind in wanted]
-            if key:
-                columns.append(f"PRIMARY KEY ({_names(key)})")
-            self.database.execute(f"CREATE TABLE {self.table} ({', '.join(columns)})")
-        elif sorted(found) != sorted((name, self.database.comparable(kind)) for name, kind in wanted):
+            raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
+        if sorted(found) != sorted((name, self.database.comparable(kind)) for name, kind in wanted):
             has = ", ".join(f"{name} {kind}" for name, kind in found)
             raise self._refused(
                 f"The table has other columns than agreed. It has: {has}. Agreed: {', '.join(f'{n} {k}' for n, k in wanted)}.",
@@ -155,24 +162,26 @@ class Filling:
         if self.goods.replaces:
             self.database.execute(f"DELETE FROM {self.table}")  # noqa: S608
         elif key:  # without one it is a tombstone: what it names is not in the table any more
-            self.database.execute(
-                f"DELETE FROM {self.table} WHERE ({_names(key)}) IN (SELECT {_names(key)} FROM {self.database.staged('deletes')})"  # noqa: S608
-            )
+            self.database.execute(self.database.deleting(self.table, self.database.staged("deletes"), key, "1 = 1"))
 
     def _putting(self, rows: str, part: str = "1 = 1") -> Iterator[str]:
         """Yields the statements that put staged rows in, those for which a condition on `s` holds.
 
         Deletes come before: a key that one record gives up may be another's now.
         """
-        names, key = _names(self.goods.schema.names), self.goods.key_columns
+        names, key = quoted_names(self.goods.schema.names), self.goods.key_columns
         source = f"SELECT {names} FROM {rows} AS s WHERE {part}"  # noqa: S608
         if self.goods.replaces:
             yield f"INSERT INTO {self.table} ({names}) {source}"
             return
         if not key:
             return
-        same = " AND ".join(f"t.{name} = s.{name}" for name in map(_quoted, key))
-        rest = [_quoted(name) for name in self.goods.schema.names if name not in key]
+        if not self.database.updates_from:
+            yield self.database.deleting(self.table, rows, key, part)
+            yield f"INSERT INTO {self.table} ({names}) {source}"
+            return
+        same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
+        rest = [quoted(name) for name in self.goods.schema.names if name not in key]
         if rest:
             differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
             yield (
@@ -231,7 +240,7 @@ class Filling:
             order.intended_at, counts.delivered, counts.deleted, shipment.digest, delivered_at,
         )  # fmt: skip
         self.database.execute(
-            f"INSERT INTO {marker} ({_names([n for n, _ in _MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            f"INSERT INTO {marker} ({quoted_names([n for n, _ in _MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
             values,
         )
         return Receipt(
@@ -243,14 +252,6 @@ class Filling:
 
     def _refused(self, what: str, fix: str) -> ConsumerRefused:
         return ConsumerRefused(what, where=f"{self.database.name}, table {self.table}", fix=fix)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _names(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(map(_quoted, names))
 
 
 def _numbered(parquet: Path, number: pa.Field) -> Iterator[pa.RecordBatch]:

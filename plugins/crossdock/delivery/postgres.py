@@ -13,7 +13,7 @@ from adbc_driver_manager import Error
 from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import MARKER, Database, Table, Value
+from crossdock.delivery.databases import MARKER, Database, Table, Value, deleting_listed
 from crossdock.delivery.files import json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
@@ -54,6 +54,8 @@ class _Postgres:
     """ADBC is always in a transaction; until `begin` it only stages into temporary tables of this session."""
 
     differs = "IS DISTINCT FROM"
+    updates_from = True
+    ddl_commits = False
 
     def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
         self.name, self._session, self._cursor = name, session, cursor
@@ -95,6 +97,9 @@ class _Postgres:
     def index(self, name: str, column: str) -> None:
         self.execute(f'CREATE INDEX ON {self.staged(name)} ("{column}")')
 
+    def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
+        return deleting_listed(table, rows, key, part)
+
     def constraint(self, error: Exception) -> str | None:
         return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None
 
@@ -119,7 +124,7 @@ class _Postgres:
         )
         return [(str(name), self.comparable(str(kind))) for name, kind in found] or None
 
-    def type_of(self, given: pa.DataType) -> str:
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_decimal(given):
             return f"numeric({given.precision},{given.scale})"
         if pa.types.is_timestamp(given):

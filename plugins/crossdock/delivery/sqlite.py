@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Database, Table, Value
+from crossdock.delivery.databases import Database, Table, Value, deleting_listed
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
@@ -55,6 +55,8 @@ class _Sqlite:
     """The consumer's file is opened by one library only; staging happens in a file of our own."""
 
     differs = "IS NOT"
+    updates_from = True
+    ddl_commits = False
 
     def __init__(self, name: str, session: sqlite3.Connection) -> None:
         self.name, self._session = name, session
@@ -88,6 +90,9 @@ class _Sqlite:
     def index(self, name: str, column: str) -> None:
         self._session.execute(f'CREATE INDEX stage_{name}.parts ON staged ("{column}")')
 
+    def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
+        return deleting_listed(table, rows, key, part)
+
     def constraint(self, error: Exception) -> str | None:
         name = getattr(error, "sqlite_errorname", "")
         return _CONSTRAINTS.get(name.removeprefix("SQLITE_CONSTRAINT_"))
@@ -110,7 +115,7 @@ class _Sqlite:
         found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
         return [(name, self.comparable(kind)) for name, kind in found] or None
 
-    def type_of(self, given: pa.DataType) -> str:
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_integer(given) or pa.types.is_boolean(given):
             return "INTEGER"
         return "REAL" if pa.types.is_floating(given) else "TEXT"

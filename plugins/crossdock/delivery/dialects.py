@@ -1,0 +1,297 @@
+"""A consumer's database of any kind that SQLAlchemy has a dialect for; MariaDB and MySQL by whole batches in one statement.
+
+Such a database may commit when a table is made, so tables are made before the transaction. One row of a table of ours
+is locked by whoever delivers. What changed is taken out by key and put in anew: that is the same SQL everywhere.
+MariaDB and MySQL have no instants with a zone: they get UTC.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from crossdock.connections import Connection
+from crossdock.delivery.databases import Database, Table, Value, quoted
+from crossdock.delivery.files import json_texts
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+
+FAMILY = ("mysql", "mariadb")
+_LOCK = Table(name="crossdock_delivery_lock")
+_KEY_LENGTH = 255  # characters of a text in a key
+_ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
+_CONSTRAINTS = {
+    1048: "not_null",
+    1062: "unique",
+    1264: "out_of_range",
+    1406: "too_long",
+    1452: "foreign_key",
+    1644: "trigger",
+    3819: "check",
+    4025: "check",
+}
+
+
+@contextmanager
+def open_dialect(connection: Connection) -> Iterator[Database]:
+    """Opens a session; see `open_database`."""
+    where = f"connection {connection.id}"
+    engine = _engine(connection, where)
+    try:
+        with engine.connect() as session:
+            yield _Dialect(where, session)
+    except sa.exc.DBAPIError as error:
+        raise _translated(error, where) from None
+    except sa.exc.SQLAlchemyError as error:
+        raise _refused(type(error).__name__, where) from None
+    finally:
+        engine.dispose()
+
+
+def _engine(connection: Connection, where: str) -> sa.Engine:
+    options: dict[str, Any] = {}
+    try:
+        if connection.type in FAMILY:
+            url = sa.URL.create(
+                "mysql+pymysql",
+                username=connection.login or None,
+                password=connection.password or None,
+                host=connection.host,
+                port=connection.port,
+                database=connection.schema,
+                query={"charset": "utf8mb4"},
+            )
+            # `local_infile` stays off: with it a server may ask for any file that we can read.
+            options = {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+            if isinstance(connection.extra.get("ssl"), dict):
+                options["connect_args"]["ssl"] = connection.extra["ssl"]
+        else:
+            url = sa.make_url(str(connection.extra["sqlalchemy_url"]))
+            url = url.set(username=connection.login or url.username, password=connection.password or url.password)
+        return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, **options)
+    except (sa.exc.ArgumentError, ImportError):
+        raise ConsumerRefused(
+            "The connection's sqlalchemy_url is none, or its driver is not installed.",
+            where=where,
+            fix="Write it as SQLAlchemy does (dialect+driver://host/database), and install the driver.",
+        ) from None
+
+
+class _Dialect:
+    """A session in which `?` stands for a value and double quotes are around names."""
+
+    differs = "IS DISTINCT FROM"
+    updates_from = False
+
+    def __init__(self, name: str, session: sa.Connection) -> None:
+        self.name, self._session = name, session
+        self._family = session.dialect.name
+        self.ddl_commits = self._family in (*FAMILY, "oracle")
+        self._staged: dict[str, str] = {}
+        self._kinds: dict[str, str] = {}
+        if self._family in FAMILY:
+            self._run("SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'")
+            session.commit()
+
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002
+        kind, mark = ("TABLE", "#") if self._family == "mssql" else ("TEMPORARY TABLE", "")
+        table = Table(name=f"{mark}crossdock_{name}_{secrets.token_hex(4)}")
+        columns = ", ".join(f"{Table(name=field.name)} {self.type_of(field.type)}" for field in schema)
+        self._run(f"CREATE {kind} {table} ({columns})")
+        put = self._put_together if self._family in FAMILY else self._put_each
+        for batch in rows:
+            plain = pa.RecordBatch.from_arrays([self._storable(column) for column in batch.columns], schema.names)
+            step = max(1, min(_ROWS, _BYTES * plain.num_rows // max(1, plain.nbytes)))
+            for start in range(0, plain.num_rows, step):
+                put(table, plain.slice(start, step))
+        self._session.commit()
+        self._staged[name] = str(table)
+
+    def _put_each(self, table: Table, rows: pa.RecordBatch) -> None:
+        columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in rows.schema.names]
+        self._session.execute(sa.insert(sa.table(table.name, *columns)), rows.to_pylist())
+
+    def _put_together(self, table: Table, rows: pa.RecordBatch) -> None:
+        lines = pc.binary_join_element_wise(*map(_literals, rows.columns), ",").to_pylist()
+        self._run(f"INSERT INTO {table} VALUES ({'),('.join(lines)})")  # noqa: S608 - literals are escaped
+
+    def _storable(self, values: pa.Array) -> pa.Array:
+        if pa.types.is_timestamp(values.type) and values.type.tz and self._family in FAMILY:
+            return values.cast(pa.timestamp("us"))
+        return json_texts(values)
+
+    def staged(self, name: str) -> str:
+        return self._staged[name]
+
+    def begin(self) -> None:
+        self._session.rollback()
+        if not sa.inspect(self._session).has_table(_LOCK.name):
+            self._run(f"CREATE TABLE {_LOCK} (deliveries BIGINT NOT NULL PRIMARY KEY)")
+            self._session.commit()
+        self._session.rollback()
+        if not self._run(f"SELECT 1 FROM {_LOCK}"):  # noqa: S608
+            try:
+                self._run(f"INSERT INTO {_LOCK} VALUES (0)")  # noqa: S608
+                self._session.commit()
+            except sa.exc.IntegrityError:  # another process was first
+                self._session.rollback()
+        self._run(f"UPDATE {_LOCK} SET deliveries = 0")  # noqa: S608
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
+        if not values:
+            return self._run(sql)
+        head, *rest = sql.replace(":", "\\:").split("?")
+        named = head + "".join(f":v{place}{part}" for place, part in enumerate(rest))
+        return _rows_of(self._session.execute(sa.text(named), {f"v{n}": value for n, value in enumerate(values)}))
+
+    def _run(self, sql: str) -> list[tuple[Value, ...]]:
+        # So no driver looks for placeholders in the statement.
+        return _rows_of(self._session.exec_driver_sql(sql, execution_options={"no_parameters": True}))
+
+    def commit(self) -> None:
+        self._session.commit()
+
+    def rollback(self) -> None:
+        self._session.rollback()
+
+    def index(self, name: str, column: str) -> None:
+        self._run(f"CREATE INDEX crossdock_parts ON {self.staged(name)} ({Table(name=column)})")
+        self._session.commit()
+
+    def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
+        if self._family in FAMILY:  # their subqueries would look through the whole table once per row
+            same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
+            return f"DELETE t FROM {table} AS t JOIN {rows} AS s ON {same} WHERE {part}"
+        same = " AND ".join(f"{quoted(table.name)}.{name} = s.{name}" for name in map(quoted, key))
+        return f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {rows} AS s WHERE {same} AND {part})"  # noqa: S608
+
+    def constraint(self, error: Exception) -> str | None:
+        if not isinstance(error, sa.exc.DBAPIError):
+            return None
+        return _CONSTRAINTS.get(_number(error), "integrity" if isinstance(error, sa.exc.IntegrityError) else None)
+
+    def attempt(self, statements: Sequence[str]) -> str | None:
+        part = self._session.begin_nested()
+        try:
+            for statement in statements:
+                self._run(statement)
+        except sa.exc.DBAPIError as error:
+            kind = self.constraint(error)
+            if kind is None:
+                raise
+            part.rollback()
+            return kind
+        part.commit()
+        return None
+
+    def columns(self, table: Table) -> list[tuple[str, str]] | None:
+        inspector = sa.inspect(self._session)
+        try:
+            found = inspector.get_columns(table.name, schema=table.schema or None)
+            if self._family in FAMILY:
+                self._demand_transactions(inspector.get_table_options(table.name, schema=table.schema or None))
+        except sa.exc.NoSuchTableError:
+            return None
+        return [(str(column["name"]), _comparable(column["type"])) for column in found]
+
+    def _demand_transactions(self, options: Mapping[str, Any]) -> None:
+        engine = str(next((value for name, value in options.items() if name.endswith("_engine")), ""))
+        if engine.lower() != "innodb":
+            raise ConsumerRefused(
+                f"The table's engine is {engine or 'unknown'}, which has no transactions.",
+                where=self.name,
+                fix="ALTER TABLE ... ENGINE = InnoDB.",
+            )
+
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:
+        wanted = self._type_of(given, key=key)
+        spelled = str(wanted.compile(dialect=self._session.dialect))
+        self._kinds[spelled] = _comparable(wanted)
+        return spelled
+
+    def comparable(self, sql_type: str) -> str:
+        return self._kinds[sql_type]
+
+    def _type_of(self, given: pa.DataType, *, key: bool) -> sa.types.TypeEngine[Any]:
+        if pa.types.is_decimal(given):
+            return sa.Numeric(given.precision, given.scale)
+        if pa.types.is_timestamp(given):
+            return mysql.DATETIME(fsp=6) if self._family in FAMILY else sa.DateTime(timezone=bool(given.tz))
+        for matches, made in (
+            (pa.types.is_integer, sa.BigInteger()),
+            (pa.types.is_floating, sa.Double()),
+            (pa.types.is_boolean, sa.Boolean()),
+            (pa.types.is_date, sa.Date()),
+            (pa.types.is_time, mysql.TIME(fsp=6) if self._family in FAMILY else sa.Time()),
+        ):
+            if matches(given):
+                return made
+        if self._family not in FAMILY:
+            return sa.String(_KEY_LENGTH) if key else sa.Text()
+        exact = "utf8mb4_nopad_bin" if getattr(self._session.dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+        if key:
+            return mysql.VARCHAR(_KEY_LENGTH, charset="utf8mb4", collation=exact)
+        return mysql.LONGTEXT(charset="utf8mb4", collation=exact)
+
+
+def _rows_of(found: sa.CursorResult[Any] | sa.Result[Any]) -> list[tuple[Value, ...]]:
+    return [tuple(row) for row in found] if getattr(found, "returns_rows", False) else []
+
+
+def _literals(values: pa.Array) -> pa.Array:
+    """Spells values as SQL literals of MariaDB and MySQL, under the `sql_mode` that the session has set."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        values = values.cast(pa.int8())
+    text = values.cast(pa.string())
+    if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        escaped = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), "'", "''")
+        text = pc.binary_join_element_wise("'", escaped, "'", "")
+    return text.fill_null("NULL")
+
+
+def _comparable(kind: sa.types.TypeEngine[Any]) -> str:
+    """Names a type so that what a consumer has declared is as good as what we would: VARCHAR for text, INT for BIGINT."""
+    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
+        return f"decimal({kind.precision},{kind.scale})"
+    for matches, name in (
+        ((sa.Boolean, sa.Integer), "integer"),
+        ((sa.Float,), "float"),
+        ((sa.String,), "text"),
+        ((sa.DateTime,), "timestamp"),
+        ((sa.Date,), "date"),
+        ((sa.Time,), "time"),
+    ):
+        if isinstance(kind, matches):
+            return name
+    return str(kind).lower()
+
+
+def _number(error: sa.exc.DBAPIError) -> int:
+    """Returns the number that MariaDB and MySQL give their errors; 0 where there is none."""
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else 0
+
+
+def _translated(error: sa.exc.DBAPIError, where: str) -> CrossdockError:
+    number = _number(error)
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and number not in _CONSTRAINTS:
+        return ConsumerUnavailable(
+            f"The database does not answer, or not now (error {number or type(error.orig).__name__}).",
+            where=where,
+            fix="Check its address, login and network, and our rights there.",
+        )
+    return _refused(f"error {number}" if number else type(error.orig).__name__, where)
+
+
+def _refused(kind: str, where: str) -> ConsumerRefused:
+    return ConsumerRefused(
+        f"The database refused the delivery ({kind}).", where=where, fix="Check the table and our rights on it."
+    )
