@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
+from packages import demand
 from sftp_server import SftpServer
 
 PATIENCE = 60  # seconds until a server that does not answer is given up
@@ -126,6 +127,69 @@ def _connects(engine: sa.Engine) -> bool:
             return True
     except sa.exc.OperationalError:
         return False
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A MariaDB server; `new_database` makes an empty database and returns its connection and URL."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        return f"mysql+pymysql://crossdock:a%20secret@127.0.0.1:{self.port}/{database}?charset=utf8mb4"
+
+    def new_database(self) -> tuple[Connection, str]:
+        name = f"t_{secrets.token_hex(6)}"
+        engine = sa.create_engine(self.url(""), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+        engine.dispose()
+        connection = Connection(
+            id=name,
+            type="mysql",
+            host="127.0.0.1",
+            port=self.port,
+            login="crossdock",
+            password="a secret",
+            schema=name,
+        )
+        return connection, self.url(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    """Debian's MariaDB, run by an unprivileged user when we are root; see `packages.demand`."""
+    program = demand("mariadbd", ("mariadb-server",), tmp_path_factory, "NOTHING WAS DELIVERED TO MARIADB")
+    user = "nobody" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-maria-", dir=tempfile.gettempdir()))
+    if user:
+        shutil.chown(folder, user)
+    data, port, begin = folder / "data", free_port(), folder / "begin.sql"
+    begin.write_text(
+        "CREATE USER crossdock@'127.0.0.1' IDENTIFIED BY 'a secret';\nGRANT ALL ON *.* TO crossdock@'127.0.0.1';"
+    )
+    begin.chmod(0o644)
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, user=user,
+    )  # fmt: skip
+    server = subprocess.Popen(
+        [
+            program, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
+            f"--socket={folder / 'socket'}", f"--init-file={begin}", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, user=user,
+    )  # fmt: skip
+    made = MariaDb(port)
+    engine = sa.create_engine(made.url(""))
+    try:
+        wait_until(lambda: _connects(engine), "MariaDB", server)
+        yield made
+    finally:
+        engine.dispose()
+        server.kill()
+        server.wait(PATIENCE)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

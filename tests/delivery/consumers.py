@@ -6,7 +6,7 @@ import csv
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,8 +50,8 @@ class SqliteConsumer(Consumer):
 
 
 @dataclass
-class PostgresConsumer(Consumer):
-    """A PostgreSQL database."""
+class ServerConsumer(Consumer):
+    """A database on a server."""
 
     url: str = ""
 
@@ -147,9 +147,12 @@ def consumer(kind, folder, request):
     if kind == "sqlite":
         connection = Connection(id="consumer_tax", type="sqlite", host=str(folder / "tax.db"))
         return SqliteConsumer(connection, "database", {"table": "population"})
-    if kind == "postgres":
-        connection, url = request.getfixturevalue("postgres").new_database()
-        return PostgresConsumer(connection, "database", {"table": "population"}, url)
+    if kind in ("postgres", "mariadb", "dialect"):
+        server = request.getfixturevalue("mariadb" if kind == "mariadb" else "postgres")
+        connection, url = server.new_database()
+        if kind == "dialect":  # the general way, to a database that has a better one
+            connection = replace(connection, type="another", extra={"sqlalchemy_url": url})
+        return ServerConsumer(connection, "database", {"table": "population"}, url)
     if kind == "bucket":
         server = request.getfixturevalue("s3")
         base = server.connection
@@ -173,4 +176,15 @@ def consumer(kind, folder, request):
     return FolderConsumer(connection, "folder", {"path": "population", "format": kind.removeprefix("folder-")})
 
 
-KINDS = ["sqlite", "postgres", "bucket", "sftp", "webhook", "folder-parquet", "folder-csv", "folder-jsonl"]
+KINDS = [
+    "sqlite",
+    "postgres",
+    "mariadb",
+    "dialect",
+    "bucket",
+    "sftp",
+    "webhook",
+    "folder-parquet",
+    "folder-csv",
+    "folder-jsonl",
+]

@@ -145,6 +145,8 @@ CASES = [
     for kind, channel in (
         ("sqlite", "database"),
         ("postgres", "database"),
+        ("mariadb", "database"),
+        ("dialect", "database"),
         ("folder-csv", "folder"),
         ("bucket", "bucket"),
         ("sftp", "sftp"),

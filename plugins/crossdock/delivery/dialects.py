@@ -25,6 +25,7 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockErro
 
 FAMILY = ("mysql", "mariadb")
 _LOCK = Table(name="crossdock_delivery_lock")
+_MODE = "ANSI_QUOTES,STRICT_ALL_TABLES"  # what is not on it: NO_BACKSLASH_ESCAPES
 _KEY_LENGTH = 255  # characters of a text in a key
 _ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
 _CONSTRAINTS = {
@@ -69,9 +70,10 @@ def _engine(connection: Connection, where: str) -> sa.Engine:
                 query={"charset": "utf8mb4"},
             )
             # `local_infile` stays off: with it a server may ask for any file that we can read.
-            options = {"isolation_level": "READ COMMITTED", "connect_args": {"connect_timeout": 10}}
+            arguments: dict[str, Any] = {"connect_timeout": 10, "init_command": f"SET SESSION sql_mode = '{_MODE}'"}
+            options = {"isolation_level": "READ COMMITTED", "connect_args": arguments}
             if isinstance(connection.extra.get("ssl"), dict):
-                options["connect_args"]["ssl"] = connection.extra["ssl"]
+                arguments["ssl"] = connection.extra["ssl"]
         else:
             url = sa.make_url(str(connection.extra["sqlalchemy_url"]))
             url = url.set(username=connection.login or url.username, password=connection.password or url.password)
@@ -96,9 +98,6 @@ class _Dialect:
         self.ddl_commits = self._family in (*FAMILY, "oracle")
         self._staged: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
-        if self._family in FAMILY:
-            self._run("SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'")
-            session.commit()
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002
         kind, mark = ("TABLE", "#") if self._family == "mssql" else ("TEMPORARY TABLE", "")
@@ -132,17 +131,21 @@ class _Dialect:
 
     def begin(self) -> None:
         self._session.rollback()
-        if not sa.inspect(self._session).has_table(_LOCK.name):
-            self._run(f"CREATE TABLE {_LOCK} (deliveries BIGINT NOT NULL PRIMARY KEY)")
-            self._session.commit()
-        self._session.rollback()
-        if not self._run(f"SELECT 1 FROM {_LOCK}"):  # noqa: S608
-            try:
-                self._run(f"INSERT INTO {_LOCK} VALUES (0)")  # noqa: S608
-                self._session.commit()
-            except sa.exc.IntegrityError:  # another process was first
-                self._session.rollback()
+        if not self._run_if(f"SELECT 1 FROM {_LOCK}"):  # noqa: S608
+            # Another process may be making it as well: whoever is second finds it.
+            self._run_if(f"CREATE TABLE {_LOCK} (deliveries BIGINT NOT NULL PRIMARY KEY)")
+            self._run_if(f"INSERT INTO {_LOCK} VALUES (0)")  # noqa: S608
         self._run(f"UPDATE {_LOCK} SET deliveries = 0")  # noqa: S608
+
+    def _run_if(self, sql: str) -> list[tuple[Value, ...]]:
+        """Runs a statement in a transaction of its own, where that is possible."""
+        try:
+            found = self._run(sql)
+            self._session.commit()
+        except (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError):
+            self._session.rollback()
+            return []
+        return found
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         if not values:
@@ -246,7 +249,7 @@ def _rows_of(found: sa.CursorResult[Any] | sa.Result[Any]) -> list[tuple[Value, 
 
 
 def _literals(values: pa.Array) -> pa.Array:
-    """Spells values as SQL literals of MariaDB and MySQL, under the `sql_mode` that the session has set."""
+    """Spells values as SQL literals of MariaDB and MySQL, under the `_MODE` of our sessions."""
     kind = values.type
     if pa.types.is_boolean(kind):
         values = values.cast(pa.int8())

@@ -142,7 +142,7 @@ class _Postgres:
         return "text"
 
     def comparable(self, sql_type: str) -> str:
-        return "text" if sql_type == "character varying" else sql_type
+        return "text" if sql_type.startswith("character varying") else sql_type
 
 
 def _uri(connection: Connection) -> str:

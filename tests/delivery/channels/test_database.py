@@ -6,22 +6,24 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Column
 from crossdock.delivery.channels.channel import deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
-from delivery.consumers import PostgresConsumer, consumer
+from delivery.consumers import ServerConsumer, consumer
 from delivery.samples import CONTRACT, SCHEMA, held, person, shipment, snapshot
 
 PEOPLE = [person(n) for n in range(3)]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mariadb", "dialect"])
 def system(request, tmp_path):
     return consumer(request.param, tmp_path, request)
 
@@ -37,6 +39,9 @@ def test_every_type_arrives_exactly(system, tmp_path):
             *wanted[:3], "1990-01-02", "520103", "1.50", 1, 1.51, 1, "2026-01-01 08:01:00.000000Z",
             "2026-01-01 08:00:00.000123", "08:30:00.000000",
         )  # fmt: skip
+    if system.connection.type == "mysql":
+        at, opens = datetime.fromisoformat("2026-01-01 08:01:00"), timedelta(hours=8, minutes=30)
+        wanted = (*wanted[:9], at, wanted[10], opens)
     assert row == wanted
     assert system.query("SELECT * FROM population WHERE resident_id = 'x'") == [("x", *[None] * 11)]
 
@@ -62,7 +67,7 @@ def test_another_table_is_refused_and_untouched(system, tmp_path, columns):
 
 
 def test_a_table_of_the_consumer_is_taken_when_empty(system, tmp_path):
-    system.query("CREATE TABLE population (phone VARCHAR, name TEXT, resident_id TEXT PRIMARY KEY)")
+    system.query("CREATE TABLE population (phone VARCHAR(20), name TEXT, resident_id VARCHAR(64) PRIMARY KEY)")
     first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
     deliver(first, system.connection)
     system.query("CREATE INDEX by_name ON population (name)")
@@ -97,7 +102,8 @@ def test_full_keeps_the_table_itself(system, tmp_path):
 def test_the_marker_tells_what_arrived(system, tmp_path):
     sent = shipment(tmp_path / "1", system.agreed(), PEOPLE)
     receipt = deliver(sent, system.connection)
-    found = system.query("SELECT delivery_id, agreement, rows, digest, delivered_at FROM crossdock_delivery")
+    rows = "`rows`" if system.connection.type == "mysql" else "rows"  # a reserved word there
+    found = system.query(f"SELECT delivery_id, agreement, {rows}, digest, delivered_at FROM crossdock_delivery")
     assert found == [("d1", sent.agreement.id, 3, sent.digest, receipt.delivered_at)]
 
 
@@ -181,7 +187,7 @@ def test_a_database_that_does_not_answer(tmp_path):
     gone = Connection(
         id="consumer_tax", type="postgres", host="127.0.0.1", port=1, login="u", password="SECRET", schema="x"
     )
-    system = PostgresConsumer(gone, "database", {"table": "population"})
+    system = ServerConsumer(gone, "database", {"table": "population"})
     with pytest.raises(ConsumerUnavailable) as caught:
         deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), gone)
     assert "SECRET" not in str(caught.value)
@@ -190,6 +196,43 @@ def test_a_database_that_does_not_answer(tmp_path):
         deliver(shipment(tmp_path / "2", system.agreed(), PEOPLE), absent)
     with pytest.raises(ConsumerRefused, match="Did you mean 'postgres'"):
         deliver(shipment(tmp_path / "3", system.agreed(), PEOPLE), replace(gone, type="postgre"))
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "dialect"])
+def test_a_server_that_does_not_know_us(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    sent = shipment(tmp_path / "1", system.agreed(), PEOPLE)
+    gone = replace(system.connection, port=1, password="SECRET")
+    if kind == "dialect":
+        gone = replace(gone, extra={"sqlalchemy_url": "postgresql+psycopg://127.0.0.1:1/x"})
+    stranger = replace(system.connection, login="stranger", password="SECRET")
+    for connection in (gone, stranger):
+        with pytest.raises(ConsumerUnavailable) as caught:
+            deliver(sent, connection)
+        assert "SECRET" not in f"{caught.value!r}{caught.value}"
+    with pytest.raises(ConsumerRefused, match="driver is not installed"):
+        deliver(sent, replace(gone, type="another", extra={"sqlalchemy_url": "nosuch+driver://x"}))
+
+
+def test_a_table_without_transactions_is_refused(tmp_path, request):
+    system = consumer("mariadb", tmp_path, request)
+    system.query("CREATE TABLE population (resident_id TEXT, name TEXT, phone TEXT) ENGINE = MyISAM")
+    with pytest.raises(ConsumerRefused, match="MyISAM, which has no transactions"):
+        deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.none(), min_size=1, max_size=60))
+def test_any_text_arrives_in_mariadb_as_it_is(texts, tmp_path_factory, request):
+    """Whole batches are one statement of literals there: nothing in them may end one."""
+    folder = tmp_path_factory.mktemp("texts")
+    system = consumer("mariadb", folder, request)
+    people = [
+        person(n, name=text)
+        for n, text in enumerate([*texts, "\\", "'", "\\'", "''); DROP TABLE population; --", "%s"])
+    ]
+    deliver(shipment(folder / "1", system.agreed(), people), system.connection)
+    assert system.rows() == {p["resident_id"]: (p["resident_id"], p["name"], p["phone"]) for p in people}
 
 
 def test_a_locked_sqlite_file_is_unavailable(tmp_path, request, monkeypatch):

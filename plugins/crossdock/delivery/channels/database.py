@@ -1,4 +1,4 @@
-"""Delivery into a table of the consumer's database (SQLite or PostgreSQL).
+"""Delivery into a table of the consumer's database.
 
 Rows are staged first; then one transaction, under a lock that lets in one delivery at a time, checks what the table
 holds, changes it and writes a marker row into `crossdock_delivery` (`filling` has the steps). Whoever reads the consumer's table sees it before
