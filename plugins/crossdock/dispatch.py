@@ -124,6 +124,8 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
         dataset=contract.id,
         department=contract.department,
         theme=contract.theme,
+        sharing=contract.sharing,
+        subject=contract.subject.kind if contract.subject else "",
         consumer=agreement.consumer,
         agreement=agreement.id,
         agreement_version=agreement.version,

@@ -92,6 +92,8 @@ class World:
             dataset=dataset,
             department=dataset.split("/", maxsplit=1)[0],
             theme="population",
+            sharing="conditional",
+            subject=kind,
             consumer=consumer,
             agreement=f"{dataset}/{consumer}",
             agreement_version="1.0.0",

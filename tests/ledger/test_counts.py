@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
 from crossdock.ledger.counts import GROUPS, count
+from crossdock.ledger.distinct import with_subjects
 from crossdock.ledger.events import count_events
 from crossdock.storage.tables import ledger_entry
 
@@ -40,6 +41,33 @@ def test_days_bound_the_count_on_both_sides(world):
     for recount in (False, True):
         counted = count(world.state, world.store, by=(), since="2026-03-02", until="2026-03-02", recount=recount)
         assert counted.to_dict() == {"shares": 2, "deliveries": 1, "groups": []}
+
+
+def test_months_and_years(world):
+    for day in (0, 10, 40, 400):
+        world.deliver("a", day=day)
+    for recount in (False, True):
+        months = count(world.state, world.store, by=("month",), recount=recount).groups
+        assert [(g["month"], g["shares"]) for g in months] == [("2026-03", 2), ("2026-04", 1), ("2027-04", 1)]
+        years = count(world.state, world.store, by=("year", "sharing"), recount=recount).groups
+        assert [(g["year"], g["sharing"], g["shares"]) for g in years] == [
+            ("2026", "conditional", 3),
+            ("2027", "conditional", 1),
+        ]
+
+
+def test_different_subjects_in_all_and_in_each_group(world):
+    world.deliver("ann", "bob", updated=["cid"], deleted=["dan"])
+    world.deliver("ann", consumer="health")
+    world.deliver("row 1", "row 2", subjects=["ann", "eve"], consumer="health", dataset="health/visits", day=1)
+    world.deliver("flight", consumer="public", dataset="transport/flights", kind="")
+    counted = count(world.state, world.store, by=("consumer",))
+    found = with_subjects(counted, world.state, world.store, by=("consumer",))
+    assert {g["consumer"]: g["subjects"] for g in found.groups} == {"tax": 3, "health": 2, "public": 0}
+    assert found.to_dict()["subjects"] == 4
+    nothing = count(world.state, world.store, by=(), since="2026-03-02")
+    assert with_subjects(nothing, world.state, world.store, by=(), since="2026-03-02").subjects == 2
+    assert nothing.subjects is None
 
 
 def test_nothing_shared_counts_nothing(world):

@@ -40,22 +40,31 @@ def run(
 @command(app, "counts")
 def counts(
     by: Annotated[
-        str, typer.Option(help="Comma-separated: department, dataset, consumer, day, purpose, channel.")
+        str,
+        typer.Option(
+            help="Comma-separated: department, dataset, theme, sharing, consumer, channel, purpose, agreement, day, month, year."
+        ),
     ] = "consumer",
     since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD (UTC).")] = None,
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD (UTC).")] = None,
     recount: Annotated[
         bool, typer.Option("--recount", help="Count the share events in their files, not the entries.")
     ] = False,
+    subjects: Annotated[
+        bool, typer.Option("--subjects", help="Count the different people and enterprises too, in the files.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Count the records shared."""
     from crossdock.exchange import open_exchange
     from crossdock.ledger.counts import count
+    from crossdock.ledger.distinct import with_subjects
 
     groups = tuple(word.strip() for word in by.split(",") if word.strip())
     exchange = open_exchange()
     counted = count(exchange.state, exchange.store, by=groups, since=since, until=until, recount=recount)
+    if subjects:
+        counted = with_subjects(counted, exchange.state, exchange.store, by=groups, since=since, until=until)
     if as_json:
         print_json(counted.to_dict())
     else:

@@ -147,12 +147,14 @@ def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
 
 def counts(counted: Counts, groups: Sequence[str]) -> None:
     """Prints share counts by group, then the totals."""
-    shown = table("Shares", *groups, ">shares", ">deliveries")
+    numbers = ("shares", "deliveries", *(["subjects"] if counted.subjects is not None else []))
+    shown = table("Shares", *groups, *(f">{name}" for name in numbers))
     for group in counted.groups:
-        shown.add_row(*(escape(str(group[g])) for g in groups), f"{group['shares']:,}", f"{group['deliveries']:,}")
+        shown.add_row(*(escape(str(group[g])) for g in groups), *(f"{group[name]:,}" for name in numbers))
     if groups:
         out.print(shown)
-    out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries")
+    about = "" if counted.subjects is None else f", about {counted.subjects:,} people and enterprises"
+    out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries{about}")
 
 
 def received(items: Sequence[Received]) -> None:

@@ -38,6 +38,8 @@ class Body:
     dataset: str
     department: str
     theme: str
+    sharing: str  # the sharing class that the contract had
+    subject: str  # "person" or "enterprise": whom the records are about; "" for nobody
     consumer: str
     agreement: str
     agreement_version: str

@@ -13,29 +13,35 @@ from typing import Any
 import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
-from crossdock.ledger.book import read_entries
+from crossdock.ledger.book import Body, read_entries
 from crossdock.ledger.events import count_events
 from crossdock.ledger.rollup import sums
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import ledger_entry
 
-GROUPS = ("department", "dataset", "consumer", "day", "purpose", "channel", "theme", "agreement")
+PERIODS = {"day": 10, "month": 7, "year": 4}  # characters of a day
+GROUPS = ("department", "dataset", "theme", "sharing", "consumer", "channel", "purpose", "agreement", *PERIODS)
 _READERS = 8
 _Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Share counts: `groups` hold the group keys, `shares` and `deliveries`, sorted by the keys."""
+    """Share counts: `groups` hold the group keys, `shares` and `deliveries`, sorted by the keys.
+
+    `subjects`, there and in each group, is how many people and enterprises they are about, where that was asked for.
+    """
 
     shares: int
     deliveries: int
     groups: tuple[Mapping[str, str | int], ...]
+    subjects: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
-        return {"shares": self.shares, "deliveries": self.deliveries, "groups": [dict(g) for g in self.groups]}
+        found = {"shares": self.shares, "deliveries": self.deliveries, "groups": [dict(g) for g in self.groups]}
+        return found if self.subjects is None else {**found, "subjects": self.subjects}
 
 
 def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name only
@@ -85,6 +91,11 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
     )
 
 
+def group_of(body: Body, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns an entry's values of the groups that are asked for."""
+    return tuple(body.day[: PERIODS[name]] if name in PERIODS else str(getattr(body, name)) for name in names)
+
+
 def _is_day(text: str) -> bool:
     try:
         return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)) and bool(date.fromisoformat(text))
@@ -119,7 +130,10 @@ def _booked(state: State, names: tuple[str, ...], since: str | None, until: str 
     """Lets the database add up what the entries say."""
     with state.connect() as connection:
         body, shares = _body_and_shares(connection)
-        groups = [ledger_entry.c.day if name == "day" else body[name].as_string() for name in names]
+        groups = [
+            sa.func.substr(ledger_entry.c.day, 1, PERIODS[name]) if name in PERIODS else body[name].as_string()
+            for name in names
+        ]
         query = sa.select(*groups, shares, sa.func.count()).group_by(
             *(sa.literal_column(str(i + 1)) for i in range(len(names)))
         )
@@ -142,5 +156,4 @@ def _recounted(
     with ThreadPoolExecutor(_READERS) as readers:
         counted = readers.map(lambda body: count_events(store, body.events.key), bodies)
         for body, operations in zip(bodies, counted, strict=True):
-            group = tuple(str(getattr(body, name)) for name in names)
-            yield group, operations["insert"] + operations["update"], 1
+            yield group_of(body, names), operations["insert"] + operations["update"], 1
