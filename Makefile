@@ -41,10 +41,11 @@ lint: setup ## check format and style
 types: setup ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure judging beside other engines, the flow of rows, deliveries, and the dashboard after a year
+bench: setup ## measure judging and loading beside other engines, the flow of rows, deliveries, and the dashboard after a year
 	$(BIN)/python tests/benchmarks/validation.py $(ARGS)
 	$(BIN)/python tests/benchmarks/flow.py
 	$(BIN)/python tests/benchmarks/delivery.py
+	$(BIN)/python tests/benchmarks/loading.py
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/dashboard.py
 
 .venv/installed: pyproject.toml uv.lock

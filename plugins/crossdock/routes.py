@@ -95,6 +95,7 @@ class ToPublic:
             snapshot=consignment.snapshot,
             snapshot_seq=consignment.sequence,
             released_at=consignment.intended_at,
+            pseudonym_key=exchange.keys.protection_version if consignment.agreement.is_keyed else None,
         )
         version = release(exchange.store, released, sign=exchange.keys.sign)
         receipt = {

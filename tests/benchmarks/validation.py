@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +170,7 @@ def _measure(engine: Engine, measured: Measured, place: _Place) -> None:
     job.write_text(json.dumps(_job(engine, place, scratch)), "utf-8")
     try:
         ended = subprocess.run(
-            [*_python(engine), ENGINES / f"{engine.script}.py", job, answer],
+            [*python_with(engine.packages), ENGINES / f"{engine.script}.py", job, answer],
             capture_output=True, text=True, timeout=place.limit, check=False, cwd=scratch,
             env={key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")},
         )  # fmt: skip
@@ -199,15 +200,15 @@ def _job(engine: Engine, place: _Place, scratch: Path) -> dict:
     }
 
 
-def _python(engine: Engine) -> list[str]:
-    """Returns the interpreter with the engine's packages; uv makes and keeps an environment for each set of them."""
-    if not engine.packages:
+def python_with(packages: Sequence[str]) -> list[str]:
+    """Returns the interpreter with an engine's packages; uv makes and keeps an environment for each set of them."""
+    if not packages:
         return [sys.executable]
     own = ROOT / "var" / "tools" / "bin" / "uv"
     uv = shutil.which("uv") or (str(own) if own.exists() else None)
     if uv is None:
         raise SystemExit("uv is needed to install the peers.")
-    with_packages = [word for package in engine.packages for word in ("--with", package)]
+    with_packages = [word for package in packages for word in ("--with", package)]
     return [uv, "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable, *with_packages, "python"]
 
 

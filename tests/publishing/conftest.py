@@ -92,6 +92,7 @@ class Press:
             snapshot=f"snapshot-{seq}",
             snapshot_seq=seq,
             released_at=f"2026-03-{seq:02d}T00:00:00.000000+00:00",
+            pseudonym_key=None,
         )
         return replace(made, **(self.defaults | changes))  # type: ignore[arg-type] # test options
 

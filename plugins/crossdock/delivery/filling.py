@@ -108,7 +108,9 @@ class Filling:
         spelled = [f"{quoted(name)} {self.database.type_of(kind, key=name in key)}" for name, kind in columns]
         if key:
             spelled.append(f"PRIMARY KEY ({quoted_names(key)})")
-        self.database.execute(f"CREATE TABLE {table} ({', '.join(spelled)})")
+        # Where that ends a transaction, and the lock with it, somebody else may be making it too.
+        unless = "IF NOT EXISTS " if self.database.ddl_commits else ""
+        self.database.execute(f"CREATE TABLE {unless}{table} ({', '.join(spelled)})")
 
     def _admit_table(self) -> None:
         wanted = [(field.name, self.database.type_of(field.type)) for field in self.goods.schema]

@@ -33,6 +33,7 @@ class Release:
     snapshot: str
     snapshot_seq: int
     released_at: str  # instant of the first attempt, so that a repeated release tells the same
+    pseudonym_key: int | None  # the version of the key that its pseudonyms are made with, if it has any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def release(store: Store, released: Release, *, sign: Callable[[bytes], str]) ->
     _check(released)
     edition = _edition(released)
     papers = documents(edition)
-    body = _manifest(edition, papers)
+    body = {**_manifest(edition, papers), "pseudonym_key": released.pseudonym_key}
     version = content_id("version", body)
     base = f"open/{released.contract.id}"
     folder = f"{base}/versions/{version}"

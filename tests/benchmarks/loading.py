@@ -1,0 +1,108 @@
+"""`make bench`: one table from SQLite into parquet and into PostgreSQL (by key), by dlt and by crossdock, in the same run.
+
+dlt copies. crossdock pulls, judges every row by the contract, delivers under an agreement, signs and books; so `pull`
+alone, which copies into parquet as well, stands beside. dlt runs in a process of its own with packages of its own;
+its imports are not counted, and neither are ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from measuring import Timed, machine, medians, timed
+
+from crossdock import pipeline
+from crossdock.display import terminal
+from delivery import DATASET, lay_out
+from servers import Postgres, postgres
+from validation import python_with
+
+PACKAGES = ("dlt[postgres,parquet,sql_database]==1.31.0", "connectorx", "adbc-driver-postgresql==1.13.0")
+SCRIPT = Path(__file__).parent / "engines" / "dlt_load.py"
+WAYS = [  # target, backend, file format
+    ("parquet", "pyarrow", "parquet"),
+    ("parquet", "connectorx", "parquet"),
+    ("postgresql", "pyarrow", "csv"),
+    ("postgresql", "pyarrow", "parquet"),
+    ("postgresql", "connectorx", "parquet"),
+    ("postgresql", "sqlalchemy", "insert_values"),
+]
+
+
+def as_text(register: Path) -> None:
+    """Makes a copy of the table in which everything is text: dlt ends at the first date that is none, and some are."""
+    with closing(sqlite3.connect(register)) as database, database:
+        names = [row[0] for row in database.execute("SELECT name FROM pragma_table_info('t_population')")]
+        database.execute(f"CREATE TABLE as_text ({', '.join(f'{name} TEXT' for name in names)})")
+        database.execute("INSERT INTO as_text SELECT * FROM t_population")
+
+
+def once(folder: Path, rows: int, server: Postgres, times: Timed, failed: dict[str, str]) -> None:
+    database, _ = server.new_database()
+    exchange = lay_out(folder / "exchange", rows, database)
+    (register,) = [*(folder / "exchange").rglob("registers.db")]
+    as_text(register)
+    extract = timed(times, "parquet: crossdock, pull alone", lambda: pipeline.pull(exchange, DATASET))
+    times.setdefault("pull", []).append(times["parquet: crossdock, pull alone"][-1])
+    timed(times, "judge", lambda: pipeline.validate(exchange, extract.id))
+    before = times["pull"][-1] + times["judge"][-1]
+    timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
+    times.setdefault("parquet: crossdock, pull + validate + push", []).append(before + times["files"][-1])
+    timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
+    times.setdefault("postgresql: crossdock, pull + validate + push", []).append(before + times["database"][-1])
+    for number, (target, backend, form) in enumerate(WAYS):
+        name, place = f"{target}: dlt, {backend}, {form}", folder / f"dlt{number}"
+        place.mkdir()
+        order = {
+            "source": f"sqlite:///{register}", "table": "as_text", "backend": backend, "format": form,
+            "key": "sfzh", "merge": target == "postgresql", "folder": str(place / "work"),
+            "target": server.url(server.new_database()[0].schema).replace("+psycopg://crossdock", "://crossdock:any") if target == "postgresql" else (place / "out").as_uri(),
+        }  # fmt: skip
+        done = subprocess.run([*python_with(PACKAGES), SCRIPT], input=json.dumps(order), capture_output=True, text=True, check=False)  # fmt: skip
+        if done.returncode:
+            failed[name] = (done.stderr.strip().splitlines() or ["no word"])[-1][:160]
+        else:
+            times.setdefault(name, []).append(float(done.stdout.split()[-1]))
+        shutil.rmtree(place)
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--rows", type=int, default=200_000)
+    words.add_argument("--times", type=int, default=3)
+    asked = words.parse_args()
+    times: Timed = {}
+    failed: dict[str, str] = {}
+    fixture = postgres.__wrapped__()
+    server = next(fixture)
+    with terminal.progress(asked.times) as advance:
+        for number in range(asked.times):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "exchange").mkdir()
+                once(Path(folder), asked.rows, server, times, failed)
+            advance(f"run {number + 1}")
+    next(fixture, None)
+    shown = terminal.table(
+        f"{asked.rows:,} rows, median of {asked.times}; {machine('pyarrow', 'adbc-driver-postgresql')}",
+        "target: way", ">seconds", ">rows/s",
+    )  # fmt: skip
+    for name, seconds in sorted(medians(times).items(), key=lambda pair: (pair[0].partition(":")[0], pair[1])):
+        if ":" in name:
+            shown.add_row(name, f"{seconds:.2f}", f"{asked.rows / seconds:,.0f}")
+    terminal.out.print(shown)
+    for name, why in failed.items():
+        terminal.out.print(f"[yellow]{name} failed[/]: {why}")
+
+
+if __name__ == "__main__":
+    main()
