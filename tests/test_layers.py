@@ -23,7 +23,7 @@ BASE = {
     "webhooks",
 }
 STORED = BASE | {"contracts", "storage"}
-PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "drafting"}
+PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "drafting", "usage"}
 FLOWING = (
     "exchange",
     "intake",
@@ -52,7 +52,7 @@ ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "contracts": BASE,
     "storage": BASE | {"contracts"},
-    **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger"), STORED),
+    **dict.fromkeys(("sources", "validation", "delivery", "publishing", "ledger", "usage"), STORED),
     "drafting": STORED | {"sources", "validation"},  # it reads as sources do, and tries types as validation does
     **dict.fromkeys(FLOWING, FLOW),
     **dict.fromkeys(SEEN | {"__main__"}, FLOW | SEEN),

@@ -122,7 +122,6 @@ def test_the_counters_are_what_was_counted(reader, exchange):
     }
     for name, number in expected.items():
         assert f'<dd data-counter="{name}">{number:,}</dd>' in page
-    assert page.count("not recorded yet") == 2
     for department in exchange.catalogue.departments:
         assert f"?department={department}&amp;from={YEAR}-01&amp;until={YEAR}-12&amp;lang=en" in page
         mine = reader.get(f"/?department={department}&lang=en").text

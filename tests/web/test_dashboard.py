@@ -11,6 +11,7 @@ import yaml
 from crossdock.identity import instant, now
 from crossdock.ledger.counts import count
 from crossdock.storage.records import deliveries, intend_delivery
+from crossdock.storage.usage import Use, record_uses
 from crossdock.web.dashboard import View, dashboard, this_year
 from hamlet import RESIDENT_FAULTS, found, write_yaml
 
@@ -42,11 +43,26 @@ def test_counters_are_those_of_the_ledger(hamlet):
     all_of_it = numbers(look(exchange))
     assert (all_of_it["shares"], all_of_it["deliveries"]) == (counted.shares, counted.deliveries)
     assert (all_of_it["departments"], all_of_it["datasets"], all_of_it["interfaces (agreements in force)"]) == (4, 3, 5)
-    assert all_of_it["downloads"] is None
+    assert (all_of_it["downloads"], all_of_it["visits"], all_of_it["users of open data"]) == (0, 0, 0)
     tax = next(group["shares"] for group in counted.groups if group["consumer"] == "tax")
     assert numbers(look(exchange, "tax"))["shares received"] == tax
     assert numbers(look(exchange, "town_hall"))["shares provided"] == counted.shares
     assert sum(flow.shares for flow in look(exchange)["flows"]["shown"]) == counted.shares
+
+
+def test_downloads_are_those_of_the_period_and_the_department(hamlet):
+    exchange = hamlet.open()
+    year = f"{now():%Y}"
+    record_uses(exchange.state, [
+        Use(id=f"{n:032}", day=day, department="town_hall", dataset="town_hall/streets", kind=kind, user=user)
+        for n, (day, kind, user) in enumerate([
+            (f"{year}-01-01", "download", "a"), (f"{year}-12-31", "download", "a"), (f"{year}-06-01", "visit", "b"),
+            (f"{int(year) - 1}-12-31", "download", "c"),
+        ])
+    ])  # fmt: skip
+    for party, expected in ((None, (2, 1, 2)), ("town_hall", (2, 1, 2)), ("tax", (0, 0, 0))):
+        found = numbers(look(exchange, party))
+        assert (found["downloads"], found["visits"], found["users of open data"]) == expected
 
 
 def test_a_dataset_is_late_once_its_time_has_passed_without_a_pull(hamlet):

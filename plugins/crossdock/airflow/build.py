@@ -94,8 +94,24 @@ def audit_dag() -> DAG:
             with exchange_at_work() as exchange:
                 return retention.expire(exchange)
 
+        @task(
+            doc_md="Counts downloads and visits in the access logs below `[crossdock] access_logs`; without it, nothing."
+        )
+        def usage() -> dict[str, int]:
+            from airflow.sdk.configuration import conf
+
+            from crossdock.usage.ingest import ingest
+
+            folder = conf.get("crossdock", "access_logs", fallback="")
+            if not folder:
+                raise AirflowSkipException("[crossdock] access_logs names no folder.")
+            with exchange_at_work() as exchange:
+                known = exchange.catalogue.contracts
+                return ingest(exchange.state, [Path(folder)], key=exchange.keys.ledger, datasets=known).to_dict()
+
         audit()
         expire()
+        usage()
     return dag
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from crossdock.cli import agreements, contracts, deliveries, exchange, keys, ledger, quarantine
+from crossdock.cli import agreements, contracts, deliveries, exchange, keys, ledger, quarantine, usage
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 for words in (contracts, exchange):
     app.add_typer(words.app)
-for group in (agreements, ledger, quarantine, deliveries, keys):
+for group in (agreements, ledger, quarantine, deliveries, keys, usage):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

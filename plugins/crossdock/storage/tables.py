@@ -221,3 +221,15 @@ share_month = sa.Table(
     sa.Column("shares", sa.BigInteger, nullable=False),
     sa.Column("deliveries", sa.BigInteger, nullable=False),
 )
+
+# How the public used open datasets: each download and visit once, by whom as a keyed hash.
+open_use = sa.Table(
+    "open_use",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),  # of who did what when
+    sa.Column("day", sa.String(10), nullable=False, index=True),
+    sa.Column("department", _Name, nullable=False),
+    sa.Column("dataset", _Name, nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # download | visit
+    sa.Column("user", sa.String(32), nullable=False),
+)

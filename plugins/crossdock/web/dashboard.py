@@ -24,6 +24,7 @@ from crossdock.ledger import rollup
 from crossdock.ledger.rollup import Period, Role, Tally
 from crossdock.storage import overview
 from crossdock.storage.overview import Standing
+from crossdock.storage.usage import usage
 
 TOP = 10  # bars of a chart
 FLOWS = 40  # ribbons between departments; the rest is one sum
@@ -107,8 +108,8 @@ def dashboard(view: View) -> Mapping[str, Any]:
     }
 
 
-def _counters(view: View, shared: list[Tally]) -> Iterator[tuple[str, str, int | None]]:
-    """Yields Chinese label, English label, number; None for what nobody records yet."""
+def _counters(view: View, shared: list[Tally]) -> Iterator[tuple[str, str, int]]:
+    """Yields Chinese label, English label, number."""
     if view.party:
         yield "提供条数", "shares provided", sum(t.shares for t in shared if t.key[2] == view.party)
         yield "接收条数", "shares received", sum(t.shares for t in shared if t.key[1] == view.party)
@@ -125,8 +126,10 @@ def _counters(view: View, shared: list[Tally]) -> Iterator[tuple[str, str, int |
     yield "接收方", "consumers", len(consuming)
     yield "接口（生效协议）", "interfaces (agreements in force)", len(view.in_force)
     yield "开放数据集", "open datasets", sum(a.consumer == "public" for a in view.in_force)
-    yield "下载次数", "downloads", None
-    yield "用户", "users", None
+    (used,) = usage(view.exchange.state, since=view.period.first, until=view.period.last, department=view.party or "")
+    yield "下载次数", "downloads", used.downloads
+    yield "访问次数", "visits", used.visits
+    yield "开放数据用户", "users of open data", used.users
 
 
 def _days(view: View) -> Mapping[str, Any]:
