@@ -125,17 +125,24 @@ def test_history_of_what_is_not():
 
 def test_who():
     told = document(crossdock("who", "R0020", "--json"))
-    assert set(told) == {"received"}
+    assert set(told) == {"received", "lookups"}
     assert {(r["consumer"], r["dataset"]) for r in told["received"]} == {
         ("tax", "town_hall/residents"), ("school", "town_hall/residents"), ("tax", "town_hall/permits"),
         ("school", "town_hall/permits"),
     }  # fmt: skip
     assert {r["legal_basis"] for r in told["received"]} == {"A law."}
-    assert document(crossdock("who", "-", "--json", stdin="r0020\n")) == told
+    again = document(crossdock("who", "-", "--reason", "Asked at the counter.", "--json", stdin="r0020\n"))
+    assert again["received"] == told["received"]
+    assert len(again["lookups"]) == len(told["lookups"]) + 1
+    kept = document(crossdock("ledger", "lookups", "--json"))["lookups"]
+    assert [each["reason"] for each in kept[:2]] == ["Asked at the counter.", ""]
+    assert "Asked at the counter." in crossdock("ledger", "lookups").stdout
+    assert crossdock("who", "R0020", "--withheld").exit_code == WRONG
+    assert crossdock("who", "R0020", "--withheld", "--reason", "An audit.").exit_code == FINE
 
 
 def test_who_received_nothing():
-    assert document(crossdock("who", "R9999", "--json")) == {"received": []}
+    assert document(crossdock("who", "R9999", "--json")) == {"received": [], "lookups": []}
     assert "Nobody" in crossdock("who", "R9999").stdout
     assert crossdock("who", " ").exit_code == WRONG
 

@@ -38,6 +38,7 @@ FLOWING = (
     "pipeline",
     "stewardship",
     "notices",
+    "lookups",
     "sweep",
     "trial",
     "history",

@@ -132,6 +132,7 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
         contract_version=contract.version,
         purpose=agreement.purpose,
         legal_basis=agreement.legal_basis,
+        withheld_until=agreement.withheld_until.isoformat() if agreement.withheld_until else "",
         columns=agreement.columns,
         channel=agreement.delivery.channel,
         mode=intent.mode,

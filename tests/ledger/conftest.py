@@ -100,6 +100,7 @@ class World:
             contract_version="1.2.0",
             purpose="核定税额",
             legal_basis="税收征收管理法 第六条",
+            withheld_until="",
             columns=("resident_id", "name"),
             channel="database",
             mode="changes",

@@ -20,6 +20,7 @@ SPITE = "<script>alert('航班')</script>"
 CLERK = {  # a user who belongs to the tax department
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,clerk:viewer",
     "AIRFLOW__CROSSDOCK__DEPARTMENT_USERS": "clerk:tax",
+    "AIRFLOW__CROSSDOCK__LOOKUP_USERS": "admin, clerk",
 }
 
 

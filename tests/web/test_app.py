@@ -8,7 +8,9 @@ import pytest
 
 from crossdock.ledger.checking import check_proof
 from crossdock.ledger.counts import count
-from crossdock.storage.records import deliveries, verdict_by_id
+from crossdock.ledger.subjects import who
+from crossdock.storage.lookups import lookups
+from crossdock.storage.records import deliveries, latest_snapshot, verdict_by_id
 from crossdock.web.assets import LIBRARY
 from crossdock.web.routes import router
 
@@ -41,12 +43,12 @@ def paths(made, verdict):
         "/deliveries/{delivery_id}/proof.json": f"/deliveries/{delivery}/proof.json",
         "/static/{name}": f"/static/{LIBRARY}",
     }
-    assert {route.path for route in router.routes} == given.keys()
+    assert {route.path for route in router.routes} == given.keys() | {"/who"}  # see who may look people up
     return list(given.values())
 
 
 def test_nobody_gets_in_without_a_user(address, paths):
-    for path in [*paths, "/verdicts/none", "/deliveries/none", "/static/none", "/datasets/no/no"]:
+    for path in [*paths, "/who", "/verdicts/none", "/deliveries/none", "/static/none", "/datasets/no/no"]:
         for headers in ({}, {"Authorization": "Bearer forged"}, {"Cookie": "_token=forged"}):
             answer = httpx.get(f"{address}/crossdock{path}", headers=headers)
             assert answer.status_code in (401, 403), path
@@ -69,6 +71,64 @@ def test_no_documentation_of_the_pages_is_served(address, reader, path):
 def test_the_session_of_the_browser_is_enough(address, token):
     cookie = {"Cookie": f"_token={token('viewer')}"}
     assert httpx.get(f"{address}/crossdock/", headers=cookie).status_code == 200
+
+
+# who received my data
+
+
+@pytest.fixture(scope="module")
+def somebody(exchange):
+    """A resident of whom records were delivered to several."""
+    key = latest_snapshot(exchange.state, POPULATION).key
+    for resident in exchange.dataset(key).head(200)["resident_id"].to_pylist():
+        received = who(exchange.state, exchange.store, exchange.keys, resident)
+        if {"tax", "health"} <= {each.consumer for each in received}:
+            return resident
+    raise AssertionError("nobody")
+
+
+def ask(opened, subject, **headers):
+    form = {"subject": subject, "reason": "At the counter."}
+    return opened.post("/who?lang=en", data=form, headers={"Sec-Fetch-Site": "same-origin", **headers})
+
+
+def test_those_who_are_named_look_people_up(client, somebody, exchange):
+    with client("admin") as admin:
+        assert "Resident ID" in admin.get("/who?lang=en").raise_for_status().text
+        assert "Who received my data" in admin.get("/?lang=en").text
+        answer = ask(admin, somebody)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert somebody not in answer.text
+    assert all(f"<td>{consumer}</td>" in answer.text for consumer in ("tax", "health"))
+    newest = lookups(exchange.state)[0]
+    assert (newest.asked_by, newest.reason) == ("admin", "At the counter.")
+
+
+def test_a_clerk_sees_what_their_department_received(clerk, somebody):
+    page = ask(clerk, somebody).raise_for_status().text
+    assert "<td>tax</td>" in page
+    assert "<td>health</td>" not in page
+
+
+def test_others_do_not_look_people_up(client, address, somebody, exchange):
+    before = len(lookups(exchange.state))
+    with client("viewer") as viewer:
+        assert viewer.get("/who").status_code == 403
+        assert ask(viewer, somebody).status_code == 403
+        assert "Who received my data" not in viewer.get("/?lang=en").text
+    assert httpx.post(f"{address}/crossdock/who", data={"subject": somebody, "reason": "x"}).status_code in (401, 403)
+    assert len(lookups(exchange.state)) == before
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "", "Origin": "http://elsewhere.example"}, {"Sec-Fetch-Site": ""}]
+)  # fmt: skip
+def test_another_site_cannot_ask_in_somebodys_name(client, somebody, exchange, headers):
+    before = len(lookups(exchange.state))
+    with client("admin") as admin:
+        assert ask(admin, somebody, **headers).status_code == 403
+    assert len(lookups(exchange.state)) == before
 
 
 # a clerk sees what concerns their department

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from getpass import getuser
 from typing import Annotated
 
 import typer
@@ -110,19 +111,22 @@ def explain(
 @command(app, "who")
 def who(
     subject: Annotated[str, typer.Argument(help="A resident ID or unified social credit code; - reads it from stdin.")],
+    reason: Annotated[str, typer.Option(help="Why you ask; it is put on record.")] = "",
+    withheld: Annotated[
+        bool, typer.Option("--withheld", help="Also what the people concerned are not told yet; needs a reason.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Show which consumers received this person's or enterprise's records, when and why."""
+    """Show which consumers received this person's or enterprise's records, when and why; that you ask is put on record."""
     from crossdock.exchange import open_exchange
-    from crossdock.ledger.subjects import who as find
+    from crossdock.lookups import look_up
 
-    exchange = open_exchange()
     asked = sys.stdin.read().strip() if subject == "-" else subject
-    received = find(exchange.state, exchange.store, exchange.keys, asked)
+    found = look_up(open_exchange(), asked, by=getuser(), reason=reason, withheld=withheld)
     if as_json:
-        print_json({"received": [r.to_dict() for r in received]})
+        print_json(found.to_dict())
     else:
-        sharing.received(received)
+        sharing.received(found)
     return FINE
 
 

@@ -40,6 +40,20 @@ def _audited(*, sign: bool, as_json: bool) -> int:
     return FINE if found.sound else FINDINGS
 
 
+@command(app, "lookups")
+def looked_up(as_json: Json = False) -> int:
+    """List who looked up whom in the ledger, newest first; people are keyed hashes."""
+    from crossdock.exchange import open_exchange
+    from crossdock.storage.lookups import lookups
+
+    found = lookups(open_exchange().state)
+    if as_json:
+        print_json({"lookups": [each.to_dict() for each in found]})
+    else:
+        sharing.asked(found)
+    return FINE
+
+
 @command(app, "prove")
 def prove(
     delivery: Annotated[str, typer.Argument(help="A delivery id from `deliveries list`.")] = "",

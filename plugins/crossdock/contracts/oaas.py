@@ -98,6 +98,8 @@ def _agreement(document: Document, header: AccessAgreement, terms: Terms, contra
         frequency=terms.frequency,
         data_life=terms.data_life,
         licence=terms.licence,
+        withheld_until=terms.withheld.until if terms.withheld else None,
+        withheld_basis=terms.withheld.legal_basis if terms.withheld else "",
         digest=content_id(document.data),
         path=document.path,
     )
@@ -188,6 +190,8 @@ def _check_protection(document: Document, at: Steps, agreement: Agreement, colum
 def _check_publication(document: Document, at: Steps, agreement: Agreement) -> None:
     if not agreement.licence:
         document.report(at, "A publication needs a licence.", "Add for example `licence: CC-BY-4.0`.")
+    if agreement.withheld_until:
+        document.report((*at, "withheld"), "What is public can't be withheld from anybody.", "Remove it.")
     if agreement.unprotected:
         document.report((*at, "unprotected"), "No article makes a sensitive column public.", "Leave the column out.")
     if agreement.delivery.channel != "open":

@@ -62,6 +62,13 @@ class Delivery(pydantic.BaseModel):
     mode: Mode = "full"
 
 
+class Withheld(Strict):
+    """On what basis the people concerned are not told of what is delivered, and until when."""
+
+    legal_basis: Annotated[str, pydantic.Field(alias="legalBasis", min_length=1)]
+    until: date
+
+
 class Terms(Strict):
     """How crossdock enforces the agreement."""
 
@@ -75,6 +82,7 @@ class Terms(Strict):
     frequency: str = ON_CHANGE
     data_life: Annotated[str, pydantic.Field(alias="dataLife")] = ""
     licence: str = ""
+    withheld: Withheld | None = None
 
 
 class Property(Strict):

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from crossdock.handover import Outcome
     from crossdock.ledger.checking import Proven
     from crossdock.ledger.counts import Counts
-    from crossdock.ledger.subjects import Received
+    from crossdock.lookups import Answer
     from crossdock.pipeline import Audit
     from crossdock.reviews import Request
+    from crossdock.storage.lookups import Lookup
     from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Refusal
     from crossdock.storage.rejections import Rejection
@@ -157,8 +158,9 @@ def counts(counted: Counts, groups: Sequence[str]) -> None:
     out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries{about}")
 
 
-def received(items: Sequence[Received]) -> None:
-    """Prints who received a subject's records."""
+def received(found: Answer) -> None:
+    """Prints who received a subject's records, and who asked before."""
+    items = found.received
     shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
     for item in items:
         shown.add_row(
@@ -166,6 +168,17 @@ def received(items: Sequence[Received]) -> None:
             escape(item.legal_basis), ", ".join(item.columns),
         )  # fmt: skip
     out.print(shown if items else "Nobody received a record of this subject.")
+    out.print("[dim]What the law withholds for a time, such as from an investigation, is not listed before its day.[/]")
+    if found.lookups:
+        asked(found.lookups)
+
+
+def asked(found: Sequence[Lookup]) -> None:
+    """Prints who looked somebody up."""
+    shown = table("Looked up", "when", "by", "reason", ">deliveries told")
+    for each in found:
+        shown.add_row(moment(each.asked_at), escape(each.asked_by), escape(each.reason), f"{each.found:,}")
+    out.print(shown)
 
 
 def audit(found: Audit) -> None:

@@ -46,6 +46,7 @@ class Body:
     contract_version: str
     purpose: str
     legal_basis: str
+    withheld_until: str  # YYYY-MM-DD: until then the people concerned are not told; "" when they may be
     columns: tuple[str, ...]
     channel: str
     mode: str

@@ -36,6 +36,7 @@ class Received:
     records: int
     agreement: str
     delivery: str
+    withheld_until: str  # as in the entry
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
@@ -96,4 +97,5 @@ def _received(store: Store, entry: Entry, hashes: pa.Array) -> Iterator[Received
                 records=records,
                 agreement=body.agreement,
                 delivery=body.delivery,
+                withheld_until=body.withheld_until,
             )

@@ -222,6 +222,19 @@ share_month = sa.Table(
     sa.Column("deliveries", sa.BigInteger, nullable=False),
 )
 
+# Who looked up what about whom had been shared; the people are keyed hashes.
+lookup = sa.Table(
+    "lookup",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("subject", sa.String(32), nullable=False, index=True),
+    sa.Column("asked_by", _Name, nullable=False),
+    sa.Column("asked_at", _Instant, nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("withheld", sa.Boolean, nullable=False),  # asked for what the person is not told as well
+    sa.Column("found", sa.Integer, nullable=False),
+)
+
 # How the public used open datasets: each download and visit once, by whom as a keyed hash.
 open_use = sa.Table(
     "open_use",

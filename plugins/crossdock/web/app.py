@@ -28,7 +28,9 @@ def airflow_user(
 ) -> None:
     """Lets Airflow's users in who may look at plugins, and says what each may see."""
     setting = conf.get("crossdock", "department_users", fallback="")
-    request.state.sight = Sight(department=departments_of(setting).get(user.get_name()))
+    name = user.get_name()
+    asking = {each.strip() for each in conf.get("crossdock", "lookup_users", fallback="").split(",")}
+    request.state.sight = Sight(department=departments_of(setting).get(name), user=name, looks_up=name in asking)
 
 
 def _opened() -> Exchange:

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from crossdock.display.terminal import moment
 from crossdock.errors import CrossdockError, Permanent
 from crossdock.exchange import Exchange
 from crossdock.web.assets import LIBRARY, asset
@@ -127,6 +129,45 @@ def proof(request: Request, delivery_id: str) -> Response:
         raise HTTPException(404, "There is nothing of that id.")
     named = {"Content-Disposition": f'attachment; filename="proof-{delivery_id}.json"'}
     return JSONResponse(prove_delivery(exchange.state, exchange.store, delivery_id), headers=HEADERS | named)
+
+
+@router.get("/who")
+def ask(request: Request) -> Response:
+    """Shows the form in which those who may look people up do so."""
+    _look_up_sight(request)
+    return _page(request, "who.html", {"answer": None, "moment": moment})
+
+
+@router.post("/who")
+def who(
+    request: Request,
+    subject: Annotated[str, Form(max_length=64)],
+    reason: Annotated[str, Form(max_length=255, min_length=1)],
+) -> Response:
+    """Shows who received somebody's records; the identifier is in no address, and the question is put on record."""
+    from crossdock.lookups import Answer, look_up
+
+    sight = _look_up_sight(request)
+    if not _from_our_page(request):
+        raise HTTPException(403, "Ask from the page itself.")
+    found = look_up(_exchange(request), subject, by=sight.user, reason=reason)
+    seen = [each for each in found.received if sight.of(each.department, each.consumer)]
+    before = () if sight.department else found.lookups
+    return _page(request, "who.html", {"answer": Answer(received=seen, lookups=before), "moment": moment})
+
+
+def _look_up_sight(request: Request) -> Sight:
+    sight = _sight(request)
+    if not sight.looks_up:
+        raise HTTPException(403, "You may not look people up: `lookup_users` does not name you.")
+    return sight
+
+
+def _from_our_page(request: Request) -> bool:
+    """Another site can make a reader's browser send a form, but not say that it comes from here."""
+    said = request.headers.get("Sec-Fetch-Site")
+    origin = urlsplit(request.headers.get("Origin", "")).netloc
+    return said == "same-origin" if said else origin == request.headers.get("Host")
 
 
 @router.get("/static/{name}")

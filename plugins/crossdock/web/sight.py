@@ -13,6 +13,8 @@ class Sight:
     """What a viewer may see: all of it (None), or what concerns one department."""
 
     department: str | None = None
+    user: str = ""
+    looks_up: bool = False  # may ask who received somebody's records
 
     def of(self, *parties: str) -> bool:
         """Returns whether something between these departments may be seen."""

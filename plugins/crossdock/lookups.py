@@ -1,0 +1,99 @@
+"""Who received my data: the answer that a person may have, the one that an auditor may have, and the record of both.
+
+An agreement can withhold, by law and until a day, that its deliveries happened (`withheld`, of investigations). Then
+nobody is told before that day who does not ask for what is withheld as well; the ordinary answer is the same whether
+something is withheld or not. Taking it out of the agreement tells at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from crossdock.errors import WrongUse
+from crossdock.exchange import Exchange
+from crossdock.identity import instant, keyed_hashes
+from crossdock.ledger.subjects import Received, who
+from crossdock.storage.lookups import Lookup, lookups, record_lookup
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # of GB 11643
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was delivered about a subject, and who asked about them before."""
+
+    received: Sequence[Received]
+    lookups: Sequence[Lookup]
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the JSON form."""
+        return {"received": [each.to_dict() for each in self.received], "lookups": [e.to_dict() for e in self.lookups]}
+
+
+def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", withheld: bool = False) -> Answer:
+    """Returns what was delivered about a person or an enterprise, and puts on record that somebody asked.
+
+    Args:
+        exchange: where.
+        subject: an identifier, however it is spelled; one of 15 digits finds the person under that of 18 as well.
+        by: who asks.
+        reason: why.
+        withheld: tells what the person is not told as well; then a reason is needed.
+
+    Raises:
+        WrongUse: there is no identifier, or no reason where one is needed; else as `ledger.subjects.who`.
+    """
+    if withheld and not reason.strip():
+        raise WrongUse("What is withheld is told for a reason only.", fix="Say which: --reason.")
+    plain = unicodedata.normalize("NFKC", subject).strip().upper()
+    longer = _of_18_digits(plain)
+    today = instant(exchange.clock())[:10]
+    found = [
+        received
+        for spelled in ([subject] if longer == plain else [subject, longer])
+        for received in who(exchange.state, exchange.store, exchange.keys, spelled)
+        if withheld or not is_withheld(exchange, received, today)
+    ]
+    found.sort(key=lambda each: (each.delivered_at, each.delivery))
+    name = _hash(exchange, longer)
+    before = [each for each in lookups(exchange.state, name) if withheld or not each.withheld]
+    asked = Lookup(
+        id=secrets.token_hex(16),
+        subject=name,
+        asked_by=by,
+        asked_at=instant(exchange.clock()),
+        reason=reason,
+        withheld=withheld,
+        found=len(found),
+    )
+    record_lookup(exchange.state, asked)  # before anybody is told
+    return Answer(received=found, lookups=before)
+
+
+def is_withheld(exchange: Exchange, received: Received, today: str) -> bool:
+    """Returns whether the person concerned is not told of a delivery on a day: neither its entry nor the agreement lets us."""
+    agreement = exchange.catalogue.agreements.get(received.agreement)
+    until = received.withheld_until
+    if agreement is not None:
+        until = agreement.withheld_until.isoformat() if agreement.withheld_until else ""
+    return bool(until) and today < until
+
+
+def _of_18_digits(identifier: str) -> str:
+    """Returns a resident ID of 15 digits as the one of 18 that took its place; anything else as it is."""
+    if not (len(identifier) == 15 and identifier.isascii() and identifier.isdecimal()):
+        return identifier
+    longer = f"{identifier[:6]}19{identifier[6:]}"
+    rest = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, longer, strict=True)) % 11
+    return longer + "10X98765432"[rest]
+
+
+def _hash(exchange: Exchange, identifier: str) -> str:
+    rows = pa.table({"subject": [identifier]})
+    named: bytes = keyed_hashes(rows, ["subject"], key=exchange.keys.ledger, domain="lookup")[0].as_py()
+    return named.hex()
