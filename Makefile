@@ -41,7 +41,7 @@ lint: setup ## check format and style
 types: setup ## check types
 	$(BIN)/mypy
 
-bench: setup ## measure judging and loading beside other engines, the flow of rows, deliveries, and the dashboard after a year
+bench: setup ## measure judging and loading beside other engines, deliveries, and a year's ledger
 	$(BIN)/python tests/benchmarks/validation.py $(ARGS)
 	$(BIN)/python tests/benchmarks/flow.py
 	$(BIN)/python tests/benchmarks/delivery.py

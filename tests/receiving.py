@@ -64,8 +64,9 @@ class Receiver:
         if rejected and not name.startswith("deletes"):
             raise _Refused(422, rejected=rejected)
         part = self._incoming(place[-3]) / name / number
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(body)
+        with self.lock:  # another worker's commit must not read half of a piece that is sent again
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(body)
 
     def commit(self, delivery: str, manifest: bytes) -> None:
         """Makes a delivery count, whole or not at all."""

@@ -3,12 +3,14 @@
 One agreement of the tax department is served on New Year's Day only; its others, whenever something changes.
 """
 
+import contextlib
 import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -85,7 +87,39 @@ def approve_release(api, home):
 
 
 @pytest.fixture(scope="module")
-def airflow(demo_home, tmp_path_factory):
+def statsd():
+    """A StatsD server: its port, and the lines that it has heard."""
+    heard = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.5)
+        ended = threading.Event()
+
+        def listen():
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    heard.extend(server.recv(65_536).decode().splitlines())
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        yield server.getsockname()[1], heard
+        ended.set()
+        listener.join()
+
+
+def metrics_to(port):
+    """Airflow's own settings; in this form StatsD keeps tags."""
+    settings = {
+        "STATSD_ON": "True",
+        "STATSD_HOST": "127.0.0.1",
+        "STATSD_PORT": str(port),
+        "STATSD_INFLUXDB_ENABLED": "True",
+    }
+    return {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
+
+
+@pytest.fixture(scope="module")
+def airflow(demo_home, tmp_path_factory, statsd):
     """Airflow up in a copy of the demo's home, until what it started by itself has run; then what it said and left."""
     home = copy_of(demo_home, tmp_path_factory.mktemp("up") / "home")
     agreement = home / "contracts" / YEARLY.replace("/tax", "/agreements/tax.oaas.yaml")
@@ -99,7 +133,7 @@ def airflow(demo_home, tmp_path_factory):
         started = subprocess.Popen(
             [sys.executable, "-m", "crossdock.airflow.up"],
             cwd=home,
-            env=environment(home, port),
+            env=environment(home, port) | metrics_to(statsd[0]),
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -198,6 +232,20 @@ def test_a_request_that_is_late_raises_airflows_alarm(airflow):
         (missed,) = database.execute("select missed from deadline").fetchall()
     database.close()
     assert missed == (1,)
+
+
+@pytest.mark.usefixtures("airflow")
+def test_airflows_metrics_tell_of_shares(statsd):
+    _, heard = statsd
+    ours = {line for line in heard if line.startswith("airflow.crossdock.")}
+    names = {re.split("[,:]", line)[0].removeprefix("airflow.crossdock.") for line in ours}
+    assert names >= {
+        "rows.pulled", "rows.accepted", "rows.quarantined", "verdicts", "shares", "handovers",
+        "pull.duration", "validate.duration", "push.duration", "publish.duration",
+    }  # fmt: skip
+    tags = "consumer=statistics,dataset=enterprises,department=market_regulation"
+    shared = [line for line in ours if line.startswith(f"airflow.crossdock.shares,{tags}:")]
+    assert any(int(line.rpartition(":")[2].partition("|")[0]) > 0 for line in shared), sorted(ours)
 
 
 def test_it_listens_on_this_machine_only(airflow):

@@ -26,7 +26,8 @@ ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP | ON_WEBHOOK  # see the tests that have 
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
 REJECTED = {"handover.rejected"}  # see test_rejections
-ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED
+USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
+ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED | USAGE
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 

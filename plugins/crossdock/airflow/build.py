@@ -76,12 +76,16 @@ def audit_dag() -> DAG:
         @task(doc_md="Recomputes the ledger from its files; fails when a place is broken or the counts differ.")
         def audit() -> dict[str, Any]:
             from crossdock import pipeline
+            from crossdock.airflow import metrics
+            from crossdock.backlog import backlog
             from crossdock.errors import LedgerBroken
 
             with exchange_at_work() as exchange:
                 found = pipeline.audit(exchange)
+                metrics.audited(sound=found.sound)
+                metrics.owed(backlog(exchange))
                 if not found.sound:
-                    first = found.breaks[0].what if found.breaks else "The two counts of shares differ."
+                    first = found.breaks[0].what if found.breaks else "The three ways of counting shares differ."
                     raise LedgerBroken(first, where="ledger", fix="Run `crossdock ledger verify`.")
             return {"shares": found.counted}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from crossdock.airflow import metrics
 from crossdock.airflow.links import DeliveryLink, VerdictLink
 from crossdock.airflow.schedules import is_asked, kind_of_run
 from crossdock.airflow.work import exchange_at_work
@@ -45,9 +46,10 @@ class PullOperator(BaseOperator):
         """Pulls."""
         from crossdock import pipeline
 
-        with exchange_at_work() as exchange:
+        with exchange_at_work() as exchange, metrics.timed("pull", self.dataset):
             extract = pipeline.pull(exchange, self.dataset)
         self._pulled = extract.id
+        metrics.pulled(extract)
         self.log.info("Pulled %s rows of %s as extract %s.", f"{extract.rows:,}", extract.dataset, extract.id)
         return extract.id
 
@@ -79,9 +81,13 @@ class ValidateOperator(BaseOperator):
         """Validates."""
         from crossdock import pipeline
         from crossdock.errors import Permanent
+        from crossdock.storage.records import extract_by_id
 
         with exchange_at_work() as exchange:
-            verdict = pipeline.validate(exchange, self.extract)
+            dataset = extract_by_id(exchange.state, self.extract).dataset
+            with metrics.timed("validate", dataset):
+                verdict = pipeline.validate(exchange, self.extract)
+            metrics.judged(verdict)
             self._verdict = verdict.id
             context["dataset"] = verdict.dataset  # type: ignore[typeddict-unknown-key] # for map_index_template
             self.log.info(
@@ -168,8 +174,9 @@ class _HandOverOperator(BaseOperator):
 
         if not is_asked(self.frequency, run=kind_of_run(context)):
             raise AirflowSkipException(f"not due: The agreement's frequency is {self.frequency}.")
-        with exchange_at_work() as exchange:
+        with exchange_at_work() as exchange, metrics.timed(self.verb, self.agreement):
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
+        metrics.handed_over(outcome)
         self._delivery = outcome.delivery
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
         counts = dict(outcome.counts) if outcome.counts else {}
