@@ -118,9 +118,26 @@ def test_the_audit_signs_only_what_is_sound(hamlet, exchange):
     assert pipeline.audit(exchange).sound
     (head,) = exchange.store.list("ledger/heads/")
     signed = exchange.store.read(head)
-    events = next(exchange.store.list("ledger/events/"))
-    exchange.store.delete(events)
+    (segment,) = exchange.store.list("ledger/segments/")
+    exchange.store.delete(segment)
+    for key in list(exchange.store.list("ledger/events/")):
+        exchange.store.delete(key)
     found = pipeline.audit(exchange)
     assert not found.sound
-    assert found.breaks[0].delivery in events
+    assert found.breaks[0].seq == 1
     assert exchange.store.read(head) == signed
+    assert list(exchange.store.list("ledger/segments/")) == []
+
+
+def test_the_audit_compacts_and_keeps_no_event_for_longer_than_the_policy(hamlet, exchange):
+    hamlet.sweep()
+    for _ in range(2):
+        assert pipeline.audit(exchange, keep="P10Y").sound
+    assert list(exchange.store.list("ledger/events/")) == []
+    later = replace(exchange, clock=lambda: exchange.clock() + timedelta(days=3_660))
+    assert pipeline.audit(later, keep="P10Y").sound
+    assert list(exchange.store.list("ledger/segments/")) == []
+    assert pipeline.check(exchange).sound
+    for wrong in ("10", "ten years", "P"):
+        with pytest.raises(WrongUse, match="no length of time"):
+            pipeline.audit(exchange, keep=wrong)

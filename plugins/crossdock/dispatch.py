@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pyarrow.compute import coalesce
+
 from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
@@ -19,7 +21,8 @@ from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
 from crossdock.ledger.book import Body, append, fingerprint
-from crossdock.ledger.events import EventWriter, read_events
+from crossdock.ledger.events import EventWriter, positions, read_events
+from crossdock.ledger.own import own_key
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.recalls import Recall
 from crossdock.storage.records import (
@@ -32,6 +35,7 @@ from crossdock.storage.records import (
 from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
 
+_EVENTS = "events.parquet"
 Make = Callable[[Path, EventWriter, Ahead | None], Prepared]
 
 
@@ -62,7 +66,7 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         try:
             sent = route.send(exchange, _consignment(deal, prepared), ahead)
         except RecordsRejected as rejected:
-            _keep(exchange, deal.intent, rejected, entry.events)
+            _keep(exchange, deal.intent, rejected, entry.events, scratch / _EVENTS)
             raise
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
@@ -102,11 +106,11 @@ def _prepare(
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
-    with EventWriter(scratch / "events.parquet") as events:
+    with EventWriter(scratch / _EVENTS) as events:
         prepared = make(scratch / "files", events)
     kept = outbox(intent)
     sha256 = file_sha256(events.path)
-    event_file = Ref(key=f"ledger/events/{intent.id}-{sha256[:16]}.parquet", rows=events.rows, sha256=sha256)
+    event_file = Ref(key=own_key(intent.id, sha256), rows=events.rows, sha256=sha256)
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
         exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
@@ -148,13 +152,14 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
     )
 
 
-def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Ref) -> None:
-    """Keeps what was rejected by its keyed hash: events of rows stand in the rows' order, before those of deletions."""
-    places = dict(rejected.records)
-    found, start = [], 0
+def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Ref, written: Path) -> None:
+    """Keeps what was rejected by its keyed hash: events of rows were added in the rows' order, before those of deletions."""
+    reasons = dict(rejected.records)
+    added, found, start = positions(written, reasons), [], 0
     for batch in read_events(exchange.store, events.key):
-        here = [place for place in places if start <= place < start + batch.num_rows]
-        found += [(batch["record"][place - start].as_py(), places[place]) for place in here]
+        here = [position for position in added if start <= position < start + batch.num_rows]
+        records = coalesce(batch["record"], batch["subject"])
+        found += [(records[position - start].as_py(), reasons[added[position]]) for position in here]
         start += batch.num_rows
     record_rejections(exchange.state, intent, found, instant(exchange.clock()))
     supersede_delivery(exchange.state, intent)

@@ -14,12 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossdock import handover, intake, routes
+from crossdock.contracts.durations import earlier, seconds_of
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, instant
+from crossdock.ledger.compaction import compact
 from crossdock.ledger.counts import astray, count
 from crossdock.ledger.heads import sign_heads
+from crossdock.ledger.retired import retire
 from crossdock.ledger.verify import Break, verify
 from crossdock.refusals import demand
 from crossdock.sources.landing import land
@@ -134,9 +137,33 @@ def check(exchange: Exchange) -> Audit:
     return Audit(breaks=(), counted=counted, recounted=recounted, astray=astray(exchange.state))
 
 
-def audit(exchange: Exchange) -> Audit:
-    """Checks the ledger and, only when it is sound, signs its daily heads: what was tampered with is never signed."""
+def audit(exchange: Exchange, *, keep: str = "") -> Audit:
+    """Checks the ledger and, only when it is sound, signs its daily heads, compacts its event files and deletes old ones.
+
+    What was tampered with is never signed, and never takes the place of what it was made of.
+
+    Args:
+        exchange: whose ledger.
+        keep: how long share events are kept, as an ISO 8601 duration; "" for ever. Entries and their proofs always stay.
+
+    Raises:
+        WrongUse: that is no length of time.
+    """
+    before = _oldest_day(exchange, keep)
     found = check(exchange)
     if found.sound:
         sign_heads(exchange.state, exchange.store, exchange.keys)
+        with exchange.scratch() as scratch:
+            compact(exchange.state, exchange.store, scratch)
+        if before:
+            retire(exchange.state, exchange.store, exchange.keys, before=before)
     return found
+
+
+def _oldest_day(exchange: Exchange, keep: str) -> str:
+    """Returns the first day whose events are kept, "" for all."""
+    if not keep:
+        return ""
+    if seconds_of(keep, None) is None:
+        raise WrongUse(f"'{keep}' is no length of time.", where="events_kept", fix="Write ten years as P10Y.")
+    return instant(earlier(exchange.clock(), keep))[:10]

@@ -27,7 +27,9 @@ TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_noti
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
 REJECTED = {"handover.rejected"}  # see test_rejections
 USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
-ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED | USAGE
+TIDIED = {"compaction.written", "compaction.deleted"}  # by the audit
+RETIRED = {"retired.deleted"}  # tests/ledger/test_retired.py
+ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED | USAGE | TIDIED | RETIRED
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 
@@ -87,6 +89,15 @@ def test_killed_at_one_step_after_another(hamlet, expected):
     for step in sorted(STEPS.keys() - ELSEWHERE):
         assert code(start(hamlet.home, fault=step)) in (KILLED, FINDINGS)  # a step may be behind us for good
     assert not hamlet.sweep().failures
+    assert outcome(hamlet) == expected
+
+
+@pytest.mark.parametrize("step", sorted(TIDIED))
+def test_an_audit_that_is_killed_loses_nothing(hamlet, expected, step):
+    hamlet.sweep()
+    ended = [code(start(hamlet.home, fault=step, arguments=("ledger", "sign"))) for _ in range(3)]
+    assert KILLED in ended
+    assert code(start(hamlet.home, arguments=("ledger", "sign"))) == 0
     assert outcome(hamlet) == expected
 
 

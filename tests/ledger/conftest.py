@@ -16,6 +16,7 @@ from crossdock.identity import RowsDigest, canonical, content_id, file_sha256, i
 from crossdock.keys import Keys
 from crossdock.ledger.book import Body, Entry, append, fingerprint
 from crossdock.ledger.events import EventWriter
+from crossdock.ledger.own import own_key
 from crossdock.storage.local import LocalStore
 from crossdock.storage.open import open_store
 from crossdock.storage.records import Delivery, complete_delivery, intend_delivery
@@ -67,7 +68,7 @@ class World:
                 subject = None if subjects is None else self.hashes(subjects[: len(words)], kind)
                 writer.add(record, subject, operation)
         sha256 = file_sha256(path)
-        key = f"ledger/events/{dataset}/{sha256[:32]}.parquet"
+        key = own_key(delivery, sha256)
         self.store.put_file(key, path)
         sent = len(inserted) + len(updated)
         counts = {

@@ -1,17 +1,30 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
-from crossdock.ledger.events import HASH, OPERATIONS, ROW_GROUP, SCHEMA, EventWriter, count_events, read_events
+from crossdock.ledger.events import (
+    HASH,
+    OPERATIONS,
+    ROW_GROUP,
+    RUN,
+    RUN_GROUPS,
+    SCHEMA,
+    EventWriter,
+    find_events,
+    positions,
+    read_events,
+)
 from crossdock.storage.local import LocalStore
 
 
@@ -19,22 +32,42 @@ def hashes(count: int) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(HASH, count, [None, pa.py_buffer(os.urandom(16 * count))])
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from(OPERATIONS), st.booleans()), max_size=8))
-def test_what_was_written_is_read_back(parts):
+def rows_of(store, key="e.parquet"):
+    return [tuple(row.values()) for batch in read_events(store, key) for row in batch.to_pylist()]
+
+
+def tally(path):
+    return pc.value_counts(pq.read_table(path)["operation"]).to_pylist()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 50), st.sampled_from(OPERATIONS), st.sampled_from(["", "all", "some"])), max_size=8
+    )
+)
+def test_what_was_written_is_read_back_in_order(parts):
     with tempfile.TemporaryDirectory() as folder:
-        expected = []
-        with EventWriter(Path(folder) / "events.parquet") as writer:
+        added = []
+        with EventWriter(Path(folder) / "e.parquet") as writer:
             for rows, operation, about_someone in parts:
-                record, subject = hashes(rows), hashes(rows) if about_someone else None
+                record = hashes(rows)
+                subject = few(rows, every=about_someone == "all") if about_someone else None
                 writer.add(record, subject, operation)
                 subjects = subject.to_pylist() if subject is not None else [None] * rows
-                expected += zip(record.to_pylist(), subjects, [operation] * rows, strict=True)
-        store = LocalStore(Path(folder))
-        read = [tuple(row.values()) for batch in read_events(store, "events.parquet") for row in batch.to_pylist()]
-        assert read == expected
-        counted = {name: sum(1 for row in expected if row[2] == name) for name in OPERATIONS}
-        assert count_events(store, "events.parquet") == counted == writer.counts
-        assert writer.rows == len(expected)
+                pairs = zip(record.to_pylist(), subjects, strict=True)
+                added += [(s, r, operation) if s else (r, None, operation) for r, s in pairs]
+        read = rows_of(LocalStore(Path(folder)))
+        assert read == sorted(added, key=lambda row: (row[0], row[1] or b"", OPERATIONS.index(row[2])))
+        assert writer.counts == {name: sum(1 for row in added if row[2] == name) for name in OPERATIONS}
+        assert writer.rows == len(added)
+        where = positions(writer.path, range(len(added)))
+        assert [read[position] for position in sorted(where, key=where.get)] == added
+
+
+def few(rows: int, *, every: bool) -> pa.Array:
+    """Returns hashes of three subjects, and of nobody."""
+    known = [*hashes(3).to_pylist(), None]
+    return pa.array([random.choice(known[: 3 if every else 4]) for _ in range(rows)], HASH)
 
 
 def test_operations_may_differ_by_row(tmp_path):
@@ -43,19 +76,55 @@ def test_operations_may_differ_by_row(tmp_path):
         writer.add(hashes(2), None, pa.array(["insert", "delete"]).dictionary_encode())
         writer.add(hashes(1), None, pa.chunked_array([["insert"]]))
     assert writer.counts == {"insert": 2, "update": 2, "delete": 2}
-    assert count_events(LocalStore(tmp_path), "e.parquet") == writer.counts
+    assert {each["values"]: each["counts"] for each in tally(tmp_path / "e.parquet")} == writer.counts
 
 
-def test_many_events_cost_about_seventeen_bytes_each_and_have_a_bloom_filter(tmp_path):
-    rows = 2 * ROW_GROUP + 1_000
+def test_many_events_cost_about_sixteen_bytes_each_and_each_run_is_sorted(tmp_path):
+    rows = RUN + 2 * ROW_GROUP + 1_000
     with EventWriter(tmp_path / "e.parquet") as writer:
         for start in range(0, rows, 50_000):
             writer.add(hashes(min(50_000, rows - start)), None, "insert")
-    assert (tmp_path / "e.parquet").stat().st_size / rows < 17.6
+    assert (tmp_path / "e.parquet").stat().st_size / rows < 16.6
+    subjects = pq.read_table(tmp_path / "e.parquet")["subject"].to_pylist()
+    assert subjects != sorted(subjects)
+    assert subjects == sorted(subjects[:RUN]) + sorted(subjects[RUN:])
     metadata = pq.read_metadata(tmp_path / "e.parquet")
-    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP, ROW_GROUP, 1_000]
-    assert metadata.row_group(0).column(0).bloom_filter_offset
-    assert metadata.row_group(0).column(1).bloom_filter_offset is None
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    assert [group.num_rows for group in groups] == [ROW_GROUP] * (RUN // ROW_GROUP + 2) + [1_000]
+    assert groups[0].column(0).statistics.min == subjects[0]
+
+
+def test_a_lookup_reads_only_the_row_groups_that_can_hold_it(tmp_path):
+    """So few that their number does not grow with the file; what it finds is what a full look finds."""
+    known = hashes(3)
+    with EventWriter(tmp_path / "e.parquet") as writer:
+        for _ in range(6):
+            writer.add(hashes(300_000), None, "insert")
+        writer.add(hashes(6), pa.concat_arrays([known, known]), pa.array(["insert", "update", "delete"] * 2))
+    with Watched(pq.ParquetFile(tmp_path / "e.parquet")) as file:
+        wanted = [*known[:2].to_pylist(), os.urandom(16)]
+        found = find_events(file, "e", wanted, ["subject", "operation"], run=RUN_GROUPS)
+        assert sorted(found["operation"].to_pylist()) == ["insert", "insert", "update", "update"]
+        assert set(found["subject"].to_pylist()) == set(wanted[:2])
+        assert 1 <= len(file.read) <= 2 * len(wanted) * 2
+        assert find_events(file, "e", [os.urandom(16)], ["subject"], run=RUN_GROUPS).num_rows == 0
+
+
+class Watched:
+    """A parquet file that remembers which row groups were read."""
+
+    def __init__(self, file):
+        self.file, self.metadata, self.read = file, file.metadata, set()
+
+    def read_row_groups(self, groups, columns):
+        self.read |= set(groups)
+        return self.file.read_row_groups(groups, columns=columns)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
 
 
 def test_a_delivery_without_events_leaves_a_readable_file(tmp_path):
@@ -63,15 +132,15 @@ def test_a_delivery_without_events_leaves_a_readable_file(tmp_path):
         pass
     assert writer.rows == 0
     assert pq.read_schema(tmp_path / "e.parquet").equals(SCHEMA)
-    assert sum(count_events(LocalStore(tmp_path), "e.parquet").values()) == 0
+    assert rows_of(LocalStore(tmp_path)) == []
 
 
 def test_an_error_leaves_no_file(tmp_path):
     writer = EventWriter(tmp_path / "e.parquet")
-    writer.add(hashes(ROW_GROUP), None, "insert")
+    writer.add(hashes(RUN), None, "insert")
     assert writer.path.exists()
     writer.__exit__(RuntimeError, RuntimeError(), None)
-    assert list(tmp_path.iterdir()) == []
+    assert not writer.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +163,7 @@ def test_events_that_do_not_fit_are_refused(tmp_path, record, subject, operation
 def test_missing_and_foreign_files_are_told_apart(tmp_path):
     store = LocalStore(tmp_path)
     with pytest.raises(ObjectMissing, match=r"gone\.parquet"):
-        count_events(store, "gone.parquet")
+        list(read_events(store, "gone.parquet"))
     (tmp_path / "text.parquet").write_text("no parquet")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     for key in ("text.parquet", "other.parquet"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crossdock.errors import LedgerBroken, ProofWrong, WrongUse
 from crossdock.identity import canonical
 from crossdock.keys import Keys
+from crossdock.ledger.archive import Archive
 from crossdock.ledger.checking import check_proof
 from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.proofs import prove_continuation, prove_delivery, prove_record
@@ -41,7 +42,7 @@ def delivery(world, seq: int) -> str:
 
 def proof(world, seq: int, *key: str) -> dict:
     found = prove_delivery(world.state, world.store, delivery(world, seq))
-    return prove_record(found, world.store, world.keys, key) if key else found
+    return prove_record(found, Archive.open(world.state, world.store), world.keys, key) if key else found
 
 
 def checked(world, document) -> object:

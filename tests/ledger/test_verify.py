@@ -266,7 +266,9 @@ def test_a_head_that_was_signed_with_another_tree_is_named(filled):
 def test_fewer_events_than_booked_are_found_though_all_hashes_fit(filled):
     key = json.loads(entries(filled)[0]["body"])["events"]["key"]
     path = filled.store.root / key
-    pq.write_table(pq.read_table(path).slice(1), path)
+    events = pq.read_table(path)
+    inserted = events["operation"].to_pylist().index("insert")
+    pq.write_table(events.take([place for place in range(events.num_rows) if place != inserted]), path)
     fresh = hashlib.sha256(path.read_bytes()).hexdigest()
     rewrite(filled, 1, lambda body: body | {"events": body["events"] | {"sha256": fresh}})
     told = [b.what for b in check(filled) if b.where == key]

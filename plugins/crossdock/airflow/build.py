@@ -75,13 +75,15 @@ def audit_dag() -> DAG:
 
         @task(doc_md="Recomputes the ledger from its files; fails when a place is broken or the counts differ.")
         def audit() -> dict[str, Any]:
+            from airflow.sdk.configuration import conf
+
             from crossdock import pipeline
             from crossdock.airflow import metrics
             from crossdock.backlog import backlog
             from crossdock.errors import LedgerBroken
 
             with exchange_at_work() as exchange:
-                found = pipeline.audit(exchange)
+                found = pipeline.audit(exchange, keep=conf.get("crossdock", "events_kept", fallback=""))
                 metrics.audited(sound=found.sound)
                 metrics.owed(backlog(exchange))
                 if not found.sound:

@@ -23,16 +23,22 @@ def verify(as_json: Json = False) -> int:
 
 
 @command(app, "sign")
-def sign(as_json: Json = False) -> int:
-    """Verify the ledger and, when it is sound, sign its daily heads, as the audit does every night."""
-    return _audited(sign=True, as_json=as_json)
+def sign(
+    keep: Annotated[
+        str, typer.Option(help="Delete share events older than this, e.g. P10Y; entries and their proofs stay.")
+    ] = "",
+    as_json: Json = False,
+) -> int:
+    """Verify the ledger and, when it is sound, sign its daily heads and compact its files, as the audit does at night."""
+    return _audited(sign=True, keep=keep, as_json=as_json)
 
 
-def _audited(*, sign: bool, as_json: bool) -> int:
+def _audited(*, sign: bool, as_json: bool, keep: str = "") -> int:
     from crossdock.exchange import open_exchange
     from crossdock.pipeline import audit, check
 
-    found = (audit if sign else check)(open_exchange())
+    exchange = open_exchange()
+    found = audit(exchange, keep=keep) if sign else check(exchange)
     if as_json:
         print_json(forms.audit(found))
     else:
@@ -73,6 +79,7 @@ def prove(
 ) -> int:
     """Write a proof that anybody can check offline: of a delivery, of a record in it, or between two days."""
     from crossdock.exchange import open_exchange
+    from crossdock.ledger.archive import Archive
     from crossdock.ledger.proofs import prove_continuation, prove_delivery, prove_record
 
     check_output(output, ".json")
@@ -87,7 +94,7 @@ def prove(
         proof = prove_delivery(exchange.state, exchange.store, delivery)
     if record:
         key = typer.get_text_stream("stdin").read().splitlines() if record == ["-"] else record
-        proof = prove_record(proof, exchange.store, exchange.keys, key)
+        proof = prove_record(proof, Archive.open(exchange.state, exchange.store), exchange.keys, key)
     if output is None:
         print_json(proof)
     else:

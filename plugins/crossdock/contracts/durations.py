@@ -52,14 +52,25 @@ def later(moment: datetime, duration: str) -> datetime:
     Raises:
         OverflowError: it is beyond the calendar.
     """
+    try:
+        return moment + _step(duration)
+    except ValueError:
+        raise OverflowError(duration) from None
+
+
+def earlier(moment: datetime, duration: str) -> datetime:
+    """Returns the instant that is an ISO 8601 duration before another; raises as `later` does."""
+    try:
+        return moment - _step(duration)
+    except ValueError:
+        raise OverflowError(duration) from None
+
+
+def _step(duration: str) -> relativedelta:
     found = _ISO.fullmatch(duration)
     numbers = [int(number or 0) for number in found.groups()] if found else []
     names = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
-    step = relativedelta(**dict(zip(names, numbers, strict=True))) if numbers else relativedelta()  # type: ignore[arg-type] # whole numbers
-    try:
-        return moment + step
-    except ValueError:
-        raise OverflowError(duration) from None
+    return relativedelta(**dict(zip(names, numbers, strict=True))) if numbers else relativedelta()  # type: ignore[arg-type] # whole numbers
 
 
 def iso_of(value: object, unit: str | None) -> str | None:

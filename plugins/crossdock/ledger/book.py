@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -24,6 +24,7 @@ COUNTS = ("accepted", "inserted", "updated", "deleted", "unchanged", "filtered")
 DIGESTS = ("accepted", "delivered", "unchanged", "filtered")
 _APPENDING = 0x63726F73  # PostgreSQL advisory lock: only one transaction appends at a time
 _PAGE = 5_000
+_SOME = 500  # values that every database takes in one question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +175,32 @@ def entry_of(state: State, delivery: str) -> Entry:
     return _entry(row)
 
 
-def read_entries(state: State, *, since: str | None = None, until: str | None = None) -> Iterator[Entry]:
-    """Yields entries in order, of the days from `since` to `until` (YYYY-MM-DD, both included; None = no bound).
+def entries_by(state: State, column: Literal["seq", "delivery"], values: Iterable[int | str]) -> Iterator[Entry]:
+    """Yields the entries that have one of some numbers or deliveries, in no order; raises as `read_entries`."""
+    wanted = list(values)
+    for start in range(0, len(wanted), _SOME):
+        some = ledger_entry.c[column].in_(wanted[start : start + _SOME])
+        with state.connect() as connection:
+            rows = connection.execute(ledger_entry.select().where(some)).all()
+        for row in rows:
+            yield _entry(row)
+
+
+def read_entries(
+    state: State, *, since: str | None = None, until: str | None = None, after: int = 0
+) -> Iterator[Entry]:
+    """Yields entries in order.
+
+    Args:
+        state: holds the book.
+        since: first day, YYYY-MM-DD, included.
+        until: last day, included.
+        after: only entries with a higher number.
 
     Raises:
         LedgerBroken: an entry cannot be read.
     """
-    last = 0
+    last = after
     while True:
         page = sa.select(ledger_entry).where(ledger_entry.c.seq > last).order_by(ledger_entry.c.seq).limit(_PAGE)
         page = page.where(ledger_entry.c.day >= since) if since else page

@@ -15,7 +15,7 @@ from crossdock.errors import ProofWrong
 from crossdock.ledger.paths import is_continued, root_by_inclusion, root_over
 
 _WORDS = ("insert", "update", "delete")
-_LEAF, _EVENT = 1_024, 34  # events of a leaf, and bytes of an event: record, operation, subject or not, subject
+_LEAF, _EVENT = 1_024, 34  # events of a leaf, and bytes of an event: subject, operation, record or not, record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

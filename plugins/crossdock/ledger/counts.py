@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
+from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import Body, read_entries
-from crossdock.ledger.events import count_events
 from crossdock.ledger.rollup import sums
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
@@ -22,7 +21,6 @@ from crossdock.storage.tables import ledger_entry
 
 PERIODS = {"day": 10, "month": 7, "year": 4}  # characters of a day
 GROUPS = ("department", "dataset", "theme", "sharing", "consumer", "channel", "purpose", "agreement", *PERIODS)
-_READERS = 8
 _Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 
@@ -151,9 +149,7 @@ def _booked(state: State, names: tuple[str, ...], since: str | None, until: str 
 def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
 ) -> Iterator[_Tally]:
-    """Opens every event file, several at a time."""
-    bodies = [entry.body for entry in read_entries(state, since=since, until=until)]
-    with ThreadPoolExecutor(_READERS) as readers:
-        counted = readers.map(lambda body: count_events(store, body.events.key), bodies)
-        for body, operations in zip(bodies, counted, strict=True):
-            yield group_of(body, names), operations["insert"] + operations["update"], 1
+    """Counts every event in its file."""
+    entries = list(read_entries(state, since=since, until=until))
+    for entry, operations in zip(entries, Archive.open(state, store).tallies(entries), strict=True):
+        yield group_of(entry.body, names), operations["insert"] + operations["update"], 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from crossdock.ledger.book import Body, read_entries
+from crossdock.ledger.archive import Archive, Places
+from crossdock.ledger.book import read_entries
 from crossdock.ledger.counts import Counts, group_of
-from crossdock.ledger.events import HASH, read_events
+from crossdock.ledger.events import HASH
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -31,8 +33,9 @@ def with_subjects(  # noqa: PLR0913 - as `count`
     nobody, and records that were deleted, count none. Raises as a recount does.
     """
     places = {tuple(str(group[name]) for name in by): place for place, group in enumerate(counted.groups)}
-    entries = (entry.body for entry in read_entries(state, since=since, until=until))
-    rows = _subjects(store, (body for body in entries if body.subject), by, places)
+    entries = [entry for entry in read_entries(state, since=since, until=until) if entry.body.subject]
+    place_of = np.array([places[group_of(entry.body, by)] if by else 0 for entry in entries], np.intp)
+    rows = _subjects(Archive.open(state, store).scan(entries, ["subject", "operation"]), place_of)
     with duckdb.connect(config={"memory_limit": "1GB", "threads": 2}) as database:
         schema = pa.schema([pa.field("place", pa.int32()), pa.field("subject", HASH)])
         database.register("shared", pa.RecordBatchReader.from_batches(schema, rows))
@@ -44,15 +47,9 @@ def with_subjects(  # noqa: PLR0913 - as `count`
     return replace(counted, groups=groups, subjects=total)
 
 
-def _subjects(
-    store: Store, bodies: Iterator[Body], by: Sequence[str], places: Mapping[tuple[str, ...], int]
-) -> Iterator[pa.RecordBatch]:
-    """Yields whom each share is about; an event without a subject of its own is about its record."""
-    for body in bodies:
-        place = places[group_of(body, by)] if by else 0
-        for events in read_events(store, body.events.key):
-            shared = events.filter(pa.compute.not_equal(events["operation"].dictionary_decode(), "delete"))
-            subject = pa.compute.coalesce(shared["subject"], shared["record"])
-            yield pa.record_batch(
-                [pa.repeat(pa.scalar(place, pa.int32()), len(subject)), subject], ["place", "subject"]
-            )
+def _subjects(scanned: Iterable[tuple[Places, pa.RecordBatch]], place_of: Places) -> Iterator[pa.RecordBatch]:
+    """Yields whom each share is about."""
+    for entry, events in scanned:
+        shared = pa.compute.not_equal(events["operation"].dictionary_decode(), "delete")
+        place = pa.array(place_of[entry], pa.int32())
+        yield pa.record_batch([place.filter(shared), events["subject"].filter(shared)], ["place", "subject"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from crossdock.errors import ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
 
+RETIRED = "ledger/retired.json"
 _PIECE = 1 << 20
-_WORDS = ("insert", "update", "delete")
+WORDS = ("insert", "update", "delete")
 _LEAF, _BATCH = 1_024, 131_072  # events that are one leaf of their tree; events that are read at a time
-_EVENT = np.dtype([("record", "V16"), ("operation", "u1"), ("about", "u1"), ("subject", "V16")])
+_EVENT = np.dtype([("subject", "V16"), ("operation", "u1"), ("named", "u1"), ("record", "V16")])
 _SAME = (
     "delivery",
     "dataset",
@@ -35,24 +37,16 @@ _SAME = (
     "mode",
 )
 
+Spelled = npt.NDArray[np.void]
 Objection = tuple[str, str]  # what is wrong, and the key of the object in which it is
-
-
-def examine(store: Store, public_key: Ed25519PublicKey, body: Mapping[str, Any]) -> list[Objection]:
-    """Returns all that is wrong with the event file and the manifest of one entry's body.
-
-    Raises:
-        Transient: the store did not answer; that says nothing about the ledger.
-    """
-    return [*events_objections(store, body), *manifest_objections(store, public_key, body)]
 
 
 def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objection]:
     """Yields what is wrong with an entry's event file: missing, other bytes, other rows, other operations."""
-    events, counts = body["events"], body["counts"]
+    events = body["events"]
     key = events["key"]
     filesystem, root = store.filesystem()
-    found = _sha256(filesystem, f"{root}/{key}", key)
+    found = file_sha256(filesystem, f"{root}/{key}", key)
     if found is None:
         yield "The event file is missing.", key
         return
@@ -66,9 +60,8 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         return
     except OSError as error:
         raise _silent(key) from error
-    expected = {"insert": counts["inserted"], "update": counts["updated"], "delete": counts["deleted"]}
-    if tally != {word: rows for word, rows in expected.items() if rows}:
-        yield f"The event file holds {_told(tally)}; the entry says {_told(expected)}.", key
+    if tally != (expected := booked(body)):
+        yield f"The event file holds {told(tally)}; the entry says {told(expected)}.", key
     if sum(tally.values()) != events["rows"]:
         yield f"The event file holds {sum(tally.values())} events; the entry says {events['rows']}.", key
     if tree != body["events_tree"]:
@@ -81,21 +74,41 @@ def _recount(filesystem: Any, path: str) -> tuple[Counter[str], str]:
     level: list[bytes] = []
     with pq.ParquetFile(path, filesystem=filesystem) as file:
         for batch in file.iter_batches(batch_size=_BATCH):
-            operation = batch["operation"].dictionary_decode()
-            tally.update({pair["values"]: pair["counts"] for pair in operation.value_counts().to_pylist()})
-            events = np.zeros(len(batch), _EVENT)
-            events["record"] = _sixteens(batch["record"])
-            events["operation"] = pc.index_in(operation, pa.array(_WORDS))
-            events["about"] = batch["subject"].is_valid()
-            events["subject"] = _sixteens(batch["subject"].fill_null(bytes(16)))
-            octets = events.tobytes()
-            step = _LEAF * _EVENT.itemsize
-            level += [_hash(b"\x00", octets[at : at + step]) for at in range(0, len(octets), step)]
+            events = spelled(batch)
+            tally.update(tally_of(events))
+            level += leaf_hashes(events)
+    return tally, tree_over(level)
+
+
+def spelled(events: pa.RecordBatch) -> Spelled:
+    """Returns events as their leaves have them."""
+    found = np.zeros(len(events), _EVENT)
+    found["subject"] = _sixteens(events["subject"])
+    found["operation"] = pc.index_in(events["operation"].dictionary_decode(), pa.array(WORDS))
+    found["named"] = events["record"].is_valid()
+    found["record"] = _sixteens(events["record"].fill_null(bytes(16)))
+    return found
+
+
+def tally_of(events: Spelled) -> dict[str, int]:
+    """Counts operations."""
+    counts = np.bincount(events["operation"], minlength=len(WORDS)).tolist()
+    return {word: rows for word, rows in zip(WORDS, counts, strict=True) if rows}
+
+
+def leaf_hashes(events: Spelled) -> list[bytes]:
+    """Returns the hashes of the leaves that events make."""
+    octets, step = events.tobytes(), _LEAF * _EVENT.itemsize
+    return [_hash(b"\x00", octets[at : at + step]) for at in range(0, len(octets), step)]
+
+
+def tree_over(level: list[bytes]) -> str:
+    """Returns the root of the Merkle tree over leaves, as hex."""
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         odd = level[len(level) // 2 * 2 :]
         level = [*(_hash(b"\x01", left, right) for left, right in pairs), *odd]
-    return tally, (level[0] if level else _hash()).hex()
+    return (level[0] if level else _hash()).hex()
 
 
 def _sixteens(hashes: pa.Array) -> np.ndarray:
@@ -107,12 +120,24 @@ def _hash(*octets: bytes) -> bytes:
     return hashlib.sha256(b"".join(octets)).digest()
 
 
-def _told(tally: Mapping[str, int]) -> str:
-    return ", ".join(f"{tally.get(word, 0)} {word}" for word in _WORDS)
+def told(tally: Mapping[str, int]) -> str:
+    """Returns counts in words."""
+    return ", ".join(f"{tally.get(word, 0)} {word}" for word in WORDS)
 
 
-def _sha256(filesystem: Any, path: str, key: str) -> str | None:
-    """Returns a stored file's SHA-256, read in pieces, or None when there is no such file."""
+def booked(body: Mapping[str, Any]) -> dict[str, int]:
+    """Returns how many events of each operation an entry says that there are."""
+    counts = body["counts"]
+    expected = {"insert": counts["inserted"], "update": counts["updated"], "delete": counts["deleted"]}
+    return {word: int(rows) for word, rows in expected.items() if rows}
+
+
+def file_sha256(filesystem: Any, path: str, key: str) -> str | None:
+    """Returns a stored file's SHA-256, read in pieces, or None when there is no such file.
+
+    Raises:
+        Transient: the store did not answer.
+    """
     digest = hashlib.sha256()
     try:
         with filesystem.open_input_stream(path) as stream:
@@ -150,6 +175,17 @@ def manifest_objections(store: Store, public_key: Ed25519PublicKey, body: Mappin
             said = said["id"]  # the manifest tells more about it than its id
         if said != body.get(name):
             yield f"The manifest and the entry do not agree on '{name}'.", key
+
+
+def retirement_objections(store: Store, public_key: Ed25519PublicKey) -> tuple[int, list[Objection]]:
+    """Returns the last entry whose events were deleted by policy (0: none were), and what is wrong with that statement."""
+    found = store.read_versioned(RETIRED)
+    if found is None:
+        return 0, []
+    statement = signed(found[0], public_key)
+    if statement is None or {k: type(v) for k, v in statement.items()} != {"before": str, "last_seq": int}:
+        return 0, [("The statement of what was deleted was changed, or is not signed by this exchange.", RETIRED)]
+    return statement["last_seq"], []
 
 
 def signed(data: bytes, public_key: Ed25519PublicKey) -> dict[str, Any] | None:

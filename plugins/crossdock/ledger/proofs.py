@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from crossdock.errors import WrongUse
 from crossdock.identity import keyed_hashes
 from crossdock.keys import Keys
-from crossdock.ledger.book import Body, entry_of, leaves
-from crossdock.ledger.events import LEAF, leaves_of, read_events
+from crossdock.ledger.archive import Archive
+from crossdock.ledger.book import Body, Entry, entry_of, leaves
+from crossdock.ledger.events import LEAF, leaves_of
 from crossdock.ledger.heads import HEADS
 from crossdock.ledger.subjects import subject_hashes
 from crossdock.ledger.tree import consistency, inclusion, leaf_hash
@@ -43,31 +44,30 @@ def prove_delivery(state: State, store: Store, delivery: str) -> Proof:
     return {"proves": DELIVERY, "head": head, "seq": entry.seq, "body": entry.body.to_json(), "path": _hex(path)}
 
 
-def prove_record(proof: Proof, store: Store, keys: Keys, key: Sequence[str]) -> Proof:
+def prove_record(proof: Proof, archive: Archive, keys: Keys, key: Sequence[str]) -> Proof:
     """Returns a delivery's proof with that of one of its records added: the events beside it, and the way to their root.
 
     Args:
         proof: what `prove_delivery` returned.
-        store: holds the event file.
+        archive: holds the events.
         keys: the ledger key hashed the events.
         key: the values of the record's primary key, in the contract's order; or one subject's identifier.
 
     Raises:
-        WrongUse: the delivery has no such record.
+        WrongUse: the delivery has no such record, or its events were deleted by policy.
         ObjectMissing: the event file is missing.
         LedgerBroken: it cannot be read.
     """
     body = Body.parse(proof["body"])
     wanted = _hashes(keys, body.dataset, key)
     found, events, tree = None, 0, []
-    for batch in read_events(store, body.events.key):
-        table = pa.Table.from_batches([batch])
+    for table in archive.events_of(Entry(seq=proof["seq"], body=body, previous_root="", root="")):
         spelled = list(leaves_of(table))
-        place = _place(batch, wanted) if found is None else None
+        place = _place(table, wanted) if found is None else None
         if place is not None:
-            found = (events + place) // LEAF, spelled[place // LEAF], _known_by(batch, place, wanted)
+            found = (events + place) // LEAF, spelled[place // LEAF], _known_by(table, place, wanted)
         tree += [leaf_hash(leaf) for leaf in spelled]
-        events += batch.num_rows
+        events += table.num_rows
     if found is None:
         raise WrongUse(
             "The delivery has no event of this record.", where=body.delivery, fix="Give all values of its primary key."
@@ -118,14 +118,14 @@ def _hashes(keys: Keys, dataset: str, key: Sequence[str]) -> pa.Array:
     return pa.concat_arrays([named, subject_hashes(keys, key[0])]) if len(key) == 1 else named
 
 
-def _place(batch: pa.RecordBatch, wanted: pa.Array) -> int | None:
-    """Returns where in a batch the first event stands that is about one of the hashes."""
-    about = pc.or_(pc.is_in(batch["record"], value_set=wanted), pc.is_in(batch["subject"], value_set=wanted))
+def _place(events: pa.Table, wanted: pa.Array) -> int | None:
+    """Returns where the first event stands that is about one of the hashes."""
+    about = pc.or_(pc.is_in(events["record"], value_set=wanted), pc.is_in(events["subject"], value_set=wanted))
     place = pc.index(about, True).as_py()
     return None if place < 0 else int(place)
 
 
-def _known_by(batch: pa.RecordBatch, place: int, wanted: pa.Array) -> str:
-    record: bytes = batch["record"][place].as_py()
-    subject: bytes = batch["subject"][place].as_py() or b""
+def _known_by(events: pa.Table, place: int, wanted: pa.Array) -> str:
+    subject: bytes = events["subject"][place].as_py()
+    record: bytes = events["record"][place].as_py() or subject
     return (record if record in wanted.to_pylist() else subject).hex()

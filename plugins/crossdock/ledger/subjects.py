@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -12,13 +11,13 @@ import pyarrow as pa
 from crossdock.errors import WrongUse
 from crossdock.identity import keyed_hashes
 from crossdock.keys import Keys
-from crossdock.ledger.book import Entry, read_entries
-from crossdock.ledger.events import find_events
+from crossdock.ledger.archive import Archive
+from crossdock.ledger.book import Body
+from crossdock.ledger.events import Operation
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
 KINDS = ("person", "enterprise")
-_READERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +59,8 @@ def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
         ObjectMissing: an event file is missing, so that the answer could not be complete.
         LedgerBroken: an entry or an event file cannot be read.
     """
-    hashes = subject_hashes(keys, subject)
-    entries = [entry for entry in read_entries(state) if entry.body.events.rows]
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = readers.map(lambda entry: list(_received(store, entry, hashes)), entries)
-        return [received for some in found for received in some]
+    found = Archive.open(state, store).find(subject_hashes(keys, subject).to_pylist())
+    return [received for entry, tally in found for received in _received(entry.body, tally)]
 
 
 def subject_hashes(keys: Keys, subject: str) -> pa.Array:
@@ -81,9 +77,8 @@ def _spellings(subject: str) -> pa.Table:
     return pa.table({"subject": sorted({subject, plain, plain.upper(), plain.lower()})})
 
 
-def _received(store: Store, entry: Entry, hashes: pa.Array) -> Iterator[Received]:
-    body = entry.body
-    for operation, records in find_events(store, body.events.key, hashes).items():
+def _received(body: Body, tally: Mapping[Operation, int]) -> Iterator[Received]:
+    for operation, records in tally.items():
         if records:
             yield Received(
                 delivered_at=body.delivered_at,

@@ -18,7 +18,15 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from crossdock.errors import StateDamaged
-from crossdock.ledger.evidence import examine, signed
+from crossdock.ledger.evidence import (
+    RETIRED,
+    Objection,
+    events_objections,
+    manifest_objections,
+    retirement_objections,
+    signed,
+)
+from crossdock.ledger.segment_evidence import Covered
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import delivery, ledger_entry
@@ -46,7 +54,16 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
         Transient: the state or the store did not answer; that says nothing about the ledger.
     """
     heads, breaks = _heads(store, public_key)
+    retired, objections = retirement_objections(store, public_key)
+    breaks += [Break(seq=0, delivery="", what=what, where=where) for what, where in objections]
     chain = _Chain(wanted=frozenset(head["last_seq"] for head in heads))
+    covered = Covered(store)
+
+    def evidence(found: tuple[_Row, Mapping[str, Any], bool]) -> list[Objection]:
+        _, body, elsewhere = found
+        wrong = list(manifest_objections(store, public_key, body))
+        return wrong if elsewhere else [*events_objections(store, body), *wrong]
+
     with ThreadPoolExecutor(_READERS) as readers:
         try:
             for page in _pages(state):
@@ -55,14 +72,20 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
                     body, found = chain.add(row)
                     breaks += found
                     if body is not None:
-                        sound.append((row, body))
-                evidence = readers.map(lambda pair: examine(store, public_key, pair[1]), sound)
-                for (row, _), objections in zip(sound, evidence, strict=True):
-                    breaks += [_broken(row, what, where) for what, where in objections]
+                        sound.append((row, body, row.seq <= retired or covered.takes(row.seq, body)))
+                for (row, *_), wrong in zip(sound, readers.map(evidence, sound), strict=True):
+                    breaks += [_broken(row, what, where) for what, where in wrong]
             breaks += _unbooked(state)
             breaks += _contradictory(state)
         except StateDamaged as error:
             breaks.append(Break(seq=chain.last + 1, delivery="", what=error.what, where="state"))
+    breaks += [
+        Break(seq=seq, delivery=delivered, what=what, where=where)
+        for seq, delivered, what, where in covered.objections(retired=retired)
+    ]
+    if retired > chain.last:
+        what = f"Events up to entry {retired} were deleted by policy, but there is no such entry."
+        breaks.append(Break(seq=chain.last + 1, delivery="", what=what, where=RETIRED))
     breaks += chain.against(heads)
     return sorted(breaks, key=lambda found: (found.seq == 0, found.seq))
 

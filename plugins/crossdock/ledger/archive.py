@@ -1,0 +1,199 @@
+"""The share events of entries, wherever they are kept: in a file of their own, in a segment, or no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossdock.errors import WrongUse
+from crossdock.ledger.book import Entry, entries_by, read_entries
+from crossdock.ledger.events import (
+    OPERATIONS,
+    ROW_GROUP,
+    RUN,
+    RUN_GROUPS,
+    SCHEMA,
+    Operation,
+    find_events,
+    open_events,
+    read_events,
+    reading,
+)
+from crossdock.ledger.retired import retired
+from crossdock.ledger.segments import Segment, apart, segments
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+
+_READERS = 8
+Places = npt.NDArray[np.intp]
+Batches = Iterable[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where events are at one moment. What `compact` replaces stays readable until it is called again."""
+
+    state: State
+    store: Store
+    segments: Sequence[Segment]
+    retired: int  # the events of entries up to this one were deleted by policy
+
+    @classmethod
+    def open(cls, state: State, store: Store) -> Archive:
+        """Looks where the events are."""
+        return cls(state, store, segments(store), retired(store).last_seq)
+
+    def events_of(self, entry: Entry) -> Iterator[pa.Table]:
+        """Yields an entry's events in the order of the tree that was booked, in pieces of whole leaves.
+
+        Raises:
+            WrongUse: they were deleted by policy.
+            ObjectMissing, LedgerBroken, Transient: as `events.read_events`.
+        """
+        if entry.seq <= self.retired:
+            raise WrongUse(
+                "The events of this delivery were deleted, as the policy has it.",
+                where=entry.body.delivery,
+                fix="Proofs that were written before hold for ever.",
+            )
+        segment = self._segment_of(entry)
+        if segment is None:
+            for batch in read_events(self.store, entry.body.events.key):
+                yield pa.Table.from_batches([batch])
+            return
+        wanted = pa.scalar(entry.seq - segment.first, pa.int32())
+        with segment.open(self.store) as file, reading(segment.key):
+            batches = file.iter_batches(batch_size=ROW_GROUP)
+            picked = [batch.filter(pc.equal(batch["entry"], wanted)) for batch in batches]
+        yield pa.Table.from_batches(picked).select(SCHEMA.names)
+
+    def scan(self, entries: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Places, pa.RecordBatch]]:
+        """Yields all events of entries, and beside each event the place of its entry in `entries`; not in their order.
+
+        Events that were deleted by policy are left out. Raises as `events_of` does.
+        """
+        place_of = {entry.seq: place for place, entry in enumerate(entries)}
+        for segment in self.segments:
+            places = np.full(segment.last - segment.first + 1, -1, np.intp)
+            for seq in range(max(segment.start, self.retired + 1), segment.last + 1):
+                places[seq - segment.first] = place_of.get(seq, -1)
+            if (places >= 0).any():
+                yield from self._scan_segment(segment, places, columns)
+        alone = [entry for entry in entries if self._is_alone(entry)]
+        for entry, batches in chain(self._read_ahead(alone, columns), self._stream(alone, columns)):
+            for batch in batches:
+                yield np.full(batch.num_rows, place_of[entry.seq]), batch
+
+    def _read_ahead(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
+        """Yields the events of small files, of which several are read at a time."""
+        small = [entry for entry in alone if entry.body.events.rows <= RUN]
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = readers.map(lambda entry: list(read_events(self.store, entry.body.events.key, columns)), small)
+            yield from zip(small, read, strict=True)
+
+    def _stream(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
+        for entry in alone:
+            if entry.body.events.rows > RUN:
+                yield entry, read_events(self.store, entry.body.events.key, columns)
+
+    def _scan_segment(
+        self, segment: Segment, places: Places, columns: Sequence[str]
+    ) -> Iterator[tuple[Places, pa.RecordBatch]]:
+        with segment.open(self.store) as file, reading(segment.key):
+            for batch in file.iter_batches(batch_size=RUN, columns=["entry", *columns]):
+                found = places[batch["entry"].to_numpy()]
+                if found.min(initial=0) < 0:
+                    wanted = found >= 0
+                    batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901
+                yield found, batch.select(list(columns))
+
+    def tallies(self, entries: Sequence[Entry]) -> list[Mapping[Operation, int]]:
+        """Returns for each entry how many events of each operation its files hold; raises as `scan` does.
+
+        Of entries whose events were deleted by policy, it returns what was booked.
+        """
+        width = len(OPERATIONS)
+        counts = np.zeros(len(entries) * width, np.int64)
+        for places, batch in self.scan(entries, ["operation"]):
+            words = batch["operation"]
+            codes = np.array([OPERATIONS.index(word) for word in words.dictionary.to_pylist()] or [0])
+            counts += np.bincount(places * width + codes[words.indices.to_numpy()], minlength=len(counts))
+        found: list[Mapping[Operation, int]] = []
+        for entry, counted in zip(entries, counts.reshape(-1, width).tolist(), strict=True):
+            booked = entry.body.counts
+            gone = {"insert": booked["inserted"], "update": booked["updated"], "delete": booked["deleted"]}
+            tally = dict(zip(OPERATIONS, counted, strict=True))
+            found.append({name: gone[name] for name in OPERATIONS} if entry.seq <= self.retired else tally)
+        return found
+
+    def find(self, hashes: Sequence[bytes]) -> list[tuple[Entry, Mapping[Operation, int]]]:
+        """Returns every entry that has events about one of the hashes, in order, and how many of each operation.
+
+        Raises:
+            ObjectMissing: an event file is missing, so that the answer could not be complete.
+            LedgerBroken, Transient: as `events.read_events`.
+        """
+        found: dict[int, dict[Operation, int]] = {}
+        alone: list[int] = []
+        with ThreadPoolExecutor(_READERS) as readers:
+            for segment, (left_out, events) in zip(
+                self.segments, readers.map(lambda each: self._find_in_segment(each, hashes), self.segments), strict=True
+            ):
+                alone += [seq for seq in left_out if seq >= segment.start]
+                for seq, operation, rows in events:
+                    if seq > self.retired:
+                        found.setdefault(seq, {})[operation] = rows
+            covered = self.segments[-1].last if self.segments else 0
+            entries = [
+                entry
+                for entry in chain(
+                    entries_by(self.state, "seq", alone), read_entries(self.state, after=max(covered, self.retired))
+                )
+                if self._is_alone(entry)
+            ]
+            for entry, tally in zip(
+                entries, readers.map(lambda each: self._find_alone(each, hashes), entries), strict=True
+            ):
+                if tally:
+                    found[entry.seq] = tally
+        known = {entry.seq: entry for entry in entries}
+        known |= {entry.seq: entry for entry in entries_by(self.state, "seq", found.keys() - known.keys())}
+        return [(known[seq], found[seq]) for seq in sorted(found)]
+
+    def _find_in_segment(
+        self, segment: Segment, hashes: Sequence[bytes]
+    ) -> tuple[list[int], list[tuple[int, Operation, int]]]:
+        """Returns the entries that the segment leaves out, and of those it holds: number, operation, events."""
+        with segment.open(self.store) as file:
+            columns = ["subject", "operation", "entry"]
+            events = find_events(file, segment.key, hashes, columns, run=max(file.num_row_groups, 1))
+            left_out = apart(segment, file)
+        grouped = events.select(["entry", "operation"]).group_by(["entry", "operation"]).aggregate([([], "count_all")])
+        rows = [
+            (segment.first + row["entry"], row["operation"], row["count_all"])
+            for row in grouped.to_pylist()
+            if segment.first + row["entry"] >= segment.start
+        ]
+        return left_out, rows
+
+    def _find_alone(self, entry: Entry, hashes: Sequence[bytes]) -> dict[Operation, int]:
+        key = entry.body.events.key
+        with open_events(self.store, key, SCHEMA) as file:
+            events = find_events(file, key, hashes, ["subject", "operation"], run=RUN_GROUPS)
+        counted = pc.value_counts(events["operation"]).to_pylist()
+        return {each["values"]: each["counts"] for each in counted}
+
+    def _segment_of(self, entry: Entry) -> Segment | None:
+        if not 0 < entry.body.events.rows <= RUN:
+            return None
+        return next((each for each in self.segments if each.start <= entry.seq <= each.last), None)
+
+    def _is_alone(self, entry: Entry) -> bool:
+        return entry.seq > self.retired and entry.body.events.rows > 0 and self._segment_of(entry) is None

@@ -1,0 +1,166 @@
+"""Many small event files become few segments, so that a lookup opens dozens of files and not tens of thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from crossdock.errors import CrossdockError
+from crossdock.faults import reached
+from crossdock.identity import file_sha256
+from crossdock.ledger.book import Entry, read_entries
+from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, open_writer, read_events, reading
+from crossdock.ledger.own import own_files
+from crossdock.ledger.retired import retired
+from crossdock.ledger.segments import SEGMENT, Segment, key_of, left_out, replaced, segments, with_apart
+from crossdock.storage.state import State
+from crossdock.storage.store import Store
+
+_LARGEST = 8 * RUN  # events of a segment
+_CODES = pa.array(OPERATIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What was done: segments written, and files deleted that segments of an earlier time answer for."""
+
+    written: int
+    deleted: int
+
+
+def compact(state: State, store: Store, scratch: Path) -> Compacted:
+    """Writes the events of all entries that no segment covers into segments, and deletes what earlier ones replaced.
+
+    Call it only after `verify` found nothing: the files that it deletes are those that the verified segments answer for.
+    What it replaces itself goes at the next call, so that nobody who reads meanwhile misses anything. Killed anywhere,
+    it leaves what the next call completes.
+
+    Args:
+        state: holds the book.
+        store: holds the events.
+        scratch: an empty folder, for sorting.
+
+    Raises:
+        ObjectMissing, LedgerBroken, Transient: as `events.read_events`.
+    """
+    present = segments(store)
+    deleted = _delete_replaced(state, store, present)
+    written = 0
+    covered = max(present[-1].last if present else 0, retired(store).last_seq)
+    for group in _groups(state, after=covered):
+        merged: list[Segment] = []
+        rows = _rows(group)
+        while present and _belongs_with(present[-1], rows):
+            merged.insert(0, present.pop())
+            rows += merged[0].rows
+        present.append(_write(store, scratch, merged, group))
+        written += 1
+        reached("compaction.written")
+    return Compacted(written=written, deleted=deleted)
+
+
+def _belongs_with(segment: Segment, rows: int) -> bool:
+    """True when a segment is no more than twice as large as what follows: each event is so rewritten but a few times."""
+    return segment.start == segment.first and segment.rows <= 2 * rows and segment.rows + rows <= _LARGEST
+
+
+def _groups(state: State, *, after: int) -> Iterator[list[Entry]]:
+    """Yields entries in order, in groups that make one segment each."""
+    group: list[Entry] = []
+    for entry in read_entries(state, after=after):
+        if group and _rows([*group[-1:], entry]) + _rows(group[:-1]) > _LARGEST:
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _rows(group: list[Entry]) -> int:
+    return sum(entry.body.events.rows for entry in group if entry.body.events.rows <= RUN)
+
+
+def _write(store: Store, scratch: Path, merged: list[Segment], group: list[Entry]) -> Segment:
+    """Writes the segment of older segments and the entries after them."""
+    first = merged[0].first if merged else group[0].seq
+    last = group[-1].seq
+    apart = [seq for segment in merged for seq in left_out(store, segment)]
+    apart += [entry.seq for entry in group if entry.body.events.rows > RUN]
+    path = scratch / "segment.parquet"
+    rows = 0
+    with open_writer(path, with_apart(apart)) as writer:
+        for batch in _sorted(scratch, _events(store, first, merged, group)):
+            writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROW_GROUP)
+            rows += batch.num_rows
+    key = key_of(first, last, rows, file_sha256(path))
+    store.put_file(key, path)
+    path.unlink(missing_ok=True)
+    return Segment(first=first, last=last, rows=rows, key=key, start=first)
+
+
+def _events(store: Store, first: int, merged: list[Segment], group: list[Entry]) -> Iterator[pa.RecordBatch]:
+    """Yields what goes into the segment, in any order, with operations by their number."""
+    for segment in merged:
+        with segment.open(store) as file, reading(segment.key):
+            for batch in file.iter_batches(batch_size=ROW_GROUP):
+                yield _numbered(batch, pa.compute.add(batch["entry"], pa.scalar(segment.first - first, pa.int32())))
+    for entry in group:
+        if 0 < entry.body.events.rows <= RUN:
+            for batch in read_events(store, entry.body.events.key):
+                yield _numbered(batch, pa.repeat(pa.scalar(entry.seq - first, pa.int32()), batch.num_rows))
+
+
+_NUMBERED = pa.schema([*(SEGMENT.field(name) for name in ("subject", "record", "entry")), pa.field("code", pa.int8())])
+
+
+def _numbered(batch: pa.RecordBatch, entry: pa.Array) -> pa.RecordBatch:
+    code = pa.compute.index_in(batch["operation"].dictionary, _CODES).cast(pa.int8()).take(batch["operation"].indices)
+    return pa.RecordBatch.from_arrays([batch["subject"], batch["record"], entry, code], schema=_NUMBERED)
+
+
+def _sorted(scratch: Path, events: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yields events as a segment has them: by subject, then entry, then as an event file has them."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "1GB",
+        "threads": 2,
+        "temp_directory": str(scratch / "sorting"),
+    }
+    failed: list[CrossdockError] = []
+
+    def remembered() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from events
+        except CrossdockError as error:
+            failed.append(error)
+            raise
+
+    try:
+        with duckdb.connect(config=config) as database:
+            database.register("events", pa.RecordBatchReader.from_batches(_NUMBERED, remembered()))
+            found = database.sql("FROM events ORDER BY subject, entry, record NULLS FIRST, code")
+            for batch in found.to_arrow_reader(4 * ROW_GROUP):
+                words = pa.DictionaryArray.from_arrays(batch["code"], _CODES)
+                hashes = [batch[name].cast(SEGMENT.field(name).type) for name in ("subject", "record")]
+                yield pa.RecordBatch.from_arrays([*hashes, words, batch["entry"]], schema=SEGMENT)
+    except duckdb.Error:
+        if failed:  # what went wrong with an event file comes back as an error of the one who sorts
+            raise failed[0] from None
+        raise
+
+
+def _delete_replaced(state: State, store: Store, present: list[Segment]) -> int:
+    keys = replaced(store)
+    if present:
+        keys += [
+            key
+            for entry, key in own_files(state, store)
+            if entry.body.events.rows <= RUN and any(each.start <= entry.seq <= each.last for each in present)
+        ]
+    for key in keys:
+        store.delete(key)
+        reached("compaction.deleted")
+    return len(keys)

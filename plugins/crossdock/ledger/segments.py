@@ -1,0 +1,101 @@
+"""Segments: one file for the share events of many deliveries, sorted by whom they are about, so that a lookup is short.
+
+A delivery's event file holds its events in a defined order, so that a segment keeps every proof valid: whoever picks
+one entry's events out of a segment gets them in the order of the tree that was booked. Deliveries of more than RUN
+events stay in files of their own, and are named in the segment as `apart`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossdock.errors import LedgerBroken
+from crossdock.ledger.events import SCHEMA, open_events
+from crossdock.storage.store import Store
+
+SEGMENTS = "ledger/segments/"
+SEGMENT = SCHEMA.append(pa.field("entry", pa.int32(), nullable=False))  # its number, counted from the segment's first
+_APART = b"crossdock.apart"
+_NAME = re.compile(r"(\d{12})-(\d{12})-(\d{12})-[0-9a-f]{16}\.parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A segment: it covers the entries from `first` to `last`, of which it answers for those from `start`."""
+
+    first: int
+    last: int
+    rows: int
+    key: str
+    start: int
+
+    def open(self, store: Store) -> pq.ParquetFile:
+        """Opens it; raises as `open_events` does."""
+        return open_events(store, self.key, SEGMENT.with_metadata(None))
+
+
+def segments(store: Store) -> list[Segment]:
+    """Returns the segments that are to be read, in the order of their entries; each entry is answered for by one."""
+    found: list[Segment] = []
+    for each in sorted(_present(store), key=lambda segment: (segment.first, -segment.last, segment.key)):
+        covered = found[-1].last if found else 0
+        if each.last > covered:
+            found.append(
+                Segment(
+                    first=each.first, last=each.last, rows=each.rows, key=each.key, start=max(each.first, covered + 1)
+                )
+            )
+    return found
+
+
+def replaced(store: Store) -> list[str]:
+    """Returns the keys of segments that others answer for."""
+    read = {segment.key for segment in segments(store)}
+    return [segment.key for segment in _present(store) if segment.key not in read]
+
+
+def _present(store: Store) -> Iterator[Segment]:
+    for key in store.list(SEGMENTS):
+        name = _NAME.fullmatch(key.removeprefix(SEGMENTS))
+        if name is None:
+            raise LedgerBroken("There is something among the segments that is none.", where=key, fix="Move it away.")
+        first, last, rows = (int(part) for part in name.groups())
+        yield Segment(first=first, last=last, rows=rows, key=key, start=first)
+
+
+def key_of(first: int, last: int, rows: int, sha256: str) -> str:
+    """Returns the key that a segment has."""
+    return f"{SEGMENTS}{first:012}-{last:012}-{rows:012}-{sha256[:16]}.parquet"
+
+
+def with_apart(apart: list[int]) -> pa.Schema:
+    """Returns a segment's schema that names the entries whose events are in files of their own."""
+    return SEGMENT.with_metadata({_APART: json.dumps(apart)})
+
+
+def apart(segment: Segment, file: pq.ParquetFile) -> list[int]:
+    """Returns the entries between the segment's first and last whose events are in files of their own.
+
+    Raises:
+        LedgerBroken: it does not say.
+    """
+    try:
+        return [int(seq) for seq in json.loads((file.schema_arrow.metadata or {})[_APART])]
+    except (KeyError, ValueError, TypeError) as error:
+        raise LedgerBroken(
+            "A segment does not say which entries it leaves out.",
+            where=segment.key,
+            fix="Run `crossdock ledger verify`.",
+        ) from error
+
+
+def left_out(store: Store, segment: Segment) -> list[int]:
+    """Opens a segment and returns what `apart` says."""
+    with segment.open(store) as file:
+        return apart(segment, file)
