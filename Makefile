@@ -46,6 +46,7 @@ bench: setup ## measure judging and loading beside other engines, deliveries, an
 	$(BIN)/python tests/benchmarks/flow.py
 	$(BIN)/python tests/benchmarks/delivery.py
 	$(BIN)/python tests/benchmarks/loading.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/ledger.py
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/dashboard.py
 
 .venv/installed: pyproject.toml uv.lock

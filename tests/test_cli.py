@@ -125,7 +125,7 @@ def test_history_of_what_is_not():
 
 def test_who():
     told = document(crossdock("who", "R0020", "--json"))
-    assert set(told) == {"received", "lookups"}
+    assert set(told) == {"received", "lookups", "known_since"}
     assert {(r["consumer"], r["dataset"]) for r in told["received"]} == {
         ("tax", "town_hall/residents"), ("school", "town_hall/residents"), ("tax", "town_hall/permits"),
         ("school", "town_hall/permits"),
@@ -142,7 +142,7 @@ def test_who():
 
 
 def test_who_received_nothing():
-    assert document(crossdock("who", "R9999", "--json")) == {"received": [], "lookups": []}
+    assert document(crossdock("who", "R9999", "--json")) == {"received": [], "lookups": [], "known_since": ""}
     assert "Nobody" in crossdock("who", "R9999").stdout
     assert crossdock("who", " ").exit_code == WRONG
 

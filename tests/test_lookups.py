@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 
+from crossdock import pipeline
 from crossdock.errors import ContractInvalid, WrongUse
 from crossdock.lookups import look_up
 from crossdock.storage.lookups import lookups
@@ -45,6 +46,17 @@ def at(exchange, year):
 def told(exchange, **how):
     answer = look_up(exchange, "R0020", by="clerk", **how)
     return {(each.consumer, each.dataset) for each in answer.received}
+
+
+def test_it_tells_from_which_day_on_the_ledger_knows(hamlet):
+    exchange = hamlet.open()
+    assert look_up(exchange, "R0020", by="clerk").known_since == ""
+    later = dataclasses.replace(exchange, clock=lambda: datetime.now(UTC) + timedelta(days=40))
+    assert pipeline.audit(later, keep="P1M").sound
+    assert pipeline.audit(later, keep="P1M").sound
+    answer = look_up(exchange, "R0020", by="clerk")
+    assert answer.received == []
+    assert answer.known_since > datetime.now(UTC).date().isoformat()
 
 
 def test_what_is_withheld_is_told_on_its_day_or_to_an_auditor(hamlet):

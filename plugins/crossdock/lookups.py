@@ -17,6 +17,7 @@ import pyarrow as pa
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import instant, keyed_hashes
+from crossdock.ledger.retired import retired
 from crossdock.ledger.subjects import Received, who
 from crossdock.storage.lookups import Lookup, lookups, record_lookup
 
@@ -25,14 +26,22 @@ _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # of GB 11643
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was delivered about a subject, and who asked about them before."""
+    """What was delivered about a subject, and who asked about them before.
+
+    `known_since` is the first day (YYYY-MM-DD) of which the ledger still knows; "" when it knows of all.
+    """
 
     received: Sequence[Received]
     lookups: Sequence[Lookup]
+    known_since: str
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
-        return {"received": [each.to_dict() for each in self.received], "lookups": [e.to_dict() for e in self.lookups]}
+        return {
+            "received": [each.to_dict() for each in self.received],
+            "lookups": [each.to_dict() for each in self.lookups],
+            "known_since": self.known_since,
+        }
 
 
 def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", withheld: bool = False) -> Answer:
@@ -72,7 +81,7 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
         found=len(found),
     )
     record_lookup(exchange.state, asked)  # before anybody is told
-    return Answer(received=found, lookups=before)
+    return Answer(received=found, lookups=before, known_since=retired(exchange.store).before)
 
 
 def is_withheld(exchange: Exchange, received: Received, today: str) -> bool:

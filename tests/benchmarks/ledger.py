@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import random
-import shutil
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,13 +35,13 @@ from crossdock.ledger.counts import count
 from crossdock.ledger.events import HASH, OPERATIONS, EventWriter
 from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.own import own_key
-from crossdock.ledger.subjects import subject_hashes, who
+from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.local import LocalStore
 from crossdock.storage.records import Delivery, complete_delivery, intend_delivery
 from crossdock.storage.state import State
 from crossdock.storage.store import Ref
-from servers import start_postgres
+from servers import postgres
 
 YEAR = 365
 DEPARTMENTS, DATASETS, CONSUMERS = 66, 500, 40
@@ -111,8 +107,6 @@ def intent_of(body: Body) -> Delivery:
 
 def book(state: State, body: Body) -> None:
     """The one transaction that completes a delivery."""
-    from dataclasses import replace
-
     intent = intent_of(body)
     intend_delivery(state, intent)
     with state.begin() as connection:
@@ -131,7 +125,7 @@ def manifest_of(world: SimpleNamespace, number: int) -> tuple[str, str]:
 def fill(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], times: Timed) -> int:
     """Writes and books every delivery; puts the same events into the databases beside. Returns how many events there are."""
     total, written = 0, 0.0
-    with terminal.progress("Writing deliveries", made.deliveries) as step:
+    with terminal.progress(10) as step:
         for number, rows in enumerate(made.sizes.tolist()):
             day = number * YEAR // made.deliveries
             subject, operation = made.batch(rows)
@@ -150,7 +144,8 @@ def fill(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], time
             for other in beside:
                 other.add(body, subject, operation)
             total += rows
-            step(number + 1)
+            if number * 10 // made.deliveries < (number + 1) * 10 // made.deliveries:
+                step(f"{number + 1:,} deliveries")
     times["append, seconds per million events"] = [written / total * 1e6]
     return total
 
@@ -174,17 +169,23 @@ def duckdb_beside(root: Path) -> SimpleNamespace:
         return sum(row[-1] for row in database.execute(sql).fetchall())
 
     def found(subject: bytes) -> int:
-        return len(database.execute("SELECT delivery, operation, count(*) FROM event WHERE subject = ? GROUP BY ALL", [subject]).fetchall())
+        return len(
+            database.execute(
+                "SELECT delivery, operation, count(*) FROM event WHERE subject = ? GROUP BY ALL", [subject]
+            ).fetchall()
+        )
 
     def ready() -> None:
         database.execute("CHECKPOINT")
 
     size = lambda: (root / "beside.duckdb").stat().st_size  # noqa: E731
-    return SimpleNamespace(name="DuckDB table", add=add, count=counted, find=found, size=size, ready=ready, close=database.close)
+    return SimpleNamespace(
+        name="DuckDB table", add=add, count=counted, find=found, size=size, ready=ready, close=database.close
+    )
 
 
 def postgres_beside(url: str) -> SimpleNamespace:
-    connection = adbc.connect(url)
+    connection = adbc.connect(url.replace("+psycopg", ""))
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE UNLOGGED TABLE event (subject bytea, operation text, department text, dataset text, consumer text, "
@@ -206,10 +207,17 @@ def postgres_beside(url: str) -> SimpleNamespace:
             return cursor.fetchall()
 
     def counted() -> int:
-        return sum(row[-1] for row in ask(f"SELECT {', '.join(BY)}, count(*) FROM event WHERE operation <> 'delete' GROUP BY 1, 2, 3, 4"))
+        return sum(
+            row[-1]
+            for row in ask(
+                f"SELECT {', '.join(BY)}, count(*) FROM event WHERE operation <> 'delete' GROUP BY 1, 2, 3, 4"
+            )
+        )
 
     def found(subject: bytes) -> int:
-        return len(ask(f"SELECT delivery, operation, count(*) FROM event WHERE subject = '\\x{subject.hex()}' GROUP BY 1, 2"))
+        return len(
+            ask(f"SELECT delivery, operation, count(*) FROM event WHERE subject = '\\x{subject.hex()}' GROUP BY 1, 2")
+        )
 
     def ready() -> None:
         with connection.cursor() as cursor:
@@ -218,7 +226,9 @@ def postgres_beside(url: str) -> SimpleNamespace:
         connection.commit()
 
     size = lambda: ask("SELECT pg_total_relation_size('event')")[0][0]  # noqa: E731
-    return SimpleNamespace(name="PostgreSQL", add=add, count=counted, find=found, size=size, ready=ready, close=connection.close)
+    return SimpleNamespace(
+        name="PostgreSQL", add=add, count=counted, find=found, size=size, ready=ready, close=connection.close
+    )
 
 
 def writers_at_once(world: SimpleNamespace, made: Made, times: Timed, url: str | None) -> None:
@@ -258,7 +268,7 @@ def writers_at_once(world: SimpleNamespace, made: Made, times: Timed, url: str |
         state.engine.dispose()
 
 
-def measure(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], times: Timed, total: int) -> None:
+def measure(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], times: Timed) -> None:
     state, store, keys = world.state, world.store, world.keys
     someone = made.people[len(made.people) // 2].tobytes()
     shares = count(state, store, by=()).shares
@@ -280,54 +290,58 @@ def main() -> None:
     options.add_argument("--events", type=int, default=19_000_000)
     options.add_argument("--deliveries", type=int, default=0, help="how many; by default one per 1,900 events")
     options.add_argument("--alone", action="store_true", help="without the databases beside")
-    options.add_argument("--json", action="store_true")
     said = options.parse_args()
     times: Timed = {}
     made = Made(said.events, said.deliveries or max(said.events // 1_900, 1))
-    with tempfile.TemporaryDirectory() as folder, start_postgres() as postgres:
+    with tempfile.TemporaryDirectory() as folder, contextmanager(postgres.__wrapped__)() as server:
         root = Path(folder)
         (root / "store").mkdir()
         world = SimpleNamespace(
-            root=root, store=LocalStore(root / "store"), state=State.open(f"sqlite:///{root / 'state.db'}"), keys=Keys.open(root / "keys")
+            root=root,
+            store=LocalStore(root / "store"),
+            state=State.open(f"sqlite:///{root / 'state.db'}"),
+            keys=Keys.open(root / "keys"),
         )
-        beside = [] if said.alone else [duckdb_beside(root), postgres_beside(postgres.new_database()[1])]
+        beside = [] if said.alone else [duckdb_beside(root), postgres_beside(server.new_database()[1])]
         total = fill(world, made, beside, times)
         for other in beside:
             timed(times, f"ready, {other.name}", other.ready)
         loose = size_of(root / "store" / "ledger" / "events")
         timed(times, "sign", lambda: sign_heads(world.state, world.store, world.keys))
-        assert timed(times, "verify, one file a delivery", lambda: verify(world.state, world.store, world.keys.public())) == []
+        assert (
+            timed(times, "verify, one file a delivery", lambda: verify(world.state, world.store, world.keys.public()))
+            == []
+        )
         (root / "scratch").mkdir()
         timed(times, "compact", lambda: compact(world.state, world.store, root / "scratch"))
         compact(world.state, world.store, root / "scratch")
         assert timed(times, "verify, compacted", lambda: verify(world.state, world.store, world.keys.public())) == []
-        measure(world, made, beside, times, total)
+        measure(world, made, beside, times)
         figures = medians(times)
         figures |= {"bytes per event, one file a delivery": loose / total}
         figures |= {"bytes per event, compacted": size_of(root / "store" / "ledger") / total}
         figures |= {f"bytes per event, {other.name}": other.size() / total for other in beside}
-        writers_at_once(world, made, times, postgres.new_database()[1])
+        writers_at_once(world, made, times, server.new_database()[1])
         figures |= medians(times)
         for other in beside:
             other.close()
         world.state.engine.dispose()
-    show(figures, total, said)
+    show(figures, total)
 
 
 def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def show(figures: dict[str, float], total: int, said: argparse.Namespace) -> None:
+def show(figures: dict[str, float], total: int) -> None:
     where = machine("pyarrow", "duckdb", "adbc-driver-postgresql")
-    if said.json:
-        print(json.dumps({"machine": where, "events": total, "figures": figures}, indent=2))
-        return
-    table = terminal.table(f"The ledger at {total:,} events ({where})", "", "")
+    table = terminal.table(
+        f"The ledger at {total:,} events ({where}), medians", "what", ">seconds, unless it says otherwise"
+    )
     for name, value in figures.items():
         table.add_row(name, f"{value:,.3f}")
     terminal.out.print(table)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

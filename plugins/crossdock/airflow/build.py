@@ -70,7 +70,8 @@ def audit_dag() -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["crossdock"],
-        doc_md="Verifies the whole ledger from its files, recounts every share, and signs the day if all is sound.",
+        doc_md="Verifies the whole ledger from its files, recounts every share, and, if all is sound, signs the day, "
+        "compacts event files, and deletes those that are older than `[crossdock] events_kept`.",
     ) as dag:
 
         @task(doc_md="Recomputes the ledger from its files; fails when a place is broken or the counts differ.")

@@ -169,6 +169,8 @@ def received(found: Answer) -> None:
         )  # fmt: skip
     out.print(shown if items else "Nobody received a record of this subject.")
     out.print("[dim]What the law withholds for a time, such as from an investigation, is not listed before its day.[/]")
+    if found.known_since:
+        out.print(f"[dim]What was delivered before {found.known_since} is kept no longer, as the policy has it.[/]")
     if found.lookups:
         asked(found.lookups)
 

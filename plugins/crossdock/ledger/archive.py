@@ -87,18 +87,16 @@ class Archive:
             if (places >= 0).any():
                 yield from self._scan_segment(segment, places, columns)
         alone = [entry for entry in entries if self._is_alone(entry)]
-        for entry, batches in chain(self._read_ahead(alone, columns), self._stream(alone, columns)):
+        for entry, batches in self._read(alone, columns):
             for batch in batches:
                 yield np.full(batch.num_rows, place_of[entry.seq]), batch
 
-    def _read_ahead(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
-        """Yields the events of small files, of which several are read at a time."""
+    def _read(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
+        """Yields the events of files of their own; of small ones, several are read at a time."""
         small = [entry for entry in alone if entry.body.events.rows <= RUN]
         with ThreadPoolExecutor(_READERS) as readers:
             read = readers.map(lambda entry: list(read_events(self.store, entry.body.events.key, columns)), small)
             yield from zip(small, read, strict=True)
-
-    def _stream(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
         for entry in alone:
             if entry.body.events.rows > RUN:
                 yield entry, read_events(self.store, entry.body.events.key, columns)
@@ -120,18 +118,32 @@ class Archive:
         Of entries whose events were deleted by policy, it returns what was booked.
         """
         width = len(OPERATIONS)
-        counts = np.zeros(len(entries) * width, np.int64)
-        for places, batch in self.scan(entries, ["operation"]):
-            words = batch["operation"]
-            codes = np.array([OPERATIONS.index(word) for word in words.dictionary.to_pylist()] or [0])
-            counts += np.bincount(places * width + codes[words.indices.to_numpy()], minlength=len(counts))
-        found: list[Mapping[Operation, int]] = []
-        for entry, counted in zip(entries, counts.reshape(-1, width).tolist(), strict=True):
+        counts = np.zeros((len(entries), width), np.int64)
+        place_of = {entry.seq: place for place, entry in enumerate(entries)}
+        for segment in self.segments:
+            wanted = [seq for seq in range(segment.start, segment.last + 1) if seq in place_of]
+            if wanted:
+                tally = self._tally_segment(segment)
+                counts[[place_of[seq] for seq in wanted]] += tally[np.array(wanted) - segment.first]
+        alone = [entry for entry in entries if self._is_alone(entry)]
+        for entry, batches in self._read(alone, ["operation"]):
+            for batch in batches:
+                counts[place_of[entry.seq]] += np.bincount(_codes(batch), minlength=width)
+        told: list[Mapping[Operation, int]] = []
+        for entry, counted in zip(entries, counts.tolist(), strict=True):
             booked = entry.body.counts
-            gone = {"insert": booked["inserted"], "update": booked["updated"], "delete": booked["deleted"]}
-            tally = dict(zip(OPERATIONS, counted, strict=True))
-            found.append({name: gone[name] for name in OPERATIONS} if entry.seq <= self.retired else tally)
-        return found
+            gone = (booked["inserted"], booked["updated"], booked["deleted"])
+            told.append(dict(zip(OPERATIONS, gone if entry.seq <= self.retired else counted, strict=True)))
+        return told
+
+    def _tally_segment(self, segment: Segment) -> npt.NDArray[np.int64]:
+        """Returns a row for each entry that the segment covers, with the number of events of each operation."""
+        width, entries = len(OPERATIONS), segment.last - segment.first + 1
+        counts = np.zeros(entries * width, np.int64)
+        with segment.open(self.store) as file, reading(segment.key):
+            for batch in file.iter_batches(batch_size=RUN, columns=["entry", "operation"]):
+                counts += np.bincount(batch["entry"].to_numpy() * width + _codes(batch), minlength=len(counts))
+        return counts.reshape(entries, width)
 
     def find(self, hashes: Sequence[bytes]) -> list[tuple[Entry, Mapping[Operation, int]]]:
         """Returns every entry that has events about one of the hashes, in order, and how many of each operation.
@@ -197,3 +209,11 @@ class Archive:
 
     def _is_alone(self, entry: Entry) -> bool:
         return entry.seq > self.retired and entry.body.events.rows > 0 and self._segment_of(entry) is None
+
+
+def _codes(events: pa.RecordBatch) -> npt.NDArray[np.intp]:
+    """Returns the operations by their place in OPERATIONS."""
+    words = events["operation"]
+    codes = np.array([OPERATIONS.index(word) for word in words.dictionary.to_pylist()] or [0])
+    found: npt.NDArray[np.intp] = codes[words.indices.to_numpy()]
+    return found

@@ -98,16 +98,17 @@ class Covered:
         events, entries = _read(file)
         if not _is_sorted(file, events["subject"]):
             yield first, "The segment's events are not in their order: a lookup would miss some."
-        order = np.argsort(entries, kind="stable")
-        entries, events = entries[order], events[order]
+        small = entries.astype(np.uint16) if last - first < 1 << 16 else entries  # which sort by radix
+        order = np.argsort(small, kind="stable")
+        entries, events = entries[order], np.take(events, order)
         unknown = set(np.unique(entries).tolist()) - {seq - first for seq in here if seq not in apart}
         if unknown:
             yield first + min(unknown), "The segment holds events of an entry that has none in it."
+        ends = np.searchsorted(entries, np.arange(last - first + 2, dtype=entries.dtype))
         for seq, expected in here.items():
             if expected.rows > _TOGETHER:
                 continue
-            start, end = np.searchsorted(entries, [seq - first, seq - first + 1])
-            own = events[start:end]
+            own = events[ends[seq - first] : ends[seq - first + 1]]
             tally = tally_of(own)
             if tally != expected.tally:
                 yield seq, f"The segment holds {told(tally)}; the entry says {told(expected.tally)}."

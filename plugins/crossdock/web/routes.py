@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -145,7 +146,7 @@ def who(
     reason: Annotated[str, Form(max_length=255, min_length=1)],
 ) -> Response:
     """Shows who received somebody's records; the identifier is in no address, and the question is put on record."""
-    from crossdock.lookups import Answer, look_up
+    from crossdock.lookups import look_up
 
     sight = _look_up_sight(request)
     if not _from_our_page(request):
@@ -153,7 +154,7 @@ def who(
     found = look_up(_exchange(request), subject, by=sight.user, reason=reason)
     seen = [each for each in found.received if sight.of(each.department, each.consumer)]
     before = () if sight.department else found.lookups
-    return _page(request, "who.html", {"answer": Answer(received=seen, lookups=before), "moment": moment})
+    return _page(request, "who.html", {"answer": replace(found, received=seen, lookups=before), "moment": moment})
 
 
 def _look_up_sight(request: Request) -> Sight:
