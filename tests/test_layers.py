@@ -39,6 +39,7 @@ FLOWING = (
     "stewardship",
     "notices",
     "lookups",
+    "statistics",
     "sweep",
     "trial",
     "history",

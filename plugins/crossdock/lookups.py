@@ -66,7 +66,7 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
         received
         for spelled in ([subject] if longer == plain else [subject, longer])
         for received in who(exchange.state, exchange.store, exchange.keys, spelled)
-        if withheld or not is_withheld(exchange, received, today)
+        if withheld or not is_withheld(exchange, received.agreement, received.withheld_until, today)
     ]
     found.sort(key=lambda each: (each.delivered_at, each.delivery))
     name = _hash(exchange, longer)
@@ -84,10 +84,9 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
     return Answer(received=found, lookups=before, known_since=retired(exchange.store).before)
 
 
-def is_withheld(exchange: Exchange, received: Received, today: str) -> bool:
-    """Returns whether the person concerned is not told of a delivery on a day: neither its entry nor the agreement lets us."""
-    agreement = exchange.catalogue.agreements.get(received.agreement)
-    until = received.withheld_until
+def is_withheld(exchange: Exchange, agreement_id: str, until: str, today: str) -> bool:
+    """Returns whether nobody is told of a delivery on a day: the agreement says so, or its entry where there is none."""
+    agreement = exchange.catalogue.agreements.get(agreement_id)
     if agreement is not None:
         until = agreement.withheld_until.isoformat() if agreement.withheld_until else ""
     return bool(until) and today < until

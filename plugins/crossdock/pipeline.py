@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossdock import handover, intake, routes
+from crossdock import handover, intake, routes, statistics
 from crossdock.contracts.durations import earlier, seconds_of
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
@@ -26,7 +26,6 @@ from crossdock.ledger.retired import retire
 from crossdock.ledger.verify import Break, verify
 from crossdock.refusals import demand
 from crossdock.sources.landing import land
-from crossdock.sources.source import read
 from crossdock.storage.acceptance import reaccept, record_verdict
 from crossdock.storage.records import Extract, Verdict, record_extract, verdict_by_id
 
@@ -45,7 +44,7 @@ def pull(exchange: Exchange, dataset: str) -> Extract:
         )
     since = intake.watermark(exchange, contract)
     with exchange.scratch() as scratch:
-        pulled = read(contract, exchange.lookup, since=since)
+        pulled = statistics.open_source(exchange, contract, since=since)
         landed = land(pulled, scratch / "extract.parquet")
         key = intake.store_parquet(exchange, "landing", dataset, landed.path, landed.sha256)
     reached("pull.stored")

@@ -26,6 +26,7 @@ from provinces import ENTERPRISES, PEOPLE, folder_bytes
 
 CONTRACTS = {
     "civil_affairs/divisions", "market_regulation/enterprises", "meteorology/weather", "public_security/population",
+    "statistics/shares",
     "transport/airlines", "transport/airports", "transport/flights", "transport/planes",
 }  # fmt: skip
 REFUSED = {"public_security/population/high_court", "market_regulation/enterprises/statistics"}

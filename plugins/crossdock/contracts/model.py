@@ -159,7 +159,7 @@ class SourceSpec:
     `options` are the source kind's own (table; path, format, encoding, delimiter, sheet; url, page, records, ...).
     """
 
-    kind: Literal["database", "files", "http"]
+    kind: Literal["database", "files", "http", "ledger"]
     connection: str = ""
     watermark: str = ""
     options: Mapping[str, object] = field(default_factory=dict)

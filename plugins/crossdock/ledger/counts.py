@@ -21,7 +21,7 @@ from crossdock.storage.tables import ledger_entry
 
 PERIODS = {"day": 10, "month": 7, "year": 4}  # characters of a day
 GROUPS = ("department", "dataset", "theme", "sharing", "consumer", "channel", "purpose", "agreement", *PERIODS)
-_Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
+Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         if day is not None and not _is_day(day):
             raise WrongUse(f"'{day}' is not a day.", fix="Write it as YYYY-MM-DD.")
     names = tuple(dict.fromkeys(by))
-    tallies = _recounted(state, store, names, since, until) if recount else _booked(state, names, since, until)
+    tallies = _recounted(state, store, names, since, until) if recount else booked(state, names, since, until)
     totals: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
     for group, shares, deliveries in tallies:
         totals[group][0] += shares
@@ -124,8 +124,21 @@ def _body_and_shares(connection: sa.Connection) -> tuple[Any, Any]:
     return body, sa.func.sum(counts["inserted"].as_integer() + counts["updated"].as_integer())
 
 
-def _booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Tally]:
-    """Lets the database add up what the entries say."""
+def booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[Tally]:
+    """Lets the database add up what the entries say.
+
+    Args:
+        state: holds the book.
+        names: fields of `Body` that hold text, or PERIODS.
+        since: first day, included.
+        until: last day, included.
+
+    Returns:
+        Per group its values, shares and deliveries, in no order.
+
+    Raises:
+        LedgerBroken: an entry cannot be read.
+    """
     with state.connect() as connection:
         body, shares = _body_and_shares(connection)
         groups = [
@@ -148,7 +161,7 @@ def _booked(state: State, names: tuple[str, ...], since: str | None, until: str 
 
 def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
-) -> Iterator[_Tally]:
+) -> Iterator[Tally]:
     """Counts every event in its file."""
     entries = list(read_entries(state, since=since, until=until))
     for entry, operations in zip(entries, Archive.open(state, store).tallies(entries), strict=True):
