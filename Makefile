@@ -57,7 +57,8 @@ bench: setup ## measure judging and loading beside other engines, deliveries, an
 	} && $$uv sync --locked --compile-bytecode --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
-# uv compiles what it installs, but not what is edited here.
+# uv compiles what it installs, but not what is edited here; nor does it compile the inner loops for this processor.
 .venv/compiled: .venv/installed $(SOURCES)
 	@$(BIN)/python -m compileall -q plugins dags transforms
+	@$(BIN)/python -c 'from crossdock.rowhash import warm_up; warm_up()'
 	@touch $@

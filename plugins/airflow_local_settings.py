@@ -11,3 +11,6 @@ if any(word == "scheduler" for word in sys.argv):
     import crossdock.pipeline
     import crossdock.validation.engine
     import crossdock.validation.suite  # noqa: F401
+    from crossdock.rowhash import warm_up
+
+    warm_up()

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "plugins" / "crossdock"
 # What each part may import of crossdock, beside itself. Siblings on one level do not know each other.
 BASE = {
     "columnar",
+    "compiled",
     "errors",
     "discretion",
     "identity",

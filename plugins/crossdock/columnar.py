@@ -1,12 +1,15 @@
-"""How Arrow and parquet are fastest with our rows: where memory comes from, and which columns get a dictionary."""
+"""How Arrow and parquet are fastest with our rows: where memory comes from, what lies in it, which columns get a dictionary."""
 
 from __future__ import annotations
 
 import os
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_NONE = np.frombuffer(bytes(8), np.int64)  # the one offset of no values
 _SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 
 
@@ -25,3 +28,16 @@ def few_values(rows: pa.RecordBatch | pa.Table) -> list[str]:
         if not (pa.types.is_boolean(field.type) or pa.types.is_nested(field.type))
     ]
     return [first.schema.field(index).name for index in plain if pc.count_distinct(first.column(index)).as_py() <= _FEW]
+
+
+def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Returns the bytes that an array of large_binary is made of, where each value begins and ends in them, and `validity`."""
+    _, offsets, data = values.buffers()
+    octets = np.frombuffer(data, np.uint8) if data else np.frombuffer(bytes(1), np.uint8)
+    ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1] if len(values) else _NONE
+    return octets, ends, validity(values)
+
+
+def validity(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Returns which values are there; an empty array when all are."""
+    return np.asarray(values.is_valid()) if values.null_count else np.zeros(0, np.bool_)

@@ -12,23 +12,20 @@ is secret: who may write the rows could make two that have one hash. So it recon
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache, partial
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock.identity import canonical
+from crossdock.columnar import text_buffers, validity
+from crossdock.identity import canonical, keyed_hashes
 
-_BLOCK = 32_768  # rows at a time: the arrays at work stay in the processor's cache
-_FEW = 8  # one row in so many has a word in this place: the others are left out
-_GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of splitmix64
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # of splitmix64
 _WORD = (1 << 64) - 1
-_TAILS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)  # by bytes left: the bits that are the text's
-_Keys = tuple[np.uint64, np.uint64]
-# Words in one place of a column, and the rows they are of (None: all).
-_Words = tuple[np.ndarray, np.ndarray | None]
+_Keys = npt.NDArray[np.uint64]  # (places, 2 lanes)
 
 
 def row_hashes(
@@ -44,95 +41,40 @@ def row_hashes(
     return _hashes(rows if columns is None else rows.select(list(columns)), secret)
 
 
+def warm_up() -> None:
+    """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
+    rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
+    row_hashes(rows)
+    keyed_hashes(rows, rows.schema.names, key=bytes(16), domain="")
+
+
 def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:
-    kinds, values = [], []
-    for column in rows.columns:
-        kind, plain = _plain(column, secret)
-        kinds.append(kind)
-        values.append(plain)
+    from crossdock.compiled import mix
+
+    found = [_plain(column, secret) for column in rows.columns]
     hashes = np.empty((rows.num_rows, 2), np.uint64)
-    seeds = _seeds(tuple(kinds), secret)
-    for start in range(0, rows.num_rows, _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        sums = [np.full(len(block), seed) for seed in seeds]
-        for index, column in enumerate(values):
-            _add_column(sums, column.slice(start, len(block)), partial(_keys, index, secret))
-        for lane, total in enumerate(sums):
-            block[:, lane] = _mixed(total)
+    hashes[:] = _seeds(tuple(kind for kind, _ in found), secret)
+    for index, (_, values) in enumerate(found):
+        _add_column(hashes, values, partial(_keys, index, secret))
+    mix(hashes)
     return hashes
 
 
-def _add_column(sums: list[np.ndarray], values: pa.Array, keys: Callable[[int], _Keys]) -> None:
+def _add_column(sums: np.ndarray, values: pa.Array, keys: Callable[[int], _Keys]) -> None:
+    from crossdock.compiled import add_numbers, add_texts
+
     if values.null_count == len(values):
         return
-    heads = _heads(values)
-    _add(sums, (heads, None), keys(0))
-    found = _texts(values, heads) if pa.types.is_large_binary(values.type) else _numbers(values)
-    for place, (words, rows) in enumerate(found, 1):
-        _add(sums, (words ^ (words >> np.uint64(32)), rows), keys(place))
-
-
-def _add(sums: list[np.ndarray], found: _Words, keys: _Keys) -> None:
-    words, rows = found
-    for lane, key in enumerate(keys):
-        if rows is None:
-            sums[lane] += words * key
-        else:
-            sums[lane][rows] += words * key
-
-
-def _heads(values: pa.Array) -> np.ndarray:
-    """Returns a head per value, or one for all."""
-    heads = np.ones(1, np.uint64)
     if pa.types.is_large_binary(values.type):
-        heads = np.diff(_offsets(values)).view(np.uint64) + np.uint64(1)
-    return heads * np.asarray(values.is_valid(), np.uint64) if values.null_count else heads
-
-
-def _offsets(texts: pa.Array) -> np.ndarray:
-    return np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
-
-
-def _texts(texts: pa.Array, heads: np.ndarray) -> Iterator[_Words]:
-    """Yields texts eight bytes at a time."""
-    offsets = _offsets(texts)
-    buffer = texts.buffers()[2]
-    begin, end = int(offsets[0]), int(offsets[-1])
-    if begin == end or buffer is None:
-        return
-    aligned = np.zeros((end - begin) // 8 + 2, np.uint64)
-    aligned.view(np.uint8)[: end - begin] = np.frombuffer(buffer, np.uint8)[begin:end]
-    at, rows = offsets[:-1] - begin, None
-    shift = ((at & 7) << 3).view(np.uint64)
-    at >>= 3
-    left = heads.view(np.int64) - 1  # bytes not yet hashed; -1 for null
-    shortest, longest = int(left.min()), int(left.max())
-    low = aligned.take(at, mode="clip")
-    for done in range(0, longest, 8):
-        if done and np.count_nonzero(left > 0) * _FEW < len(left):
-            more = np.nonzero(left > 0)[0]
-            at, shift, left, low = at[more], shift[more], left[more], low[more]
-            rows = more if rows is None else rows[more]
-        at += 1
-        high = aligned.take(at, mode="clip")
-        words = low >> shift
-        words |= high << np.uint64(1) << (np.uint64(63) ^ shift)  # a shift by 64 would do nothing at all
-        if shortest < done + 8:
-            words &= _TAILS.take(left, mode="clip")
-        yield words, rows
-        low = high
-        left -= 8
-
-
-def _numbers(values: pa.Array) -> Iterator[_Words]:
-    """Yields the words of values that all have the same width: int64, or decimals."""
-    width = values.type.byte_width // 8
-    start = values.offset * width
-    words = np.frombuffer(values.buffers()[1], np.uint64)[start : start + len(values) * width].reshape(-1, width)
-    if values.null_count:  # whatever stands where nothing is must not count
-        words = np.where(np.asarray(values.is_valid())[:, None], words, np.uint64(0))
-    for place in range(width):
-        yield words[:, place], None
+        data, offsets, valid = text_buffers(values)
+        longest = int(np.diff(offsets).max())
+        # As many places as a power of two: few different tables are made.
+        add_texts(sums, data, offsets, valid, keys(1 << (1 + longest // 8).bit_length()))
+    else:
+        width = values.type.byte_width // 8
+        start = values.offset * width
+        words = np.frombuffer(values.buffers()[1], np.uint64)[start : start + len(values) * width].reshape(-1, width)
+        add_numbers(sums, words, validity(values), keys(1 + width))
 
 
 def _plain(column: pa.Array | pa.ChunkedArray, secret: int) -> tuple[str, pa.Array]:
@@ -252,32 +194,22 @@ _KINDS: tuple[tuple[Sequence[Callable[[pa.DataType], bool]], Callable[[pa.Array]
 )
 
 
-@cache
-def _keys(column: int, secret: int, place: int) -> _Keys:
-    """Returns the odd key of a word's place, per lane."""
-    number = (column << 33 | place << 1) + 1 + secret
-    low, high = (_mix(number + lane) | 1 for lane in (0, 1))
-    return np.uint64(low), np.uint64(high)
+@lru_cache(256)
+def _keys(column: int, secret: int, places: int) -> _Keys:
+    """Returns the odd keys of a column's first places, per lane."""
+    from crossdock.compiled import mix
+
+    first = np.uint64(((column << 33) + 1 + secret) & _WORD)
+    numbers: _Keys = np.add.outer(np.arange(0, 2 * places, 2, dtype=np.uint64), np.arange(2, dtype=np.uint64))
+    numbers += first
+    numbers *= _GOLDEN
+    mix(numbers)
+    numbers |= np.uint64(1)
+    return numbers
 
 
 @cache
-def _seeds(kinds: tuple[str, ...], secret: int) -> _Keys:
+def _seeds(kinds: tuple[str, ...], secret: int) -> tuple[np.uint64, np.uint64]:
     """Returns the first two words of the SHA-256 of the kinds (and of the secret, if there is one)."""
     digest = hashlib.sha256(",".join(("crossdock row 1", *([str(secret)] * bool(secret)), *kinds)).encode()).digest()
     return np.uint64(int.from_bytes(digest[:8], "little")), np.uint64(int.from_bytes(digest[8:16], "little"))
-
-
-def _mix(number: int) -> int:
-    word = number * _GOLDEN & _WORD
-    word = (word ^ word >> 30) * _FIRST & _WORD
-    word = (word ^ word >> 27) * _SECOND & _WORD
-    return word ^ word >> 31
-
-
-def _mixed(words: np.ndarray) -> np.ndarray:
-    words ^= words >> np.uint64(30)
-    words *= np.uint64(_FIRST)
-    words ^= words >> np.uint64(27)
-    words *= np.uint64(_SECOND)
-    words ^= words >> np.uint64(31)
-    return words

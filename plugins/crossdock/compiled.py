@@ -1,0 +1,225 @@
+"""The inner loops over rows and bytes, compiled by Numba: as fast as C, and without Python's lock, so that threads share them.
+
+They are compiled once per machine, in some seconds, and kept beside this file, or in the user's cache where that can't
+be written. Importing this module and loading them takes half a second: Airflow's scheduler does it before it forks tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+Words = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+U = np.uint64
+BLOCK = 128  # bytes that BLAKE2b compresses at a time
+_START = np.array(
+    [
+        0x6A09E667F3BCC908, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1,
+        0x510E527FADE682D1, 0x9B05688C2B3E6C1F, 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179,
+    ],
+    np.uint64,
+)  # fmt: skip
+_ORDERS = np.array(
+    [
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+        [11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
+        [7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
+        [9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
+        [2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
+        [12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
+        [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
+        [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
+        [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+    ],
+    np.uint8,
+)  # fmt: skip
+
+
+def _compiled(function: _Function) -> _Function:
+    try:
+        return cast("_Function", numba.njit(nogil=True, cache=True)(function))
+    except RuntimeError:  # there is nowhere to keep it: each process compiles it anew
+        return _inlined(function)
+
+
+def _inlined(function: _Function) -> _Function:
+    return cast("_Function", numba.njit(nogil=True)(function))
+
+
+@_inlined
+def _word(data: Bytes, at: int, size: int) -> Any:
+    """Returns the little-endian number of the up to eight bytes at a place."""
+    word = U(0)
+    if size >= 8:  # one load, to the compiler
+        for i in range(8):
+            word |= U(data[at + i]) << U(8 * i)
+    else:
+        for i in range(size):
+            word |= U(data[at + i]) << U(8 * i)
+    return word
+
+
+@_compiled
+def add_texts(sums: Words, data: Bytes, offsets: Offsets, valid: Flags, keys: Words) -> None:
+    """Adds a column of texts to the lanes of each row; see `rowhash`.
+
+    Args:
+        sums: (rows, 2), changed.
+        data: bytes of all texts.
+        offsets: rows + 1 places in it.
+        valid: of each row, or empty when all are.
+        keys: (1 + words of the longest text, 2).
+    """
+    for row in range(sums.shape[0]):
+        if len(valid) and not valid[row]:
+            continue
+        at, end = offsets[row], offsets[row + 1]
+        head = U(end - at + 1)
+        low, high = sums[row, 0] + head * keys[0, 0], sums[row, 1] + head * keys[0, 1]
+        place = 1
+        while at < end:
+            word = _word(data, at, end - at)
+            word ^= word >> U(32)
+            low += word * keys[place, 0]
+            high += word * keys[place, 1]
+            place += 1
+            at += 8
+        sums[row, 0], sums[row, 1] = low, high
+
+
+@_compiled
+def add_numbers(sums: Words, words: Words, valid: Flags, keys: Words) -> None:
+    """Adds a column of numbers, (rows, words of each), to the lanes of each row; see `add_texts`."""
+    for row in range(sums.shape[0]):
+        if len(valid) and not valid[row]:
+            continue
+        low, high = sums[row, 0] + keys[0, 0], sums[row, 1] + keys[0, 1]
+        for place in range(words.shape[1]):
+            word = words[row, place]
+            word ^= word >> U(32)
+            low += word * keys[place + 1, 0]
+            high += word * keys[place + 1, 1]
+        sums[row, 0], sums[row, 1] = low, high
+
+
+@_compiled
+def mix(words: Words) -> None:
+    """Mixes the bits of each word as splitmix64 does, in place."""
+    flat = words.reshape(-1)
+    for i in range(len(flat)):
+        word = flat[i]
+        word = (word ^ (word >> U(30))) * U(0xBF58476D1CE4E5B9)
+        word = (word ^ (word >> U(27))) * U(0x94D049BB133111EB)
+        flat[i] = word ^ (word >> U(31))
+
+
+@_inlined
+def _turned(word: Any, bits: Any) -> Any:
+    return (word >> bits) | (word << (U(64) - bits))
+
+
+@_inlined
+def _stir(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:  # noqa: PLR0913, PLR0917 - as RFC 7693 has it
+    a += b + x
+    d = _turned(d ^ a, U(32))
+    c += d
+    b = _turned(b ^ c, U(24))
+    a += b + y
+    d = _turned(d ^ a, U(16))
+    c += d
+    b = _turned(b ^ c, U(63))
+    return a, b, c, d
+
+
+@_inlined
+def _compress(state: Words, block: Words, done: Any, last: Any) -> None:
+    """Compresses a block into the state, as RFC 7693 has it; `done` is how many bytes there were up to its end."""
+    s, w = _START, block
+    a0, a1, a2, a3, b0, b1, b2, b3 = state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
+    c0, c1, c2, c3, d0, d1, d2, d3 = s[0], s[1], s[2], s[3], s[4] ^ done, s[5], s[6] ^ last, s[7]
+    for turn in range(12):
+        o = _ORDERS[turn]
+        a0, b0, c0, d0 = _stir(a0, b0, c0, d0, w[o[0]], w[o[1]])
+        a1, b1, c1, d1 = _stir(a1, b1, c1, d1, w[o[2]], w[o[3]])
+        a2, b2, c2, d2 = _stir(a2, b2, c2, d2, w[o[4]], w[o[5]])
+        a3, b3, c3, d3 = _stir(a3, b3, c3, d3, w[o[6]], w[o[7]])
+        a0, b1, c2, d3 = _stir(a0, b1, c2, d3, w[o[8]], w[o[9]])
+        a1, b2, c3, d0 = _stir(a1, b2, c3, d0, w[o[10]], w[o[11]])
+        a2, b3, c0, d1 = _stir(a2, b3, c0, d1, w[o[12]], w[o[13]])
+        a3, b0, c1, d2 = _stir(a3, b0, c1, d2, w[o[14]], w[o[15]])
+    state[0] ^= a0 ^ c0
+    state[1] ^= a1 ^ c1
+    state[2] ^= a2 ^ c2
+    state[3] ^= a3 ^ c3
+    state[4] ^= b0 ^ d0
+    state[5] ^= b1 ^ d1
+    state[6] ^= b2 ^ d2
+    state[7] ^= b3 ^ d3
+
+
+@_compiled
+def spell(messages: Bytes, ends: Offsets, data: Bytes, offsets: Offsets, valid: Flags) -> None:
+    """Writes each row's value behind what is in its message: 255 for null, else four bytes of length and the value.
+
+    Args:
+        messages: bytes of all messages, changed.
+        ends: per row, where in them the next byte goes; moved on.
+        data: bytes of all values.
+        offsets: rows + 1 places in it.
+        valid: of each row, or empty when all are.
+    """
+    for row in range(len(ends)):
+        at = ends[row]
+        if len(valid) and not valid[row]:
+            messages[at] = 255
+            ends[row] = at + 1
+            continue
+        start, size = offsets[row], offsets[row + 1] - offsets[row]
+        for i in range(4):
+            messages[at + i] = (size >> (24 - 8 * i)) & 255
+        for i in range(size):
+            messages[at + 4 + i] = data[start + i]
+        ends[row] = at + 4 + size
+
+
+@_compiled
+def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes: Words) -> None:
+    """Makes the keyed BLAKE2b hash (RFC 7693) of each message; `hashlib.blake2b` makes the same one by one.
+
+    Args:
+        messages: bytes of all messages.
+        offsets: rows + 1 places in it.
+        key: 1 to 64 bytes.
+        start: what every message begins with; at least one byte.
+        hashes: (rows, words of each), written; 1 to 8 words of 8 bytes.
+    """
+    size, begun = hashes.shape[1], len(start)
+    keyed, state, block = _START.copy(), np.empty(8, np.uint64), np.zeros(16, np.uint64)
+    octets = block.view(np.uint8)
+    octets[: len(key)] = key
+    keyed[0] ^= U(0x01010000 | len(key) << 8 | 8 * size)
+    _compress(keyed, block, U(BLOCK), U(0))
+    for row in range(hashes.shape[0]):
+        state[:] = keyed
+        at, left, taken = offsets[row] - begun, begun + offsets[row + 1] - offsets[row], 0
+        while taken < left:
+            block[:] = 0
+            now = min(left - taken, BLOCK)
+            for i in range(now):
+                place = taken + i
+                octets[i] = start[place] if place < begun else messages[at + place]
+            taken += now
+            _compress(state, block, U(BLOCK + taken), ~U(0) if taken == left else U(0))
+        hashes[row] = state[:size]

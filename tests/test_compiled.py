@@ -1,0 +1,64 @@
+"""The compiled loops: byte for byte what the standard library makes, one by one."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossdock.compiled import blake2b, spell
+from crossdock.identity import keyed_hashes
+
+MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5)
+VALUES = st.none() | st.binary(max_size=30).map(bytes.hex)
+
+
+def octets(data):
+    return np.frombuffer(data, np.uint8)
+
+
+@settings(deadline=None)
+@given(
+    messages=MESSAGES,
+    key=st.binary(min_size=1, max_size=64),
+    start=st.binary(min_size=1, max_size=300),
+    words=st.integers(1, 8),
+)
+def test_blake2b_is_hashlibs(messages, key, start, words):
+    hashes = np.empty((len(messages), words), np.uint64)
+    offsets = np.cumsum([0, *map(len, messages)], dtype=np.int64)
+    blake2b(octets(b"".join(messages)), offsets, octets(key), octets(start), hashes)
+    made = [hashlib.blake2b(start + each, key=key, digest_size=8 * words).digest() for each in messages]
+    assert [row.tobytes() for row in hashes] == made
+
+
+def test_a_message_may_end_with_its_block():
+    for size in (126, 127, 128, 255, 256):
+        hashes = np.empty((1, 2), np.uint64)
+        message = bytes(range(256))[: size - 1]
+        blake2b(octets(message), np.array([0, len(message)]), octets(b"k"), octets(b"s"), hashes)
+        assert hashes.tobytes() == hashlib.blake2b(b"s" + message, key=b"k", digest_size=16).digest()
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(VALUES, VALUES), max_size=6), begin=st.integers(0, 3))
+def test_a_record_is_hashed_as_its_values_with_their_lengths(rows, begin):
+    schema = pa.schema({"a": pa.string(), "b": pa.large_string()})
+    table = pa.table([[row[i] for row in rows] for i in (0, 1)], schema=schema).slice(begin)
+    expected = []
+    for row in rows[begin:]:
+        message = b"\x06person"
+        for value in row:
+            message += b"\xff" if value is None else len(value).to_bytes(4, "big") + value.encode()
+        expected.append(hashlib.blake2b(message, key=b"k" * 32, digest_size=16).digest())
+    assert keyed_hashes(table, ["a", "b"], key=b"k" * 32, domain="person").to_pylist() == expected
+
+
+def test_values_are_spelled_one_behind_the_other():
+    messages, ends = np.zeros(9, np.uint8), np.array([0, 4])
+    spell(messages, ends, octets(b"xyz"), np.array([0, 0, 0]), np.array([True, False]))
+    assert messages.tobytes() == bytes(4) + b"\xff" + bytes(4)
+    assert ends.tolist() == [4, 5]
