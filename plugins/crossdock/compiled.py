@@ -18,6 +18,9 @@ Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Marks = npt.NDArray[np.int8]
+Table = tuple[npt.NDArray[np.int32], Words, int]
+Known = tuple[Words, Flags]
 
 U = np.uint64
 BLOCK = 128  # bytes that BLAKE2b compresses at a time
@@ -223,3 +226,45 @@ def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes:
             taken += now
             _compress(state, block, U(BLOCK + taken), ~U(0) if taken == left else U(0))
         hashes[row] = state[:size]
+
+
+NEW, OTHER, SAME = 0, 1, 2  # what `look_up` finds a record to be
+
+
+@_compiled
+def look_up(table: Table, known: Known, new: tuple[Words, Words], told: tuple[Marks, Offsets]) -> int:
+    """Looks records up among those known, tells of each what it is, and enters those that are new.
+
+    Args:
+        table: slots, a power of two of them, int32, each a place in names or -1; names, 128-bit keyed hashes, (places, 2);
+            how many of them are in use. There are more slots than places.
+        known: hashes of the rows of the records that were known at first, or none when no row is to count as the same;
+            and of each, whether it was found, changed here.
+        new: names of records, and hashes of their rows.
+        told: per record, NEW, OTHER (another row) or SAME; and its place among the names; both written.
+
+    Returns:
+        How many names are in use now; -1 when a record came twice.
+    """
+    slots, names, used = table
+    (rows, found), (news, new_rows), (marks, places) = known, new, told
+    mask = U(len(slots) - 1)
+    for i in range(news.shape[0]):
+        low, high = news[i, 0], news[i, 1]
+        at = low & mask
+        while slots[at] >= 0 and (names[slots[at], 0] != low or names[slots[at], 1] != high):
+            at = (at + U(1)) & mask
+        place = slots[at]
+        if place < 0:
+            marks[i], place = NEW, used
+            slots[at] = used
+            names[used, 0], names[used, 1] = low, high
+            used += 1
+        elif place >= len(found) or found[place]:
+            return -1
+        else:
+            found[place] = True
+            same = len(rows) > 0 and rows[place, 0] == new_rows[i, 0] and rows[place, 1] == new_rows[i, 1]
+            marks[i] = SAME if same else OTHER
+        places[i] = place
+    return used

@@ -8,30 +8,28 @@ pseudonym or filter is found as well as a change at the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Self
 
-import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from crossdock.delivery.files import ROW_GROUP, ParquetSink
+from crossdock.delivery.files import ParquetSink, in_pieces
 from crossdock.delivery.terms import Terms
 from crossdock.errors import Permanent
 
 HASH = pa.binary(16)
+_Words = npt.NDArray[np.uint64]
 
 
 class Change(IntEnum):
-    """What a record of the new snapshot is to the consumer."""
+    """What a record of the new snapshot is to the consumer; numbers as `compiled.look_up` has them."""
 
     INSERT = 0
     UPDATE = 1
@@ -58,11 +56,10 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """How a consumer's holdings get from one delivery to the next."""
+class Gone:
+    """What a consumer held and is to hold no more, in the order of its holdings."""
 
-    of_rows: np.ndarray  # one Change per new row, in order, as int8
-    gone: Path  # parquet of record, subject: those the consumer no longer may or can have
+    records: Path  # parquet of record, subject
     deletes: Path  # parquet of the consumer's key columns: rows it must delete before it takes the new ones
     deleted: int  # records gone; deletes may hold more rows, where a record's key has another form now
 
@@ -97,91 +94,115 @@ def holdings(terms: Terms, snapshot: pa.RecordBatch, outgoing: pa.RecordBatch, r
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def compare(now: Path, before: Received | None, terms: Terms, scratch: Path) -> Changes:
-    """Compares new holdings with those before.
+class Comparison:
+    """Holds new holdings, as they are made, against what a consumer holds: in memory, some 45 bytes a record."""
 
-    Args:
-        now: the new holdings file.
-        before: None when the consumer holds nothing yet.
-        terms: the agreement's; another layout than before means that all rows are sent again, so none is unchanged.
-        scratch: where result files and DuckDB's overflow go.
+    def __init__(self, before: Received | None, terms: Terms, *, rows: int) -> None:
+        """Reads what the consumer holds.
 
-    Raises:
-        Permanent: two rows have one key.
-    """
-    changes = Changes(
-        of_rows=np.zeros(pq.read_metadata(now).num_rows, np.int8),
-        gone=scratch / "gone.parquet",
-        deletes=scratch / "deletes.parquet",
-        deleted=0,
-    )
-    with _database(now, before, terms, scratch) as database:
-        if database.execute("SELECT count(*) - count(DISTINCT record) FROM now").fetchall() != [(0,)]:
-            raise _no_key(terms)
-        same_layout = before is not None and before.layout == terms.layout
-        if before:  # else all rows are new: 0 is INSERT
-            _mark_rows(database, changes.of_rows, same_layout=same_layout)
-        deleted = _write_gone(database if before else None, changes.gone)
-        _write_deletes(database if same_layout else None, changes.deletes, terms)
-    return Changes(of_rows=changes.of_rows, gone=changes.gone, deletes=changes.deletes, deleted=deleted)
+        Args:
+            before: None when the consumer holds nothing yet.
+            terms: the agreement's; another layout than before means that all is sent again, so no row is unchanged.
+            rows: how many will be marked at most.
+        """
+        self._before, self._terms = before, terms
+        held = before.rows.count_rows() if before else 0
+        places = held + rows
+        self._slots = np.full(1 << (places + places // 2).bit_length(), -1, np.int32)
+        self._names, self._used = np.empty((places, 2), np.uint64), 0
+        self._found, self._rows = np.zeros(0, np.bool_), _NONE
+        self._moved: tuple[list[npt.NDArray[np.int64]], list[pa.Array]] = ([], [])
+        if before:
+            names, known = self._read(before.rows, held)
+            self._look_up(names, known)
+            self._found = np.zeros(held, np.bool_)
+            self._rows = known if self._same_layout else _NONE
+
+    @property
+    def _same_layout(self) -> bool:
+        return self._before is not None and self._before.layout == self._terms.layout
+
+    @property
+    def _keys_may_move(self) -> bool:
+        """A key that leaves as it is belongs to its record; a protected one has another form under another key or mask."""
+        return self._same_layout and any(name in self._terms.protections for name in self._terms.key_columns)
+
+    def mark(self, holdings: pa.RecordBatch) -> npt.NDArray[np.int8]:
+        """Returns one Change per row of new holdings.
+
+        Raises:
+            Permanent: two rows have one key.
+        """
+        marks, places = self._look_up(_words(holdings.column("record")), _words(holdings.column("row")))
+        updated = marks == Change.UPDATE
+        if self._keys_may_move and updated.any():
+            self._moved[0].append(places[updated])
+            self._moved[1].append(holdings.column("key").filter(pa.array(updated)))
+        return marks
+
+    def gone(self, scratch: Path) -> Gone:
+        """Writes what was never marked, once all is; and the keys that have to go with it."""
+        schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
+        keys = pa.schema([self._terms.schema.field(name) for name in self._terms.key_columns])
+        start = 0
+        with (
+            ParquetSink(scratch / "gone.parquet", schema) as records,
+            ParquetSink(scratch / "deletes.parquet", keys) as deletes,
+        ):
+            for batch in in_pieces(self._before.rows) if self._before else ():
+                gone = ~self._found[start : start + batch.num_rows]
+                records.add(batch.filter(pa.array(gone)).select(schema.names).cast(schema))
+                if self._same_layout:  # else all is replaced
+                    old = batch.column("key").filter(pa.array(gone | self._other_keys(batch.column("key"), start)))
+                    columns = [pc.struct_field(old, i).cast(field.type) for i, field in enumerate(keys)]
+                    deletes.add(pa.RecordBatch.from_arrays(columns, schema=keys))
+                start += batch.num_rows
+        return Gone(records=records.path, deletes=deletes.path, deleted=records.rows)
+
+    def _look_up(self, names: _Words, rows: _Words) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+        from crossdock.compiled import look_up
+
+        marks, places = np.empty(len(names), np.int8), np.empty(len(names), np.int64)
+        table, known = (self._slots, self._names, self._used), (self._rows, self._found)
+        self._used = look_up(table, known, (names, rows), (marks, places))
+        if self._used < 0:
+            raise _no_key(self._terms)
+        return marks, places
+
+    @staticmethod
+    def _read(held: pads.Dataset, count: int) -> tuple[_Words, _Words]:
+        names, rows, start = np.empty((count, 2), np.uint64), np.empty((count, 2), np.uint64), 0
+        for batch in in_pieces(held, ["record", "row"]):
+            end = start + batch.num_rows
+            names[start:end], rows[start:end] = _words(batch.column("record")), _words(batch.column("row"))
+            start = end
+        return _settled(names), _settled(rows)
+
+    def _other_keys(self, old: pa.StructArray, start: int) -> npt.NDArray[np.bool_]:
+        """Tells which of the keys held, from a place on, have another form in the new holdings."""
+        other = np.zeros(len(old), np.bool_)
+        for places, keys in zip(*self._moved, strict=True):
+            here = (places >= start) & (places < start + len(old))
+            at = places[here] - start
+            before, now = old.take(pa.array(at)), keys.filter(pa.array(here))
+            for i in range(old.type.num_fields):
+                other[at] |= np.asarray(pc.not_equal(pc.struct_field(before, i), pc.struct_field(now, i)))
+        return other
 
 
-@contextmanager
-def _database(now: Path, before: Received | None, terms: Terms, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    empty = pads.dataset(holdings_schema(terms).empty_table())
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "temp_directory": str(scratch / "duckdb"),
-        "memory_limit": "700MB",
-        "threads": 2,
-    }
-    with duckdb.connect(config=settings) as database:
-        # Arrow datasets, not views over paths: a path may hold quotes, and a store's file system is pyarrow's.
-        database.register("now_file", pads.dataset(now, format="parquet"))
-        database.register("before", before.rows if before else empty)
-        # A table is faster to join; a first delivery is only counted.
-        kind = "TABLE" if before else "VIEW"
-        database.execute(f"CREATE TEMP {kind} now AS SELECT record, row, key FROM now_file")  # noqa: S608
-        yield database
+def _settled(words: _Words) -> _Words:
+    """What is only read is of one kind to compiled loops, wherever it comes from."""
+    words.flags.writeable = False
+    return words
 
 
-def _mark_rows(database: duckdb.DuckDBPyConnection, marks: np.ndarray, *, same_layout: bool) -> None:
-    unchanged = "b.row = n.row" if same_layout else "false"
-    reader: pa.RecordBatchReader = database.sql(
-        f"""SELECT n.rowid AS arrival, CASE WHEN b.record IS NULL THEN {Change.INSERT:d}
-            WHEN {unchanged} THEN {Change.UNCHANGED:d} ELSE {Change.UPDATE:d} END AS change
-            FROM now n LEFT JOIN before b ON n.record = b.record"""  # noqa: S608 - our own words only
-    ).to_arrow_reader(ROW_GROUP)
-    for batch in reader:
-        marks[batch.column("arrival").to_numpy()] = batch.column("change").to_numpy()
+_NONE = _settled(np.empty((0, 2), np.uint64))
 
 
-def _write_gone(database: duckdb.DuckDBPyConnection | None, path: Path) -> int:
-    """Without a database, nothing was there before."""
-    reader: Iterable[pa.RecordBatch] = ()
-    if database:
-        reader = database.sql(
-            "SELECT b.record, b.subject FROM before b ANTI JOIN now n ON b.record = n.record ORDER BY b.record"
-        ).to_arrow_reader(ROW_GROUP)
-    schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
-    with ParquetSink(path, schema) as sink:
-        for batch in reader:
-            sink.add(batch.cast(schema))
-    return sink.rows
-
-
-def _write_deletes(database: duckdb.DuckDBPyConnection | None, path: Path, terms: Terms) -> None:
-    """Ordered by the keyed hash, so that a repeated delivery has the same bytes; without a database, all is replaced."""
-    schema = pa.schema([terms.schema.field(name) for name in terms.key_columns])
-    with ParquetSink(path, schema) as sink:
-        if database is None:
-            return
-        reader: pa.RecordBatchReader = database.sql(
-            """SELECT b.key FROM before b LEFT JOIN now n ON b.record = n.record
-               WHERE n.record IS NULL OR b.key IS DISTINCT FROM n.key ORDER BY b.record"""
-        ).to_arrow_reader(ROW_GROUP)
-        for batch in reader:
-            keys = [pc.struct_field(batch.column("key"), i).cast(field.type) for i, field in enumerate(schema)]
-            sink.add(pa.RecordBatch.from_arrays(keys, schema=schema))
+def _words(hashes: pa.Array) -> _Words:
+    """Returns 128-bit hashes as two words each."""
+    octets = np.frombuffer(hashes.buffers()[1], np.uint64)
+    return octets[2 * hashes.offset : 2 * (hashes.offset + len(hashes))].reshape(-1, 2)
 
 
 def _no_key(terms: Terms) -> Permanent:

@@ -115,12 +115,14 @@ def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.Reco
         yield from source.iter_batches(batch_size=ROW_GROUP, columns=columns)
 
 
-def in_pieces(snapshot: pads.Dataset, columns: dict[str, pc.Expression]) -> Iterator[pa.RecordBatch]:
+def in_pieces(
+    rows: pads.Dataset, columns: list[str] | dict[str, pc.Expression] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
-    for fragment in snapshot.get_fragments():
+    for fragment in rows.get_fragments():
         groups = fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
         for group in groups:
-            yield from group.scanner(schema=snapshot.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+            yield from group.scanner(schema=rows.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
 
 
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -28,7 +29,7 @@ import pyarrow.parquet as pq
 
 from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.changes import HASH, Change, Changes, Received, compare, holdings, holdings_schema
+from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema
 from crossdock.delivery.files import DeliveredFile, ParquetSink, batches, delivered_file, in_pieces
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
@@ -175,7 +176,7 @@ class _Work:
         """Yields all rows that the filter lets through, as they leave."""
         for marked in self._marked():
             batch, keep, _ = self._let_through(marked)
-            rows = batch.filter(keep)
+            rows = _those(batch, np.asarray(keep))
             if rows.num_rows:
                 yield self.terms.outgoing(rows)
 
@@ -192,31 +193,33 @@ class _Work:
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
-        target, received = self.scratch / "rows.parquet", self.scratch / "received.parquet"
         base = previous.delivery if previous and previous.layout == self.terms.layout else None
-        hashes, schema = [np.zeros((0, 2), np.uint64)], holdings_schema(self.terms)
+        comparison = Comparison(previous, self.terms, rows=self.snapshot.count_rows())
+        delivered, unchanged, inserted = RowsDigest(), RowsDigest(), 0
         with (
-            ParquetSink(target, self.terms.schema) as rows,
-            ParquetSink(received, schema) as held,
+            ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
+            ParquetSink(self.scratch / "received.parquet", holdings_schema(self.terms)) as held,
         ):
             for kept in self._kept(self._holdings):
-                if base is None:  # everything goes; else few do, and are looked up again
-                    rows.add(kept.outgoing)
+                marks = comparison.mark(kept.told)
+                differs = marks != Change.UNCHANGED
                 held.add(kept.told)
-                hashes.append(kept.hashes)
+                rows.add(_those(kept.outgoing, differs))
+                self._tell(_those(kept.told, differs), marks[differs], events)
+                delivered += RowsDigest.of(kept.hashes[differs])
+                unchanged += RowsDigest.of(kept.hashes[~differs])
+                inserted += int((marks == Change.INSERT).sum())
             if base is not None and previous and self._stopped():
                 for batch in previous.rows.to_batches(filter=pc.field("record").isin(pa.concat_arrays(self.stopped))):
-                    held.add(batch.cast(schema))
+                    held.add(batch.cast(holdings_schema(self.terms)))
+                    comparison.mark(batch)
                     self.kept += batch.num_rows
-        found = compare(received, previous, self.terms, self.scratch)
-        if base is not None:
-            self._pick(target, found)
-        self._tell(received, found, events)
-        all_hashes = np.concatenate(hashes)
-        same = found.of_rows[: len(all_hashes)] == Change.UNCHANGED  # what is kept comes after them
-        digests = self._digests(RowsDigest.of(all_hashes[~same]), RowsDigest.of(all_hashes[same]))
-        counts = _counts(digests, inserted=int((found.of_rows == Change.INSERT).sum()), deleted=found.deleted)
-        return self._prepared(agreement, target, digests, counts, _Base(found.deletes, received, base))
+        gone = comparison.gone(self.scratch)
+        for batch in batches(gone.records):
+            events.add(batch.column("record"), self._subjects(batch), "delete")
+        digests = self._digests(delivered, unchanged)
+        counts = _counts(digests, inserted=inserted, deleted=gone.deleted)
+        return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
 
     def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
         return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
@@ -227,9 +230,9 @@ class _Work:
         def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, pa.Array, _Kept[_Told] | None]:
             batch, keep, stopped = self._let_through(marked)
             hashes = row_hashes(batch)
-            kept = keep.to_numpy(zero_copy_only=False).astype(bool)
+            kept = np.asarray(keep)
             seen = (RowsDigest.of(hashes), RowsDigest.of(hashes[~kept]), stopped)
-            rows = batch.filter(keep)
+            rows = _those(batch, kept)
             if not rows.num_rows:
                 return *seen, None
             outgoing = self.terms.outgoing(rows)
@@ -257,30 +260,10 @@ class _Work:
         stopped = pc.and_(keep, pc.is_in(records, value_set=self.held_back))
         return rows, pc.and_not(keep, stopped), records.filter(stopped)
 
-    def _pick(self, target: Path, found: Changes) -> None:
-        """Makes the file of the new and changed rows."""
-        chosen, start = found.of_rows != Change.UNCHANGED, 0
-        with ParquetSink(target, self.terms.schema) as sink:
-            for marked in self._marked():
-                batch, keep, _ = self._let_through(marked)
-                rows = batch.filter(keep)
-                picked = rows.filter(pa.array(chosen[start : start + rows.num_rows]))
-                start += rows.num_rows
-                if picked.num_rows:
-                    sink.add(self.terms.outgoing(picked))
-
-    def _tell(self, received: Path, found: Changes, events: Events) -> None:
-        """Adds the events of new, changed and deleted records."""
-        start = 0
-        for held in batches(received, ["record", "subject"]):
-            change = found.of_rows[start : start + held.num_rows]
-            start += held.num_rows
-            picked = held.filter(pa.array(change != Change.UNCHANGED))
-            if picked.num_rows:
-                operations = _OPERATIONS.take(pa.array(change[change != Change.UNCHANGED]))
-                events.add(picked.column("record"), self._subjects(picked), operations)
-        for gone in batches(found.gone):
-            events.add(gone.column("record"), self._subjects(gone), "delete")
+    def _tell(self, held: pa.RecordBatch, marks: npt.NDArray[np.int8], events: Events) -> None:
+        """Adds the events of new and changed records."""
+        if held.num_rows:
+            events.add(held.column("record"), self._subjects(held), _OPERATIONS.take(pa.array(marks)))
 
     def _subjects(self, held: pa.RecordBatch) -> pa.Array | None:
         return None if self.terms.subject_column is None else held.column("subject")
@@ -329,6 +312,10 @@ class _Base:
     deletes: Path
     received: Path
     delivery: str | None
+
+
+def _those(rows: pa.RecordBatch, chosen: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    return rows if chosen.all() else rows.filter(pa.array(chosen))
 
 
 def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:

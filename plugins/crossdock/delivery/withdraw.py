@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 import pyarrow.dataset as pads
 
-from crossdock.delivery.changes import Received, compare, holdings_schema
+from crossdock.delivery.changes import Comparison, Received, holdings_schema
 from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, delivered_file
 from crossdock.delivery.prepare import Counts, Digests, Events, Prepared
 from crossdock.delivery.terms import Terms
@@ -56,11 +56,14 @@ def withdraw(work: Withdrawal, scratch: Path, events: Events) -> Prepared:
 def _of_changes(work: Withdrawal, previous: Received, rows: Path, events: Events) -> Prepared:
     scratch = rows.parent
     received, kept = _rest(work, previous, scratch / "received.parquet")
-    found = compare(received, previous, work.terms, scratch)
-    for gone in batches(found.gone):
-        subjects = None if work.terms.subject_column is None else gone.column("subject")
-        events.add(gone.column("record"), subjects, "delete")
-    return replace(_prepared(work, rows, kept, found.deleted, found.deletes), received=received)
+    comparison = Comparison(previous, work.terms, rows=0)
+    for rest in batches(received):
+        comparison.mark(rest)
+    gone = comparison.gone(scratch)
+    for batch in batches(gone.records):
+        subjects = None if work.terms.subject_column is None else batch.column("subject")
+        events.add(batch.column("record"), subjects, "delete")
+    return replace(_prepared(work, rows, kept, gone.deleted, gone.deletes), received=received)
 
 
 def _prepared(work: Withdrawal, rows: Path, kept: RowsDigest, deleted: int, deletes: Path | None = None) -> Prepared:
