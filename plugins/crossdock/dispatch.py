@@ -106,7 +106,7 @@ def _prepare(
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
-    with EventWriter(scratch / _EVENTS) as events:
+    with EventWriter(scratch / _EVENTS, exchange.shelf) as events:
         prepared = make(scratch / "files", events)
     kept = outbox(intent)
     sha256 = file_sha256(events.path)

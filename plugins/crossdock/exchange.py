@@ -20,6 +20,7 @@ from crossdock.identity import now
 from crossdock.keys import Keys
 from crossdock.storage.open import open_store
 from crossdock.storage.scratch import scratch
+from crossdock.storage.shelf import Shelf
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -79,6 +80,11 @@ class Exchange:
         """Opens a stored parquet object for streaming, wherever the store is."""
         filesystem, root = self.store.filesystem()
         return pads.dataset(f"{root}/{key}", format="parquet", filesystem=filesystem)
+
+    @property
+    def shelf(self) -> Shelf:
+        """What is made for one consumer and is the same for the next, on the disk of the local state."""
+        return Shelf(self.home / "var" / "shelf")
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Gives a folder for one piece of work, on the disk of the local state, and removes it afterwards."""

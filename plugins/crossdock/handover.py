@@ -19,6 +19,7 @@ from pathlib import Path
 
 from crossdock.contracts.model import ONCE, Agreement, Contract
 from crossdock.delivery.channels.channel import Ahead
+from crossdock.delivery.cuts import Cut
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
 from crossdock.delivery.prepare import Prepared, prepare
 from crossdock.delivery.rejections import RecordsRejected
@@ -36,6 +37,7 @@ from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import Delivery, Snapshot, intend_delivery, last_delivered, latest_snapshot
 from crossdock.storage.rejections import rejections
 
+_MANY = 50_000  # rows from which on what is made for one consumer is kept for others
 _ROUNDS = 5  # of rejections, until a consumer that always finds something new is taken at its word
 
 
@@ -198,6 +200,7 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
         events=events,
         ahead=ahead,
         held_back=held_back,
+        cut=None if held_back else _cut(exchange, deal, snapshot),
     )
     if prepared.digests.accepted != snapshot.digest:
         raise LedgerBroken(
@@ -206,3 +209,11 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
             fix="Nothing has left. The file was changed after its verdict: put back the one that the state names.",
         )
     return prepared
+
+
+def _cut(exchange: Exchange, deal: Deal, snapshot: Snapshot) -> Cut | None:
+    """Returns under what name others find what is made of the snapshot's rows, where it is worth it."""
+    if snapshot.rows < _MANY:
+        return None
+    told = (deal.contract.digest, deal.agreement.rows, deal.intent.day)
+    return Cut.of(exchange.shelf, snapshot.sha256, snapshot.digest, *told)

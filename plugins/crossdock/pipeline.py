@@ -154,6 +154,7 @@ def audit(exchange: Exchange, *, keep: str = "") -> Audit:
         sign_heads(exchange.state, exchange.store, exchange.keys)
         with exchange.scratch() as scratch:
             compact(exchange.state, exchange.store, scratch)
+        exchange.shelf.tidy()
         if before:
             retire(exchange.state, exchange.store, exchange.keys, before=before)
     return found

@@ -135,6 +135,12 @@ class Recorder:
         subjects = [None] * len(record) if subject is None else subject.to_pylist()
         self.events += zip(record.to_pylist(), subjects, operations, strict=True)
 
+    def again(self, _name):
+        return False
+
+    def keep(self, _name):
+        pass
+
     def count(self, operation):
         return sum(1 for event in self.events if event[2] == operation)
 

@@ -15,7 +15,7 @@ Every row of the snapshot is accounted for: `accepted = delivered + unchanged + 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -30,6 +30,8 @@ import pyarrow.parquet as pq
 from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema
+from crossdock.delivery.columns import ColumnSinks, join
+from crossdock.delivery.cuts import Cut
 from crossdock.delivery.files import DeliveredFile, ParquetSink, batches, delivered_file, in_pieces
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
@@ -52,6 +54,14 @@ class Events(Protocol):
             subject: keyed hashes of whom each record is about; None where the record is the subject, or has none.
             operation: "insert", "update" or "delete", for all or one per record.
         """
+        ...
+
+    def again(self, name: str) -> bool:
+        """Takes over all events that another delivery kept under a name; False when there are none."""
+        ...
+
+    def keep(self, name: str) -> None:
+        """Keeps all events under a name, for deliveries that have the same."""
         ...
 
 
@@ -126,6 +136,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     events: Events,
     ahead: Ahead | None = None,
     held_back: Collection[bytes] = (),
+    cut: Cut | None = None,
 ) -> Prepared:
     """Prepares a delivery in a scratch folder, streaming; the same input gives files with the same bytes.
 
@@ -138,6 +149,8 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         events: takes one share event per record delivered or deleted.
         held_back: keyed hashes of records that do not go: what the consumer holds of them stays as it is.
         ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that.
+        cut: under which what is made in mode full is kept for others, and taken from where others made it; for
+            deliveries that hold nothing back.
 
     Raises:
         LedgerBroken: the rows do not add up.
@@ -148,7 +161,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     if ahead and replaces:
         ahead.take(terms.schema, terms.key_columns, work.outgoing())
     if agreement.delivery.mode == "full":
-        return work.full(agreement, events)
+        return work.full(agreement, events, cut)
     return work.changes(agreement, previous, events)
 
 
@@ -174,22 +187,56 @@ class _Work:
 
     def outgoing(self) -> Iterator[pa.RecordBatch]:
         """Yields all rows that the filter lets through, as they leave."""
-        for marked in self._marked():
+        yield from map(self.terms.outgoing, self._rows(self.snapshot.schema.names))
+
+    def _rows(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yields some columns of the rows that the filter lets through, as the snapshot has them."""
+        for marked in self._marked(names):
             batch, keep, _ = self._let_through(marked)
             rows = _those(batch, np.asarray(keep))
             if rows.num_rows:
-                yield self.terms.outgoing(rows)
+                yield rows
 
-    def full(self, agreement: Agreement, events: Events) -> Prepared:
+    def full(self, agreement: Agreement, events: Events, cut: Cut | None) -> Prepared:
         """Every row that the filter lets through is delivered."""
-        delivered = RowsDigest()
-        with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as sink:
-            for kept in self._kept(lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
-                sink.add(kept.outgoing)
-                events.add(*kept.told, "insert")
-                delivered += RowsDigest.of(kept.hashes)
+        shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
+        rest = self.terms.without(shelved)
+        with ColumnSinks(self.scratch / "columns", rest.schema) as sinks:
+            delivered = self._known(cut, rest, events, sinks) if cut else None
+            fresh = delivered is None
+            if delivered is None:
+                delivered = self._all(rest, events, sinks)
+        rows = self.scratch / "rows.parquet"
+        columns = shelved | sinks.paths
+        join([columns[name] for name in self.terms.schema.names], self.terms.schema, rows)
+        if cut and self.accepted == cut.accepted:
+            cut.keep_columns(self.terms, sinks.paths)
+            if fresh:
+                cut.keep_digests(delivered, self.filtered, self.scratch)
+                events.keep(cut.events(self.terms))
         digests = self._digests(delivered, RowsDigest())
-        return self._prepared(agreement, sink.path, digests, _counts(digests, inserted=sink.rows))
+        return self._prepared(agreement, rows, digests, _counts(digests, inserted=delivered.rows))
+
+    def _known(self, cut: Cut, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest | None:
+        """Makes the columns that nobody made yet, where the rest is known; returns None where it is not."""
+        digests = cut.digests(self.scratch)
+        if digests is None or not events.again(cut.events(self.terms)):
+            return None
+        delivered, self.filtered = digests
+        self.accepted = delivered + self.filtered
+        if len(rest.schema):
+            cut.demand_unchanged(self.snapshot)
+            for rows in in_order(rest.outgoing, self._rows(rest.schema.names), beside=1):
+                sinks.add(rows)
+        return delivered
+
+    def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
+        delivered = RowsDigest()
+        for kept in self._kept(rest, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
+            sinks.add(kept.outgoing)
+            events.add(*kept.told, "insert")
+            delivered += RowsDigest.of(kept.hashes)
+        return delivered
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
@@ -200,7 +247,7 @@ class _Work:
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
             ParquetSink(self.scratch / "received.parquet", holdings_schema(self.terms)) as held,
         ):
-            for kept in self._kept(self._holdings):
+            for kept in self._kept(self.terms, self._holdings):
                 marks = comparison.mark(kept.told)
                 differs = marks != Change.UNCHANGED
                 held.add(kept.told)
@@ -224,7 +271,7 @@ class _Work:
     def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
         return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
 
-    def _kept(self, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
+    def _kept(self, terms: Terms, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
         """Streams the snapshot once, digests every row, and yields those the filter lets through; `tell` works beside."""
 
         def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, pa.Array, _Kept[_Told] | None]:
@@ -235,19 +282,18 @@ class _Work:
             rows = _those(batch, kept)
             if not rows.num_rows:
                 return *seen, None
-            outgoing = self.terms.outgoing(rows)
+            outgoing = terms.outgoing(rows)
             return *seen, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
 
-        for accepted, filtered, stopped, found in in_order(look, self._marked(), beside=1):
+        for accepted, filtered, stopped, found in in_order(look, self._marked(self.snapshot.schema.names), beside=1):
             self.accepted += accepted
             self.filtered += filtered
             self.stopped.append(stopped)
             if found is not None:
                 yield found
 
-    def _marked(self) -> Iterator[pa.RecordBatch]:
-        """Streams the snapshot with a last column that is true for the rows which the filter lets through."""
-        names = self.snapshot.schema.names
+    def _marked(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Streams columns of the snapshot, and a last one that is true for the rows which the filter lets through."""
         mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
         yield from in_pieces(self.snapshot, {name: pc.field(name) for name in names} | {mark: self.terms.keep})
 

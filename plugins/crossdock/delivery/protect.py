@@ -92,7 +92,8 @@ def _pseudonymise(values: pa.Array, key: bytes) -> pa.Array:
     text = bytes(memoryview(hashes.buffers()[1])).hex().encode()
     offsets = np.arange(0, 32 * (len(values) + 1), 32, dtype=np.int64)
     large = pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
-    return pc.if_else(values.is_null(), pa.scalar(None, pa.string()), large.cast(pa.string()))
+    texts = large.cast(pa.string())
+    return pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string())) if values.null_count else texts
 
 
 def _generalises(column: Column, to: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Self
 
@@ -78,6 +78,10 @@ class Terms:
             for field in self.schema
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def without(self, names: Collection[str]) -> Self:
+        """Returns the terms for the other columns that leave."""
+        return replace(self, schema=pa.schema([field for field in self.schema if field.name not in names]))
 
     def records(self, batch: pa.RecordBatch) -> pa.Array:
         """Returns one keyed hash per row that names the record in the ledger."""

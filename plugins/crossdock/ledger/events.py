@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crossdock.errors import LedgerBroken, ObjectMissing, Transient, WrongUse
+from crossdock.identity import canonical
 from crossdock.ledger.tree import Tree, leaf_hash
+from crossdock.storage.shelf import Shelf
 from crossdock.storage.store import Store
 
 Operation = Literal["insert", "update", "delete"]
@@ -31,7 +34,7 @@ SCHEMA = pa.schema(
 )
 RUN = 1_048_576  # events that are sorted at a time
 ROW_GROUP = 32_768  # rows; what a lookup reads
-_ORDER = ".order"
+_ORDER, _ABOUT = ".order", ".json"
 RUN_GROUPS = RUN // ROW_GROUP
 LEAF = 1_024  # events that are one leaf of a delivery's Merkle tree
 # An event in a leaf: subject, position in OPERATIONS, 1 if there is another record, that record (or zeros).
@@ -45,19 +48,20 @@ class EventWriter:
     A delivery without events leaves a file without rows.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, shelf: Shelf | None = None) -> None:
+        self.path, self._shelf = path, shelf
         self.counts: dict[Operation, int] = dict.fromkeys(OPERATIONS, 0)
         self._waiting: list[pa.RecordBatch] = []
         self._rows_waiting = 0
         self._writer: pq.ParquetWriter | None = None
         self._order = path.with_suffix(_ORDER)  # where each event stood when it was added, in the file's order
         self._tree = Tree()
+        self._again = self._name = ""  # the root of events that were taken over; the name under which to keep them
 
     @property
     def tree(self) -> str:
         """The root of the Merkle tree over all events in their order, LEAF of them a leaf, as hex; known once closed."""
-        return self._tree.root().hex()
+        return self._again or self._tree.root().hex()
 
     @property
     def rows(self) -> int:
@@ -98,12 +102,33 @@ class EventWriter:
         while self._rows_waiting >= RUN:
             self._write(RUN)
 
+    def again(self, name: str) -> bool:
+        """Takes over all events that another writer kept under a name; tells False when the shelf has none."""
+        about = self.path.with_suffix(_ABOUT)
+        shelf = self._shelf
+        if not shelf or not all(shelf.take(name + path.suffix, path) for path in (self.path, self._order, about)):
+            return False
+        known = json.loads(about.read_bytes())
+        self._again, self.counts = known["tree"], known["counts"]
+        return True
+
+    def keep(self, name: str) -> None:
+        """Keeps all events on the shelf, once they are written, for deliveries that have the same."""
+        self._name = name
+
     def close(self) -> None:
         """Writes what is waiting and makes the file whole."""
+        if self._again:
+            return
         if self._rows_waiting or self._writer is None:
             self._write(self._rows_waiting)
         if self._writer is not None:
             self._writer.close()
+        if self._shelf and self._name:
+            about = self.path.with_suffix(_ABOUT)
+            about.write_bytes(canonical({"tree": self.tree, "counts": self.counts}))
+            for path in (self.path, self._order, about):
+                self._shelf.put(self._name + path.suffix, path)
 
     def _write(self, rows: int) -> None:
         """Writes the next run."""

@@ -1,0 +1,142 @@
+"""Parquet files put together from columns that were encoded apart: on all cores, and once for all who get the same.
+
+A parquet file is the bytes of its columns, row group by row group, and a footer that says where each begins. Columns in
+files of their own, cut into the same row groups, become one file by copying their bytes and writing one footer.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import pyarrow as pa
+
+from crossdock.delivery.files import ParquetSink
+from crossdock.delivery.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct, write_struct
+from crossdock.errors import Permanent
+
+_MAGIC = b"PAR1"
+# Field numbers of parquet's footer (FileMetaData, SchemaElement, RowGroup, ColumnChunk, ColumnMetaData).
+_SCHEMA, _GROUPS, _KEYS, _ORDERS, _CHILDREN = 2, 4, 5, 7, 5
+_CHUNKS, _BYTES, _OFFSET, _COMPRESSED = 1, 2, 5, 6
+_CHUNK_OFFSET, _ABOUT = 2, 3
+_SIZE, _DATA, _INDEX, _DICTIONARY = 7, 9, 10, 11
+
+
+class ColumnSinks:
+    """Writes columns into a parquet file each, on all cores; their bytes depend on the rows alone."""
+
+    def __init__(self, folder: Path, fields: Iterable[pa.Field]) -> None:
+        folder.mkdir(exist_ok=True)
+        self._sinks = [
+            (field.name, ParquetSink(folder / f"{place}.parquet", pa.schema([field])))
+            for place, field in enumerate(fields)
+        ]
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="crossdock")
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The file of each column."""
+        return {name: sink.path for name, sink in self._sinks}
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Adds rows; they have the columns by name."""
+
+        def add(named: tuple[str, ParquetSink]) -> None:
+            name, sink = named
+            sink.add(rows.select([name]))
+
+        list(self._pool.map(add, self._sinks))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        list(self._pool.map(lambda named: named[1].__exit__(kind, error, trace), self._sinks))
+        self._pool.shutdown()
+
+
+def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> None:
+    """Writes one parquet file of files that hold its columns, in the schema's order.
+
+    Raises:
+        Permanent: they are not cut into the same row groups, or one is no parquet file.
+    """
+    footers = [_footer(column) for column in columns]
+    whole = dict(footers[0])
+    groups = [footer[_GROUPS][1][1] for footer in footers]
+    if len({tuple(group[3][1] for group in groups_of_one) for groups_of_one in groups}) != 1:
+        raise Permanent("Columns of one file have other rows.", fix="Nothing has left. Report this fault.")
+    with path.open("wb") as out:
+        out.write(_MAGIC)
+        files = [column.open("rb") for column in columns]
+        try:
+            whole[_GROUPS] = (LIST, (STRUCT, [_group(out, files, together) for together in zip(*groups, strict=True)]))
+        finally:
+            for file in files:
+                file.close()
+        roots = [footer[_SCHEMA][1][1] for footer in footers]
+        root = roots[0][0] | {_CHILDREN: (I32, len(columns))}
+        whole[_SCHEMA] = (LIST, (STRUCT, [root, *(element for elements in roots for element in elements[1:])]))
+        whole[_KEYS] = (LIST, (STRUCT, [_arrow_schema(schema)]))
+        if _ORDERS in whole:
+            whole[_ORDERS] = (LIST, (STRUCT, [order for footer in footers for order in footer[_ORDERS][1][1]]))
+        footer = write_struct(whole)
+        out.write(footer + struct.pack("<I", len(footer)) + _MAGIC)
+
+
+def _footer(path: Path) -> Struct:
+    try:
+        with path.open("rb") as file:
+            file.seek(-8, 2)
+            size, magic = struct.unpack("<I4s", file.read())
+            file.seek(-8 - size, 2)
+            footer = file.read(size) if magic == _MAGIC else b""
+    except OSError:  # there are not so many bytes
+        footer = b""
+    if not footer:
+        raise Permanent("This is no parquet file.", where=path.name, fix="Make it anew.")
+    return read_struct(footer)
+
+
+def _group(out: IO[bytes], files: Sequence[IO[bytes]], together: Sequence[Struct]) -> Struct:
+    """Copies the columns of one row group, and returns what the footer says of it."""
+    begin = out.tell()
+    chunks = [
+        _copied(out, file, chunk) for file, group in zip(files, together, strict=True) for chunk in group[_CHUNKS][1][1]
+    ]
+    group = dict(together[0])
+    group[_CHUNKS] = (LIST, (STRUCT, chunks))
+    for number in (_BYTES, _COMPRESSED):
+        group[number] = (I64, sum(each[number][1] for each in together))
+    group[_OFFSET] = (I64, begin)
+    return group
+
+
+def _copied(out: IO[bytes], file: IO[bytes], chunk: Struct) -> Struct:
+    """Copies a column's bytes of one row group, and returns what the footer says of them: the same, elsewhere."""
+    about: dict[int, tuple[int, Any]] = dict(chunk[_ABOUT][1])
+    offsets = [number for number in (_DATA, _INDEX, _DICTIONARY) if number in about]
+    start = min(about[number][1] for number in offsets)
+    moved = out.tell() - start
+    file.seek(start)
+    out.write(file.read(about[_SIZE][1]))
+    for number in offsets:
+        about[number] = (I64, about[number][1] + moved)
+    chunk = chunk | {_ABOUT: (STRUCT, about)}
+    if chunk[_CHUNK_OFFSET][1]:
+        chunk[_CHUNK_OFFSET] = (I64, chunk[_CHUNK_OFFSET][1] + moved)
+    return chunk
+
+
+def _arrow_schema(schema: pa.Schema) -> Struct:
+    """Returns the entry by which Arrow finds its own types again."""
+    spelled = base64.b64encode(schema.serialize().to_pybytes())
+    return {1: (BINARY, b"ARROW:schema"), 2: (BINARY, spelled)}

@@ -1,0 +1,78 @@
+"""A shelf on the local disk: what was made for one consumer and is made the same for the next, kept for a while.
+
+It holds rows in the clear, as `scratch` does, so it is small, for a day, and readable by nobody else. Whatever is on it can
+be made again: losing it costs time. A file's name ends with its SHA-256, and one that is not what it was is not taken.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossdock.identity import file_sha256
+
+MOST = 2 << 30  # bytes
+OLDEST = 86_400  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A folder of files by name; several processes may use it at once."""
+
+    folder: Path
+    most: int = MOST
+
+    def put(self, name: str, path: Path) -> None:
+        """Keeps a file under a name, unless it is as large as half the shelf; the oldest make room for it."""
+        size = path.stat().st_size
+        if size > self.most // 2:
+            return
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.tidy(room=size)
+        fresh = self.folder / f".{secrets.token_hex(8)}"
+        _link(path, fresh)
+        fresh.replace(self.folder / f"{name}.{file_sha256(path)}")
+
+    def take(self, name: str, path: Path) -> bool:
+        """Puts what is kept under a name at a path, which is only to be read; tells False when there is nothing."""
+        for found in self.folder.glob(f"{name}.*"):
+            try:
+                _link(found, path)
+                os.utime(path)
+            except FileNotFoundError:
+                continue  # it just made room for another
+            if found.name == f"{name}.{file_sha256(path)}":
+                return True
+            path.unlink()
+            found.unlink(missing_ok=True)
+        return False
+
+    def tidy(self, *, room: int = 0) -> None:
+        """Removes what is too old, and the oldest until there is room for so many bytes."""
+        left, now = self.most - room, time.time()
+        for path, size, used in sorted(self._files(), key=lambda file: -file[2]):
+            left -= size
+            if left < 0 or used < now - OLDEST:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[Path, int, float]]:
+        for entry in os.scandir(self.folder) if self.folder.is_dir() else ():
+            try:
+                about = entry.stat()
+            except FileNotFoundError:
+                continue
+            yield Path(entry.path), about.st_size, about.st_mtime
+
+
+def _link(path: Path, other: Path) -> None:
+    try:
+        os.link(path, other)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(path, other)
