@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import WrongUse
+from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.verify import verify
 from crossdock.storage.records import deliveries
@@ -126,6 +128,27 @@ def test_a_table_in_full_is_emptied_or_left(hamlet):
     assert recalled(exchange, second).counts["deleted"] == 88
     assert tax_rows(hamlet, "permits") == []
     assert is_sound(exchange)
+
+
+@pytest.mark.parametrize(("agreement", "deleted"), [(TAX, 88), (SCHOOL, 88)])
+def test_what_was_compacted_since_can_be_recalled(hamlet, agreement, deleted):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, agreement).delivery
+    for _ in range(2):  # the second night deletes what the first one's segment answers for
+        pipeline.audit(exchange)
+    assert not exchange.store.exists(entry_of(exchange.state, first).body.events.key)
+    assert recalled(exchange, first).counts["deleted"] == deleted
+    assert is_sound(exchange)
+
+
+def test_what_was_deleted_by_policy_can_not_be_recalled(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    later = replace(exchange, clock=lambda: exchange.clock() + timedelta(days=9))
+    pipeline.audit(later, keep="P3D")
+    with pytest.raises(WrongUse, match="as the policy has it"):
+        recalled(later, first)
+    assert len(tax_rows(hamlet, "permits")) == 88
 
 
 def test_an_agreement_that_ended_can_be_recalled_under(hamlet):
