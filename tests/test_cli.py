@@ -406,7 +406,13 @@ def test_keys(tmp_path, monkeypatch):
     assert "Version 3 is in use" in crossdock("keys", "rotate").stdout
     used = [v["version"] for v in document(crossdock("keys", "list", "--json"))["pseudonym_keys"] if v["in_use"]]
     assert used == [3]
-    secrets = [path.read_text().strip() for path in (tmp_path / "var" / "keys").glob("protection_key*")]
+    assert document(crossdock("keys", "rotate", "--ledger", "--json"))["version"] == 2
+    assert "older events" in crossdock("keys", "rotate", "--ledger").stdout
+    found_now = document(crossdock("keys", "list", "--json"))
+    assert [(v["version"], v["in_use"]) for v in found_now["ledger_keys"]] == [(1, False), (2, False), (3, True)]
+    assert len(found_now["pseudonym_keys"]) == 3
+    secrets = [path.read_text().strip() for path in (tmp_path / "var" / "keys").glob("*_key*") if path.suffix != ".pem"]
+    assert len(secrets) == 6
     assert not any(secret in crossdock("keys", "list").stdout for secret in secrets)
 
 

@@ -14,9 +14,10 @@ from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import WrongUse
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
+from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.records import deliveries
-from hamlet import found, permits, tax_rows
+from hamlet import found, permits, tax_rows, write_yaml
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 
@@ -54,6 +55,28 @@ def test_of_changes_only_what_the_delivery_brought_is_deleted(hamlet):
     assert (outcome.status, outcome.counts["deleted"], outcome.counts["unchanged"]) == ("delivered", 1, 87)
     assert tax_rows(hamlet, "permits") == [row for row in before if row[0] != "P0002"]
     assert count(exchange.state, exchange.store, by=()).shares == 89
+    assert is_sound(exchange)
+
+
+@pytest.mark.parametrize("consumer", ["tax", "school"])  # changes, and in full
+@pytest.mark.parametrize("subject", [True, False])
+def test_records_that_are_their_own_subject_or_about_nobody_are_deleted_too(hamlet, consumer, subject):
+    file = hamlet.contract("residents")
+    document = yaml.safe_load(file.read_text())
+    if not subject:
+        del document["customProperties"][0]["value"]["subject"]
+    write_yaml(file, document)
+    exchange = hamlet.open()
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/residents").id)
+    first = pipeline.push(exchange, f"town_hall/residents/{consumer}")
+    assert first.counts["inserted"] > 100
+    outcome = recalled(exchange, first.delivery)
+    assert outcome.counts["deleted"] == first.counts["inserted"]
+    if consumer == "tax":
+        assert tax_rows(hamlet, "residents") == []
+    if subject:
+        told = [each.operation for each in who(exchange.state, exchange.store, exchange.keys, "R0020")]
+        assert told == ["insert", "delete"]
     assert is_sound(exchange)
 
 

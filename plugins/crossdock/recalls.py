@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
@@ -18,11 +20,13 @@ from crossdock.handover import Outcome
 from crossdock.identity import content_id, instant
 from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import entry_of
-from crossdock.ledger.events import SCHEMA
+from crossdock.ledger.events import HASH, SCHEMA
+from crossdock.ledger.seals import unseal
 from crossdock.routes import ToConsumer
 from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
 from crossdock.storage.records import Delivery, deliveries, delivery_by_id, last_delivered, latest_snapshot
 
+_ADDED = pa.schema([pa.field("subject", HASH), pa.field("record", HASH), SCHEMA.field("operation")])
 _CHANGED = "Take the change of the agreement back, recall, and change it again."
 
 
@@ -99,9 +103,7 @@ def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:
     )
 
 
-def _withdrawal(
-    exchange: Exchange, agreement: Agreement, found: Delivery, last: Delivery, brought: Path
-) -> Withdrawal:
+def _withdrawal(exchange: Exchange, agreement: Agreement, found: Delivery, last: Delivery, brought: Path) -> Withdrawal:
     contract = exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     if snapshot is None or agreement.delivery.channel != last.channel:
@@ -123,11 +125,14 @@ def _withdrawal(
 
 
 def _brought(exchange: Exchange, found: Delivery, path: Path) -> pads.Dataset:
-    """Writes the share events of a delivery to a local file, wherever the archive keeps them by now."""
+    """Writes a delivery's events to a local file, as they were added: unsealed, each record by its own hash."""
     entry = entry_of(exchange.state, found.id)
-    with pq.ParquetWriter(path, SCHEMA) as writer:
+    version = entry.body.key_version
+    with pq.ParquetWriter(path, _ADDED) as writer:
         for events in Archive.open(exchange.state, exchange.store).events_of(entry):
-            writer.write_table(events)
+            about, record = (unseal(events[name], exchange.keys, version) for name in ("subject", "record"))
+            subject = pc.if_else(record.is_valid(), about, pa.scalar(None, HASH))
+            writer.write_table(pa.table([subject, pc.coalesce(record, about), events["operation"]], schema=_ADDED))
     return pads.dataset(path, format="parquet")
 
 

@@ -61,11 +61,11 @@ def test_different_subjects_in_all_and_in_each_group(world):
     world.deliver("row 1", "row 2", subjects=["ann", "eve"], consumer="health", dataset="health/visits", day=1)
     world.deliver("flight", consumer="public", dataset="transport/flights", kind="")
     counted = count(world.state, world.store, by=("consumer",))
-    found = with_subjects(counted, world.state, world.store, by=("consumer",))
+    found = with_subjects(counted, world.state, world.store, world.keys, by=("consumer",))
     assert {g["consumer"]: g["subjects"] for g in found.groups} == {"tax": 3, "health": 2, "public": 0}
     assert found.to_dict()["subjects"] == 4
     nothing = count(world.state, world.store, by=(), since="2026-03-02")
-    assert with_subjects(nothing, world.state, world.store, by=(), since="2026-03-02").subjects == 2
+    assert with_subjects(nothing, world.state, world.store, world.keys, by=(), since="2026-03-02").subjects == 2
     assert nothing.subjects is None
 
 
