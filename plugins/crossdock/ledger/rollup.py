@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -41,10 +41,12 @@ class Tally:
     deliveries: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sum(Tally):
-    """A tally with its `interfaces`: agreements under which something was delivered."""
+class Sum(NamedTuple):
+    """A tally with its `interfaces`: agreements under which something was delivered. A tuple: there may be many."""
 
+    key: tuple[str, ...]
+    shares: int
+    deliveries: int
     interfaces: int
 
 
@@ -78,17 +80,19 @@ def summed(state: State, by: Sequence[str], *, since: str | None = None, until: 
         until: last day, included.
     """
     table, period = (share_count, "day") if since or until or "day" in by else (share_month, "month")
-    groups = [sa.func.substr(table.c[period], 1, PERIODS[name]) if name in PERIODS else table.c[name] for name in by]
-    interfaces = sa.func.count(table.c.agreement.distinct())
+    groups = [
+        sa.func.substr(table.c[period], 1, PERIODS[name]) if name in PERIODS and name != period else table.c[name]
+        for name in by
+    ]
+    one = "agreement" in by or {"dataset", "consumer"} <= set(by)  # these two name the agreement
+    interfaces = sa.literal(1) if one else sa.func.count(table.c.agreement.distinct())
     query = _sums(table, groups).add_columns(interfaces)
     query = query.where(table.c[period] >= since) if since else query
     query = query.where(table.c[period] <= until) if until else query
     with state.connect() as connection:
         rows = connection.execute(query).all()
     return [
-        Sum(key=tuple(row[:-3]), shares=int(row[-3]), deliveries=int(row[-2]), interfaces=row[-1])
-        for row in rows
-        if row[-2]
+        Sum(tuple(key), int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries
     ]
 
 
