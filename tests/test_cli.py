@@ -75,8 +75,8 @@ def test_run_where_all_is_well_exits_with_0():
 
 def test_counts(hamlet):
     told = document(crossdock("counts", "--by", "department,dataset,consumer,day", "--json"))
-    assert set(told) == {"shares", "deliveries", "groups"}
-    assert set(told["groups"][0]) == {"department", "dataset", "consumer", "day", "shares", "deliveries"}
+    assert set(told) == {"shares", "deliveries", "interfaces", "groups"}
+    assert set(told["groups"][0]) == {"department", "dataset", "consumer", "day", "shares", "deliveries", "interfaces"}
     assert told["shares"] == sum(g["shares"] for g in told["groups"]) == 88 + 196 + 88 + 174 + 9
     assert told["deliveries"] == 5
     by_table = {(g["dataset"], g["consumer"]): g["shares"] for g in told["groups"]}
@@ -88,7 +88,7 @@ def test_counts_of_days():
     day = document(crossdock("counts", "--by", "day", "--json"))["groups"][0]["day"]
     assert document(crossdock("counts", "--since", day, "--until", day, "--json"))["deliveries"] == 5
     assert document(crossdock("counts", "--until", "2020-01-01", "--json")) == {
-        "shares": 0, "deliveries": 0, "groups": [],
+        "shares": 0, "deliveries": 0, "interfaces": 0, "groups": [],
     }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_who_received_nothing():
 
 def test_ledger_verify():
     assert document(crossdock("ledger", "verify", "--json")) == {
-        "sound": True, "shares": 555, "recounted": 555, "astray": None, "breaks": [],
+        "sound": True, "shares": 555, "recounted": 555, "astray": "", "breaks": [],
     }  # fmt: skip
     assert crossdock("ledger", "verify").exit_code == FINE
 
@@ -406,7 +406,13 @@ def test_keys(tmp_path, monkeypatch):
     assert "Version 3 is in use" in crossdock("keys", "rotate").stdout
     used = [v["version"] for v in document(crossdock("keys", "list", "--json"))["pseudonym_keys"] if v["in_use"]]
     assert used == [3]
-    secrets = [path.read_text().strip() for path in (tmp_path / "var" / "keys").glob("protection_key*")]
+    assert document(crossdock("keys", "rotate", "--ledger", "--json"))["version"] == 2
+    assert "older events" in crossdock("keys", "rotate", "--ledger").stdout
+    found_now = document(crossdock("keys", "list", "--json"))
+    assert [(v["version"], v["in_use"]) for v in found_now["ledger_keys"]] == [(1, False), (2, False), (3, True)]
+    assert len(found_now["pseudonym_keys"]) == 3
+    secrets = [path.read_text().strip() for path in (tmp_path / "var" / "keys").glob("*_key*") if path.suffix != ".pem"]
+    assert len(secrets) == 6
     assert not any(secret in crossdock("keys", "list").stdout for secret in secrets)
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from crossdock.errors import Permanent
-from crossdock.keys import Keys, protection_versions, rotate_protection, secret_file
+from crossdock.keys import LEDGER, PROTECTION, Keys, key_versions, rotate, secret_file
 
 
 def test_keys_stay_the_same(tmp_path):
@@ -83,9 +83,9 @@ def test_many_at_once_agree_on_one_secret(tmp_path):
 def test_versions_of_the_protection_key(tmp_path):
     folder = tmp_path / "keys"
     first = Keys.open(folder)
-    assert [each.version for each in protection_versions(folder)] == [first.protection_version] == [1]
+    assert [each.version for each in key_versions(folder, PROTECTION)] == [first.protection_version] == [1]
     (folder / "protection_key.old").write_text("not one of ours")
-    assert rotate_protection(folder).version == 2
+    assert rotate(folder, PROTECTION).version == 2
     second = Keys.open(folder)
     assert second.protection_version == 2
     assert (second.ledger, second.sign(b"x")) == (first.ledger, first.sign(b"x"))
@@ -93,5 +93,19 @@ def test_versions_of_the_protection_key(tmp_path):
     assert (folder / "protection_key.2").stat().st_mode & 0o777 == 0o600
     assert (folder / "protection_key").exists()  # what old pseudonyms were can still be told
     for _ in range(9):
-        rotate_protection(folder)
+        rotate(folder, PROTECTION)
     assert Keys.open(folder).protection_version == 11
+
+
+def test_versions_of_the_ledger_key(tmp_path):
+    folder = tmp_path / "keys"
+    first = Keys.open(folder)
+    assert (first.ledger_version, first.ledger_seals) == (1, {})
+    assert [rotate(folder, LEDGER).version for _ in range(2)] == [2, 3]
+    third = Keys.open(folder)
+    assert (third.ledger_version, sorted(third.ledger_seals)) == (3, [2, 3])
+    assert third.ledger == first.ledger  # what it hashed stays findable
+    assert len({third.ledger, *third.ledger_seals.values(), third.protection}) == 4
+    assert third.protection_version == 1
+    assert repr(third) == "Keys()"
+    assert (folder / "ledger_key.3").stat().st_mode & 0o777 == 0o600

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -11,10 +12,12 @@ import yaml
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import WrongUse
+from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
+from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.records import deliveries
-from hamlet import found, permits, tax_rows
+from hamlet import found, permits, tax_rows, write_yaml
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 
@@ -52,6 +55,28 @@ def test_of_changes_only_what_the_delivery_brought_is_deleted(hamlet):
     assert (outcome.status, outcome.counts["deleted"], outcome.counts["unchanged"]) == ("delivered", 1, 87)
     assert tax_rows(hamlet, "permits") == [row for row in before if row[0] != "P0002"]
     assert count(exchange.state, exchange.store, by=()).shares == 89
+    assert is_sound(exchange)
+
+
+@pytest.mark.parametrize("consumer", ["tax", "school"])  # changes, and in full
+@pytest.mark.parametrize("subject", [True, False])
+def test_records_that_are_their_own_subject_or_about_nobody_are_deleted_too(hamlet, consumer, subject):
+    file = hamlet.contract("residents")
+    document = yaml.safe_load(file.read_text())
+    if not subject:
+        del document["customProperties"][0]["value"]["subject"]
+    write_yaml(file, document)
+    exchange = hamlet.open()
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/residents").id)
+    first = pipeline.push(exchange, f"town_hall/residents/{consumer}")
+    assert first.counts["inserted"] > 100
+    outcome = recalled(exchange, first.delivery)
+    assert outcome.counts["deleted"] == first.counts["inserted"]
+    if consumer == "tax":
+        assert tax_rows(hamlet, "residents") == []
+    if subject:
+        told = [each.operation for each in who(exchange.state, exchange.store, exchange.keys, "R0020")]
+        assert told == ["insert", "delete"]
     assert is_sound(exchange)
 
 
@@ -126,6 +151,27 @@ def test_a_table_in_full_is_emptied_or_left(hamlet):
     assert recalled(exchange, second).counts["deleted"] == 88
     assert tax_rows(hamlet, "permits") == []
     assert is_sound(exchange)
+
+
+@pytest.mark.parametrize(("agreement", "deleted"), [(TAX, 88), (SCHOOL, 88)])
+def test_what_was_compacted_since_can_be_recalled(hamlet, agreement, deleted):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, agreement).delivery
+    for _ in range(2):  # the second night deletes what the first one's segment answers for
+        pipeline.audit(exchange)
+    assert not exchange.store.exists(entry_of(exchange.state, first).body.events.key)
+    assert recalled(exchange, first).counts["deleted"] == deleted
+    assert is_sound(exchange)
+
+
+def test_what_was_deleted_by_policy_can_not_be_recalled(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    later = replace(exchange, clock=lambda: exchange.clock() + timedelta(days=9))
+    pipeline.audit(later, keep="P3D")
+    with pytest.raises(WrongUse, match="as the policy has it"):
+        recalled(later, first)
+    assert len(tax_rows(hamlet, "permits")) == 88
 
 
 def test_an_agreement_that_ended_can_be_recalled_under(hamlet):

@@ -15,7 +15,7 @@ from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment
-from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.prepare import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
@@ -23,6 +23,7 @@ from crossdock.identity import file_sha256, instant
 from crossdock.ledger.book import Body, append, fingerprint
 from crossdock.ledger.events import EventWriter, positions, read_events
 from crossdock.ledger.own import own_key
+from crossdock.ledger.seals import Sealing, unseal
 from crossdock.routes import Route, Sent, outbox
 from crossdock.storage.recalls import Recall
 from crossdock.storage.records import (
@@ -36,7 +37,7 @@ from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
 
 _EVENTS = "events.parquet"
-Make = Callable[[Path, EventWriter, Ahead | None], Prepared]
+Make = Callable[[Path, Events, Ahead | None], Prepared]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         try:
             sent = route.send(exchange, _consignment(deal, prepared), ahead)
         except RecordsRejected as rejected:
-            _keep(exchange, deal.intent, rejected, entry.events, scratch / _EVENTS)
+            _keep(exchange, deal.intent, rejected, entry, scratch / _EVENTS)
             raise
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
@@ -101,23 +102,31 @@ def held(exchange: Exchange, agreement: Agreement) -> Received | None:
 
 
 def _prepare(
-    exchange: Exchange, deal: Deal, scratch: Path, make: Callable[[Path, EventWriter], Prepared]
+    exchange: Exchange, deal: Deal, scratch: Path, make: Callable[[Path, Events], Prepared]
 ) -> tuple[Prepared, Body]:
     """Prepares the files, and stores the share events and the ledger entry to come before anything leaves."""
     intent = deal.intent
     (scratch / "files").mkdir()
-    with EventWriter(scratch / _EVENTS, exchange.shelf) as events:
-        prepared = make(scratch / "files", events)
     kept = outbox(intent)
+    version = _key_version(exchange, f"{kept}/entry.json")
+    with EventWriter(scratch / _EVENTS, exchange.shelf) as events:
+        prepared = make(scratch / "files", Sealing(events, version, exchange.keys))
     sha256 = file_sha256(events.path)
     event_file = Ref(key=own_key(intent.id, sha256), rows=events.rows, sha256=sha256)
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
         exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
-    entry = _entry(deal, prepared, event_file, events.tree)
+    entry = replace(_entry(deal, prepared, event_file, events.tree), key_version=version)
     exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
     reached("handover.prepared")
     return prepared, entry
+
+
+def _key_version(exchange: Exchange, entry: str) -> int:
+    """Returns the version of the ledger key for a delivery: that of an earlier attempt at it, else the newest."""
+    if exchange.store.exists(entry):
+        return Body.parse(exchange.store.read(entry).decode()).key_version
+    return exchange.keys.ledger_version
 
 
 def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
@@ -152,13 +161,13 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
     )
 
 
-def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, events: Ref, written: Path) -> None:
+def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, entry: Body, written: Path) -> None:
     """Keeps what was rejected by its keyed hash: events of rows were added in the rows' order, before those of deletions."""
     reasons = dict(rejected.records)
     added, found, start = positions(written, reasons), [], 0
-    for batch in read_events(exchange.store, events.key):
+    for batch in read_events(exchange.store, entry.events.key):
         here = [position for position in added if start <= position < start + batch.num_rows]
-        records = coalesce(batch["record"], batch["subject"])
+        records = unseal(coalesce(batch["record"], batch["subject"]), exchange.keys, entry.key_version)
         found += [(records[position - start].as_py(), reasons[added[position]]) for position in here]
         start += batch.num_rows
     record_rejections(exchange.state, intent, found, instant(exchange.clock()))

@@ -21,7 +21,7 @@ from crossdock.contracts.model import ONCE, Agreement, Contract
 from crossdock.delivery.channels.channel import Ahead
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
-from crossdock.delivery.prepare import Prepared, prepare
+from crossdock.delivery.prepare import Events, Prepared, prepare
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.delivery.terms import Terms
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held
@@ -29,7 +29,6 @@ from crossdock.errors import LedgerBroken
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, instant
-from crossdock.ledger.events import EventWriter
 from crossdock.refusals import refuse
 from crossdock.reviews import decided
 from crossdock.routes import Route
@@ -186,7 +185,7 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
     snapshot: Snapshot,
     held_back: Sequence[bytes],
     scratch: Path,
-    events: EventWriter,
+    events: Events,
     ahead: Ahead | None,
 ) -> Prepared:
     """Prepares what the agreement makes of a snapshot, and sees that it is the snapshot that was accepted."""

@@ -1,8 +1,9 @@
-"""The exchange's secrets: one ledger key, one signing key, and a pseudonym key per consumer, in files only we can read.
+"""The exchange's secrets: a ledger key, a signing key, and a pseudonym key per consumer, in files only we can read.
 
 | file                | what it is                                                                               |
 |---------------------|------------------------------------------------------------------------------------------|
-| `ledger_key`        | hashes records and subjects in the ledger                                                |
+| `ledger_key`        | version 1 of the ledger key: hashes records and subjects                                 |
+| `ledger_key.N`      | its later versions: the newest seals those hashes (`ledger.seals`), the others are for finding |
 | `protection_key`    | version 1 of the root from which each consumer's pseudonym key is derived                |
 | `protection_key.N`  | its later versions; the newest is in use, the others tell what old pseudonyms were       |
 | `signing_key.pem`   | signs manifests and the ledger's heads; `public_key.pem` checks what it signed           |
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,17 +34,23 @@ from cryptography.hazmat.primitives.serialization import (
 from crossdock.errors import Permanent, WrongUse
 
 KEY_BYTES = 32
-PROTECTION = "protection_key"
+PROTECTION, LEDGER = "protection_key", "ledger_key"  # the keys that have versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """What the exchange signs and hashes with. `repr` shows none of it."""
 
-    ledger: bytes = field(repr=False)  # of record and subject hashes in the ledger
+    ledger: bytes = field(repr=False)  # of record and subject hashes in the ledger: the key's first version
+    ledger_seals: Mapping[int, bytes] = field(default_factory=dict, repr=False)  # its later versions, by number
     protection: bytes = field(repr=False)  # root from which each consumer's pseudonym key is derived
     protection_version: int = field(default=1, repr=False)
     signing: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def ledger_version(self) -> int:
+        """The version of the ledger key under which events are booked from now on."""
+        return max(self.ledger_seals, default=1)
 
     def of_consumer(self, consumer: str) -> bytes:
         """Returns a consumer's pseudonym key: the same person gets other pseudonyms at another consumer."""
@@ -64,9 +71,10 @@ class Keys:
         `public_key.pem` beside them is for everybody: consumers and auditors check signatures with it.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ledger = secret_file(folder / "ledger_key", lambda: secrets.token_hex(KEY_BYTES).encode())
-        secret_file(folder / PROTECTION, lambda: secrets.token_hex(KEY_BYTES).encode())
-        newest = protection_versions(folder)[-1]
+        for name in (LEDGER, PROTECTION):
+            secret_file(folder / name, _fresh)
+        first, *later = key_versions(folder, LEDGER)
+        newest = key_versions(folder, PROTECTION)[-1]
         pem = secret_file(
             folder / "signing_key.pem",
             lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
@@ -78,8 +86,9 @@ class Keys:
         if not public.exists():
             public.write_bytes(signing.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         return cls(
-            ledger=bytes.fromhex(ledger.decode()),
-            protection=bytes.fromhex(newest.path.read_text().strip()),
+            ledger=first.read(),
+            ledger_seals={each.version: each.read() for each in later},
+            protection=newest.read(),
             protection_version=newest.version,
             signing=signing,
         )
@@ -87,7 +96,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One version of the protection key."""
+    """One version of a key."""
 
     version: int
     path: Path
@@ -97,23 +106,31 @@ class Version:
         """When its file was made."""
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
 
+    def read(self) -> bytes:
+        """Returns the key."""
+        return bytes.fromhex(self.path.read_text().strip())
 
-def protection_versions(folder: Path) -> list[Version]:
-    """Returns the versions of the protection key in a folder of keys, the one in use last."""
-    found = [Version(version=1, path=folder / PROTECTION)]
-    for path in folder.glob(f"{PROTECTION}.*"):
-        number = path.name.removeprefix(f"{PROTECTION}.")
+
+def key_versions(folder: Path, name: str) -> list[Version]:
+    """Returns the versions of a key (PROTECTION or LEDGER) in a folder of keys, the newest, which is in use, last."""
+    found = [Version(version=1, path=folder / name)]
+    for path in folder.glob(f"{name}.*"):
+        number = path.name.removeprefix(f"{name}.")
         if number.isdecimal() and number.isascii() and int(number) > 1:
             found.append(Version(version=int(number), path=path))
     return sorted(found, key=lambda each: each.version)
 
 
-def rotate_protection(folder: Path) -> Version:
-    """Makes a new version of the protection key, which every process that opens the folder from now on uses."""
-    number = protection_versions(folder)[-1].version + 1
-    path = folder / f"{PROTECTION}.{number}"
-    secret_file(path, lambda: secrets.token_hex(KEY_BYTES).encode())
+def rotate(folder: Path, name: str) -> Version:
+    """Makes a new version of a key, which every process that opens the folder from now on uses."""
+    number = key_versions(folder, name)[-1].version + 1
+    path = folder / f"{name}.{number}"
+    secret_file(path, _fresh)
     return Version(version=number, path=path)
+
+
+def _fresh() -> bytes:
+    return secrets.token_hex(KEY_BYTES).encode()
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:

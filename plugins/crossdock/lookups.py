@@ -18,6 +18,7 @@ from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import instant, keyed_hashes
 from crossdock.ledger.retired import retired
+from crossdock.ledger.seals import under_every_version
 from crossdock.ledger.subjects import Received, who
 from crossdock.storage.lookups import Lookup, lookups, record_lookup
 
@@ -69,11 +70,11 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
         if withheld or not is_withheld(exchange, received.agreement, received.withheld_until, today)
     ]
     found.sort(key=lambda each: (each.delivered_at, each.delivery))
-    name = _hash(exchange, longer)
-    before = [each for each in lookups(exchange.state, name) if withheld or not each.withheld]
+    names = _hashes(exchange, longer)
+    before = [each for each in lookups(exchange.state, names) if withheld or not each.withheld]
     asked = Lookup(
         id=secrets.token_hex(16),
-        subject=name,
+        subject=names[-1],
         asked_by=by,
         asked_at=instant(exchange.clock()),
         reason=reason,
@@ -101,7 +102,8 @@ def _of_18_digits(identifier: str) -> str:
     return longer + "10X98765432"[rest]
 
 
-def _hash(exchange: Exchange, identifier: str) -> str:
+def _hashes(exchange: Exchange, identifier: str) -> list[str]:
+    """Returns the hashes by which lookups may name a subject, that of the ledger key's newest version last."""
     rows = pa.table({"subject": [identifier]})
-    named: bytes = keyed_hashes(rows, ["subject"], key=exchange.keys.ledger, domain="lookup")[0].as_py()
-    return named.hex()
+    first = keyed_hashes(rows, ["subject"], key=exchange.keys.ledger, domain="lookup")
+    return [each.hex() for each in under_every_version(first, exchange.keys).to_pylist()]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.terms import Terms
 from crossdock.delivery.withdraw import Withdrawal, withdraw
@@ -11,11 +18,15 @@ from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.handover import Outcome
 from crossdock.identity import content_id, instant
+from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import entry_of
+from crossdock.ledger.events import HASH, SCHEMA
+from crossdock.ledger.seals import unseal
 from crossdock.routes import ToConsumer
 from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
 from crossdock.storage.records import Delivery, deliveries, delivery_by_id, last_delivered, latest_snapshot
 
+_ADDED = pa.schema([pa.field("subject", HASH), pa.field("record", HASH), SCHEMA.field("operation")])
 _CHANGED = "Take the change of the agreement back, recall, and change it again."
 
 
@@ -63,11 +74,12 @@ def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Out
     now = instant(exchange.clock())
     name = content_id("recall", delivery_id, last.id)
     asked = Recall(id=name, recalled=delivery_id, reason=reason, recalled_by=by, recalled_at=now)
-    intent, asked = intend_recall(exchange.state, _intent(found, last, name, now), asked)
-    reached("recall.intended")
-    deal = Deal(agreement=agreement, contract=exchange.contract(agreement.dataset), intent=intent, recall=asked)
-    work = _withdrawal(exchange, deal, found, last)
-    prepared = dispatch(exchange, deal, route, lambda scratch, events, _: withdraw(work, scratch, events))
+    with exchange.scratch() as folder:
+        work = _withdrawal(exchange, agreement, found, last, folder / "brought.parquet")
+        intent, asked = intend_recall(exchange.state, _intent(found, last, name, now), asked)
+        reached("recall.intended")
+        deal = Deal(agreement=agreement, contract=exchange.contract(agreement.dataset), intent=intent, recall=asked)
+        prepared = dispatch(exchange, deal, route, lambda scratch, events, _: withdraw(work, scratch, events))
     return Outcome(
         agreement=agreement.id, status="delivered", reason=reason, delivery=name, counts=prepared.counts.to_dict()
     )
@@ -91,25 +103,37 @@ def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:
     )
 
 
-def _withdrawal(exchange: Exchange, deal: Deal, found: Delivery, last: Delivery) -> Withdrawal:
-    agreement = deal.agreement
+def _withdrawal(exchange: Exchange, agreement: Agreement, found: Delivery, last: Delivery, brought: Path) -> Withdrawal:
+    contract = exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     if snapshot is None or agreement.delivery.channel != last.channel:
         raise _otherwise(agreement)
     schema = exchange.dataset(snapshot.key).schema
-    terms = Terms.of(agreement, deal.contract, schema, exchange.keys, today=deal.intent.day)
+    terms = Terms.of(agreement, contract, schema, exchange.keys, today=exchange.clock().date())
     previous = held(exchange, agreement)
     if (previous is None) != (agreement.delivery.mode == "full") or (previous and previous.layout != terms.layout):
         raise _otherwise(agreement)
     content = last_delivered(exchange.state, agreement.id, but_mode=RECALL)  # a tombstone leaves it as it is
     return Withdrawal(
         terms=terms,
-        brought=exchange.dataset(entry_of(exchange.state, found.id).body.events.key),
+        brought=_brought(exchange, found, brought),
         last=last.id,
         is_last=content is not None and found.id == content.id,
         previous=previous,
         form=agreement.delivery.form,
     )
+
+
+def _brought(exchange: Exchange, found: Delivery, path: Path) -> pads.Dataset:
+    """Writes a delivery's events to a local file, as they were added: unsealed, each record by its own hash."""
+    entry = entry_of(exchange.state, found.id)
+    version = entry.body.key_version
+    with pq.ParquetWriter(path, _ADDED) as writer:
+        for events in Archive.open(exchange.state, exchange.store).events_of(entry):
+            about, record = (unseal(events[name], exchange.keys, version) for name in ("subject", "record"))
+            subject = pc.if_else(record.is_valid(), about, pa.scalar(None, HASH))
+            writer.write_table(pa.table([subject, pc.coalesce(record, about), events["operation"]], schema=_ADDED))
+    return pads.dataset(path, format="parquet")
 
 
 def _otherwise(agreement: Agreement) -> WrongUse:

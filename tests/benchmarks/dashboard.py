@@ -121,12 +121,16 @@ def sum_up(state: sqlite3.Connection, consumers: dict[str, list[str]], days: lis
         by_day.update(("consumer", consumer) for consumer in receiving)
     rows = ((day, *party, made * each, made) for day in days for party, made in by_day.items())
     insert(state, "share_day", rows, "day, role, party, shares, deliveries")
-    months = Counter(day[:7] for day in days)
-    rows = (
-        (month, name, consumer, "theme", name.partition("/")[0], made * each, made)
-        for month, made in months.items() for name, receiving in consumers.items() for consumer in receiving
-    )  # fmt: skip
-    insert(state, "share_month", rows, "month, dataset, consumer, theme, department, shares, deliveries")
+    names = ("department", "dataset", "theme", "sharing", "consumer", "channel", "agreement", "purpose")
+    for table, period, periods in (
+        ("share_month", "month", Counter(day[:7] for day in days)), ("share_count", "day", Counter(days)),
+    ):  # fmt: skip
+        rows = (
+            (f"{key}/{name}/{consumer}", key, name.partition("/")[0], name, "theme", "conditional", consumer, "folder",
+             f"{name}/{consumer}", "A test.", made * each, made)
+            for key, made in periods.items() for name, receiving in consumers.items() for consumer in receiving
+        )  # fmt: skip
+        insert(state, table, rows, f"id, {period}, {', '.join(names)}, shares, deliveries")
 
 
 def insert(state: sqlite3.Connection, table: str, rows: Iterator[tuple[object, ...]], columns: str) -> None:

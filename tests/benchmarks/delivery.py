@@ -106,10 +106,11 @@ def change(exchange: Exchange, folder: Path) -> None:
     table = table.set_column(place, table.schema.field(place), [changed])
     made = folder / "changed.parquet"
     pq.write_table(table, made, compression="zstd", row_group_size=131_072)
-    key = f"accepted/{DATASET}/{file_sha256(made)[:32]}.parquet"
+    sha256 = file_sha256(made)
+    key = f"accepted/{DATASET}/{sha256[:32]}.parquet"
     digest = sum((RowsDigest.of(row_hashes(batch)) for batch in table.to_batches()), RowsDigest())
     exchange.store.put_file(key, made)
-    fresh = replace(now, id=content_id("bench", key), key=key, digest=digest, seq=None)
+    fresh = replace(now, id=content_id("bench", key), key=key, sha256=sha256, digest=digest, seq=None)
     values = {name: getattr(fresh, name) for name in fresh.__slots__ if name != "seq"} | {"digest": str(digest)}
     with exchange.state.begin() as connection:
         connection.execute(snapshot_table.insert().values(values))

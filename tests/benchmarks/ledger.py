@@ -274,7 +274,7 @@ def measure(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], t
     shares = count(state, store, by=()).shares
     for _ in range(ROUNDS):
         recounted = timed(times, "count by 4 from the files", lambda: count(state, store, by=BY, recount=True))
-        booked = timed(times, "count by 4 from the book", lambda: count(state, store, by=BY))
+        booked = timed(times, "count by 4 from the rollup", lambda: count(state, store, by=BY))
         assert recounted == booked
         assert recounted.shares == shares
         found = timed(times, "who received", lambda: Archive.open(state, store).find([someone]))

@@ -11,6 +11,8 @@ import pytest
 
 from crossdock import handover, pipeline
 from crossdock.errors import LedgerBroken
+from crossdock.exchange import keys_folder
+from crossdock.keys import LEDGER, rotate
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.storage.records import latest_snapshot
@@ -133,4 +135,20 @@ def test_a_shelf_that_lost_something_costs_time_only(tmp_path):
     assert pipeline.push(exchange, f"{DATASET}/hidden").status == "delivered"
     (manifest,) = (hamlet.school / "other").glob("*/manifest.json")
     assert json.loads(manifest.read_bytes())["counts"]["accepted"] == 196
+    assert pipeline.check(exchange).sound
+
+
+@pytest.mark.usefixtures("sharing")
+def test_events_under_another_version_of_the_ledger_key_are_made_anew(tmp_path):
+    hamlet = laid_out(tmp_path)
+    for consumer in ("plain", "other", "hidden"):
+        exchange = hamlet.open()
+        assert pipeline.push(exchange, f"{DATASET}/{consumer}").status == "delivered"
+        rotate(keys_folder(hamlet.home), LEDGER)
+    exchange = hamlet.open()
+    assert {found.consumer for found in who(exchange.state, exchange.store, exchange.keys, "R0001")} == {
+        "plain",
+        "other",
+        "hidden",
+    }
     assert pipeline.check(exchange).sound

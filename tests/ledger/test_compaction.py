@@ -61,7 +61,7 @@ def told(world, people=("a", "b", "n7", "q", "z")):
     """All that the ledger says."""
     recounted = count(world.state, world.store, by=BY, recount=True)
     return {
-        "counts": with_subjects(recounted, world.state, world.store, by=BY).to_dict(),
+        "counts": with_subjects(recounted, world.state, world.store, world.keys, by=BY).to_dict(),
         "who": {name: [r.to_dict() for r in who(world.state, world.store, world.keys, name)] for name in people},
         "breaks": check(world),
         "proofs": [proven(world, entry) for entry in read_entries(world.state)],
@@ -279,7 +279,7 @@ def test_whenever_it_is_compacted_it_says_the_same(worlds, made):
         (
             [(r.dataset, r.operation, r.records) for name in "abcd" for r in who(w.state, w.store, w.keys, name)],
             count(w.state, w.store, by=BY, recount=True),
-            with_subjects(count(w.state, w.store, by=BY), w.state, w.store, by=BY),
+            with_subjects(count(w.state, w.store, by=BY), w.state, w.store, w.keys, by=BY),
             [found.what for found in verify(w.state, w.store, plain.keys.public())],
         )
         for w in (plain, compacted)

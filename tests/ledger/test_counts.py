@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
+from itertools import combinations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
-from crossdock.ledger.counts import GROUPS, count
+from crossdock.ledger.counts import GROUPS, astray, count
 from crossdock.ledger.distinct import with_subjects
 from crossdock.storage.tables import ledger_entry
 
@@ -22,15 +24,16 @@ def test_shares_are_inserts_and_updates_by_group(world):
     assert counted.to_dict() == {
         "shares": 4,
         "deliveries": 2,
+        "interfaces": 2,
         "groups": [
-            {"consumer": "public", "shares": 1, "deliveries": 1},
-            {"consumer": "tax", "shares": 3, "deliveries": 1},
+            {"consumer": "public", "shares": 1, "deliveries": 1, "interfaces": 1},
+            {"consumer": "tax", "shares": 3, "deliveries": 1, "interfaces": 1},
         ],
     }
     by_two = count(world.state, world.store, by=("day", "department"), recount=True)
     assert by_two.groups == (
-        {"day": "2026-03-01", "department": "public_security", "shares": 3, "deliveries": 1},
-        {"day": "2026-03-02", "department": "transport", "shares": 1, "deliveries": 1},
+        {"day": "2026-03-01", "department": "public_security", "shares": 3, "deliveries": 1, "interfaces": 1},
+        {"day": "2026-03-02", "department": "transport", "shares": 1, "deliveries": 1, "interfaces": 1},
     )
 
 
@@ -39,7 +42,7 @@ def test_days_bound_the_count_on_both_sides(world):
         world.deliver(*"abc"[: day + 1], day=day)
     for recount in (False, True):
         counted = count(world.state, world.store, by=(), since="2026-03-02", until="2026-03-02", recount=recount)
-        assert counted.to_dict() == {"shares": 2, "deliveries": 1, "groups": []}
+        assert counted.to_dict() == {"shares": 2, "deliveries": 1, "interfaces": 1, "groups": []}
 
 
 def test_months_and_years(world):
@@ -61,18 +64,18 @@ def test_different_subjects_in_all_and_in_each_group(world):
     world.deliver("row 1", "row 2", subjects=["ann", "eve"], consumer="health", dataset="health/visits", day=1)
     world.deliver("flight", consumer="public", dataset="transport/flights", kind="")
     counted = count(world.state, world.store, by=("consumer",))
-    found = with_subjects(counted, world.state, world.store, by=("consumer",))
+    found = with_subjects(counted, world.state, world.store, world.keys, by=("consumer",))
     assert {g["consumer"]: g["subjects"] for g in found.groups} == {"tax": 3, "health": 2, "public": 0}
     assert found.to_dict()["subjects"] == 4
     nothing = count(world.state, world.store, by=(), since="2026-03-02")
-    assert with_subjects(nothing, world.state, world.store, by=(), since="2026-03-02").subjects == 2
+    assert with_subjects(nothing, world.state, world.store, world.keys, by=(), since="2026-03-02").subjects == 2
     assert nothing.subjects is None
 
 
 def test_nothing_shared_counts_nothing(world):
     for recount in (False, True):
         counted = count(world.state, world.store, by=("day",), recount=recount)
-        assert counted.to_dict() == {"shares": 0, "deliveries": 0, "groups": []}
+        assert counted.to_dict() == {"shares": 0, "deliveries": 0, "interfaces": 0, "groups": []}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,7 +89,7 @@ def test_nothing_shared_counts_nothing(world):
     ),
     st.sets(st.sampled_from(GROUPS)),
 )  # fmt: skip
-def test_the_entries_and_the_event_files_count_alike(worlds, made, groups):
+def test_the_rollup_and_the_event_files_count_alike(worlds, made, groups):
     world = worlds()
     expected: Counter[str] = Counter()
     for dataset, consumer, day, inserted, updated, deleted in made:
@@ -127,7 +130,40 @@ def test_an_unreadable_entry_is_not_counted_as_nothing(world, body):
     with world.state.begin() as connection:
         connection.execute(ledger_entry.update().values(body=body))
     with pytest.raises(LedgerBroken):
-        count(world.state, world.store, by=("consumer",))
+        count(world.state, world.store, by=("consumer",), recount=True)
+    if body == "{}":
+        assert astray(world.state)
+    else:
+        with pytest.raises(LedgerBroken):
+            astray(world.state)
+
+
+def test_an_interface_is_an_agreement_under_which_something_was_delivered(world):
+    for day in range(3):
+        world.deliver("a", day=day)
+        world.deliver("a", consumer="health", day=day)
+    world.deliver("a", consumer="tax", dataset="transport/flights", day=40)
+    for recount in (False, True):
+        counted = count(world.state, world.store, by=("consumer", "month"), recount=recount)
+        found = {(g["consumer"], g["month"]): g["interfaces"] for g in counted.groups}
+        assert found == {("health", "2026-03"): 1, ("tax", "2026-03"): 1, ("tax", "2026-04"): 1}
+        assert counted.interfaces == 3
+        assert count(world.state, world.store, by=("year",), recount=recount).groups[0]["interfaces"] == 3
+
+
+def test_every_two_ways_and_all_of_them_are_counted_alike(world):
+    dice = random.Random(19)
+    for day in (0, 1, 29, 40, 300):
+        for dataset in DATASETS:
+            for consumer in dice.sample(CONSUMERS, 2):
+                names = [str(n) for n in range(dice.randrange(5))]
+                world.deliver(*names, deleted=["z"], dataset=dataset, consumer=consumer, day=day)
+    for by in [*combinations(GROUPS, 1), *combinations(GROUPS, 2), GROUPS]:
+        for since, until in ((None, None), ("2026-03-02", "2026-04-10")):
+            booked, recounted = (
+                count(world.state, world.store, by=by, since=since, until=until, recount=r) for r in (False, True)
+            )
+            assert booked == recounted, by
 
 
 def test_postgresql_counts_alike(world_on_postgres):
@@ -140,7 +176,8 @@ def test_postgresql_counts_alike(world_on_postgres):
         assert booked == recounted
         assert booked.shares == 4
     assert count(world.state, world.store, by=(), since="2026-03-02").shares == 1
+    assert astray(world.state) == ""
     with world.state.begin() as connection:
         connection.execute(ledger_entry.update().where(ledger_entry.c.seq == 1).values(body="no json"))
     with pytest.raises(LedgerBroken):
-        count(world.state, world.store, by=("consumer",))
+        astray(world.state)

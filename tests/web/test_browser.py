@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from crossdock.ledger.counts import count
 
@@ -91,6 +92,19 @@ def test_text_stands_out_from_its_background(page, address):
     page.wait_for_selector(DRAWN)
     for ratio, what in page.evaluate(CONTRAST):
         assert ratio >= 4.5, what
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_axe_finds_nothing(page, address, made, verdict, language):
+    delivery = made["public_security/population", "tax"].id
+    population = "public_security/population"
+    paths = ["", "?department=tax", f"datasets/{population}", f"agreements/{population}/tax", f"verdicts/{verdict}"]
+    for path in [*paths, f"deliveries/{delivery}"]:
+        page.goto(f"{address}/crossdock/{path}{'&' if '?' in path else '?'}lang={language}")
+        if page.locator("figure").count():
+            page.wait_for_selector(DRAWN)
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], path
 
 
 def test_it_shows_inside_of_airflow(page, address):

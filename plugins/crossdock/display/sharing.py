@@ -148,14 +148,16 @@ def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
 
 def counts(counted: Counts, groups: Sequence[str]) -> None:
     """Prints share counts by group, then the totals."""
-    numbers = ("shares", "deliveries", *(["subjects"] if counted.subjects is not None else []))
+    numbers = ("shares", "deliveries", "interfaces", *(["subjects"] if counted.subjects is not None else []))
     shown = table("Shares", *groups, *(f">{name}" for name in numbers))
     for group in counted.groups:
         shown.add_row(*(escape(str(group[g])) for g in groups), *(f"{group[name]:,}" for name in numbers))
     if groups:
         out.print(shown)
     about = "" if counted.subjects is None else f", about {counted.subjects:,} people and enterprises"
-    out.print(f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries{about}")
+    out.print(
+        f"[bold]{counted.shares:,}[/] shares in {counted.deliveries:,} deliveries by {counted.interfaces:,} interfaces{about}"
+    )
 
 
 def received(found: Answer) -> None:
@@ -191,8 +193,8 @@ def audit(found: Audit) -> None:
         )
     if found.counted != found.recounted:
         out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
-    if found.astray is not None:
-        out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.astray:,} by the rollup")
+    if found.astray:
+        out.print(f"[red]broken[/] the rollup is not what the entries add up to: {escape(found.astray)}")
     if found.sound:
         out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
 

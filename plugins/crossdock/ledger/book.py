@@ -60,6 +60,7 @@ class Body:
     manifest_sha256: str
     delivered_at: str
     record: str  # `fingerprint` of the state's row of the delivery, receipt included; "" until it has arrived
+    key_version: int = 1  # of the ledger key that the events' hashes are under
 
     @property
     def day(self) -> str:
@@ -74,6 +75,8 @@ class Body:
     def to_json(self) -> str:
         """Returns the one spelling that is hashed and stored."""
         fields = {name: getattr(self, name) for name in self.__slots__}
+        if self.key_version == 1:
+            del fields["key_version"]  # what does not say is under the first
         return canonical({**fields, "day": self.day, "events": self.events.to_dict()}).decode()
 
     @classmethod

@@ -1,10 +1,10 @@
-"""How many records were shared: from the book's entries at once, or recounted from the event files."""
+"""How many records were shared: from the rollup at once, or recounted from the event files."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,31 +14,32 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
 from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import Body, read_entries
-from crossdock.ledger.rollup import sums
+from crossdock.ledger.rollup import PERIODS, WAYS, Sum, rolled, summed
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import ledger_entry
 
-PERIODS = {"day": 10, "month": 7, "year": 4}  # characters of a day
-GROUPS = ("department", "dataset", "theme", "sharing", "consumer", "channel", "purpose", "agreement", *PERIODS)
+GROUPS = (*WAYS, *PERIODS)
 Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Share counts: `groups` hold the group keys, `shares` and `deliveries`, sorted by the keys.
+    """Share counts: `groups` hold the group keys, `shares`, `deliveries` and `interfaces`, sorted by the keys.
 
-    `subjects`, there and in each group, is how many people and enterprises they are about, where that was asked for.
+    `interfaces` are the different agreements under which something was delivered. `subjects`, there and in each group, is how many people and enterprises they are about, where that was asked for.
     """
 
     shares: int
     deliveries: int
+    interfaces: int
     groups: tuple[Mapping[str, str | int], ...]
     subjects: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
-        found = {"shares": self.shares, "deliveries": self.deliveries, "groups": [dict(g) for g in self.groups]}
+        numbers = {"shares": self.shares, "deliveries": self.deliveries, "interfaces": self.interfaces}
+        found: dict[str, object] = {**numbers, "groups": [dict(g) for g in self.groups]}
         return found if self.subjects is None else {**found, "subjects": self.subjects}
 
 
@@ -59,12 +60,12 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         by: what to group by, of GROUPS.
         since: first day, YYYY-MM-DD in UTC, included.
         until: last day, included.
-        recount: count the events in their files instead of trusting the entries; both must agree.
+        recount: count the events in their files instead of trusting what was added up; both must agree.
 
     Raises:
         WrongUse: an unknown group or a day in another form.
         ObjectMissing: an event file is missing (recount only).
-        LedgerBroken: an entry or an event file cannot be read.
+        LedgerBroken: an entry or an event file cannot be read (recount only).
     """
     for name in by:
         if name not in GROUPS:
@@ -73,18 +74,25 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         if day is not None and not _is_day(day):
             raise WrongUse(f"'{day}' is not a day.", fix="Write it as YYYY-MM-DD.")
     names = tuple(dict.fromkeys(by))
-    tallies = _recounted(state, store, names, since, until) if recount else booked(state, names, since, until)
-    totals: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
-    for group, shares, deliveries in tallies:
-        totals[group][0] += shares
-        totals[group][1] += deliveries
+    if recount:
+        sums, interfaces = _recounted(state, store, names, since, until)
+    else:
+        sums = summed(state, names, since=since, until=until)
+        whole = summed(state, (), since=since, until=until) if names else sums
+        interfaces = sum(each.interfaces for each in whole)
     groups: tuple[Mapping[str, str | int], ...] = tuple(
-        {**dict(zip(names, group, strict=True)), "shares": shares, "deliveries": deliveries}
-        for group, (shares, deliveries) in sorted(totals.items())
+        {
+            **dict(zip(names, each.key, strict=True)),
+            "shares": each.shares,
+            "deliveries": each.deliveries,
+            "interfaces": each.interfaces,
+        }
+        for each in sorted(sums, key=lambda each: each.key)
     )
     return Counts(
-        shares=sum(shares for shares, _ in totals.values()),
-        deliveries=sum(deliveries for _, deliveries in totals.values()),
+        shares=sum(each.shares for each in sums),
+        deliveries=sum(each.deliveries for each in sums),
+        interfaces=interfaces,
         groups=groups if names else (),
     )
 
@@ -101,16 +109,53 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def astray(state: State) -> int | None:
-    """Returns a sum of the rollup that differs from what the entries add up to, or None: all agree.
+def astray(state: State) -> str:
+    """Returns a sum of the rollup that is another than the entries', by table and group; "" when all agree.
 
-    One statement asks for all of them, so that a delivery booked meanwhile is in every one or in none.
+    One statement compares a table with the entries, so that a delivery booked meanwhile is in both or in neither.
+
+    Raises:
+        LedgerBroken: an entry cannot be read.
     """
-    with state.connect() as connection:
-        _, shares = _body_and_shares(connection)
-        booked = sa.select(shares).select_from(ledger_entry).scalar_subquery()
-        found, *others = (int(each or 0) for each in connection.execute(sa.select(booked, *sums())).one())
-    return next((each for each in others if each != found), None)
+    for name, (rows, ways) in rolled().items():
+        with state.connect() as connection:
+            body, shares = _body_and_shares(connection)
+            groups = [_group(body, way) for way in ways]
+            entries = sa.select(*groups, shares, sa.func.count()).group_by(*map(_place, range(len(groups))))
+            both = sa.union_all(_named(entries, +1), _named(rows, -1)).subquery()
+            *keys, shared, made = both.c
+            query = sa.select(*keys).group_by(*keys)
+            query = query.having(sa.or_(sa.func.sum(shared) != 0, sa.func.sum(made) != 0)).order_by(*keys).limit(1)
+            wrong = _asked(connection, query)
+        if wrong:
+            return f"{name}: {', '.join(map(str, wrong[0]))}"
+    return ""
+
+
+def _named(query: sa.Select[Any], sign: int) -> sa.Select[Any]:
+    """Returns a query's rows, numbers (the last two columns) times a sign, under names that any two have in common."""
+    columns = list(query.subquery().c)
+    numbers = [each * sign for each in columns[-2:]]
+    return sa.select(*(each.label(f"c{place}") for place, each in enumerate([*columns[:-2], *numbers])))
+
+
+def _group(body: Any, name: str) -> sa.ColumnElement[Any]:
+    """Returns what of an entry shares are counted by, to be selected."""
+    if name in PERIODS:
+        return sa.func.substr(ledger_entry.c.day, 1, PERIODS[name])
+    found: sa.ColumnElement[Any] = body[name].as_string()
+    return found
+
+
+def _place(place: int) -> sa.ColumnElement[Any]:
+    return sa.literal_column(str(place + 1))
+
+
+def _asked(connection: sa.Connection, query: sa.Select[Any]) -> Sequence[Any]:
+    try:
+        return connection.execute(query).all()
+    except sa.exc.DBAPIError as error:
+        raise LedgerBroken("An entry's body cannot be read.", fix="Run `crossdock ledger verify`.") from error
 
 
 def _body_and_shares(connection: sa.Connection) -> tuple[Any, Any]:
@@ -141,19 +186,11 @@ def booked(state: State, names: tuple[str, ...], since: str | None, until: str |
     """
     with state.connect() as connection:
         body, shares = _body_and_shares(connection)
-        groups = [
-            sa.func.substr(ledger_entry.c.day, 1, PERIODS[name]) if name in PERIODS else body[name].as_string()
-            for name in names
-        ]
-        query = sa.select(*groups, shares, sa.func.count()).group_by(
-            *(sa.literal_column(str(i + 1)) for i in range(len(names)))
-        )
+        groups = [_group(body, name) for name in names]
+        query = sa.select(*groups, shares, sa.func.count()).group_by(*map(_place, range(len(groups))))
         query = query.where(ledger_entry.c.day >= since) if since else query
         query = query.where(ledger_entry.c.day <= until) if until else query
-        try:
-            rows = connection.execute(query).all()
-        except sa.exc.DBAPIError as error:
-            raise LedgerBroken("An entry's body cannot be read.", fix="Run `crossdock ledger verify`.") from error
+        rows = _asked(connection, query)
     if any(None in row[:-2] for row in rows):
         raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
     return [(tuple(row[:-2]), int(row[-2] or 0), row[-1]) for row in rows]
@@ -161,8 +198,19 @@ def booked(state: State, names: tuple[str, ...], since: str | None, until: str |
 
 def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
-) -> Iterator[Tally]:
-    """Counts every event in its file."""
+) -> tuple[list[Sum], int]:
+    """Counts every event in its file; returns the sums and how many interfaces there are in all."""
     entries = list(read_entries(state, since=since, until=until))
+    shares: Counter[tuple[str, ...]] = Counter()
+    deliveries: Counter[tuple[str, ...]] = Counter()
+    agreements: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for entry, operations in zip(entries, Archive.open(state, store).tallies(entries), strict=True):
-        yield group_of(entry.body, names), operations["insert"] + operations["update"], 1
+        key = group_of(entry.body, names)
+        shares[key] += operations["insert"] + operations["update"]
+        deliveries[key] += 1
+        agreements[key].add(entry.body.agreement)
+    sums = [
+        Sum(key=key, shares=shares[key], deliveries=made, interfaces=len(agreements[key]))
+        for key, made in deliveries.items()
+    ]
+    return sums, len(set().union(*agreements.values()))

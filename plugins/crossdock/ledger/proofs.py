@@ -17,6 +17,7 @@ from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import Body, Entry, entry_of, leaves
 from crossdock.ledger.events import LEAF, leaves_of
 from crossdock.ledger.heads import HEADS
+from crossdock.ledger.seals import under_every_version
 from crossdock.ledger.subjects import subject_hashes
 from crossdock.ledger.tree import consistency, inclusion, leaf_hash
 from crossdock.storage.state import State
@@ -50,7 +51,7 @@ def prove_record(proof: Proof, archive: Archive, keys: Keys, key: Sequence[str])
     Args:
         proof: what `prove_delivery` returned.
         archive: holds the events.
-        keys: the ledger key hashed the events.
+        keys: the ledger key, in all its versions, hashed the events.
         key: the values of the record's primary key, in the contract's order; or one subject's identifier.
 
     Raises:
@@ -115,6 +116,7 @@ def _hashes(keys: Keys, dataset: str, key: Sequence[str]) -> pa.Array:
     """Returns what the ledger may know a record by: its key within the dataset, or whom it is about."""
     values = pa.table({str(place): [value] for place, value in enumerate(key)})
     named = keyed_hashes(values, values.column_names, key=keys.ledger, domain=dataset)
+    named = under_every_version(named, keys)
     return pa.concat_arrays([named, subject_hashes(keys, key[0])]) if len(key) == 1 else named
 
 

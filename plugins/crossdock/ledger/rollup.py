@@ -1,25 +1,27 @@
 """The rollup: what entries add up to by day and by month, kept in the transaction that appends them.
 
-A dashboard reads it in milliseconds where the entries themselves would take seconds. It is derived: entries and event
-files are the truth, and the audit compares.
+Counts and pages read it in milliseconds where the entries themselves would take seconds. It is derived: entries and
+event files are the truth, and the audit compares every sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from crossdock.identity import content_id
 from crossdock.storage.state import State
-from crossdock.storage.tables import share_day, share_month
+from crossdock.storage.tables import share_count, share_day, share_month
 
 if TYPE_CHECKING:
     from crossdock.ledger.book import Body
 
 Role = Literal["provider", "consumer"]
-_ROLES: tuple[Role, ...] = ("provider", "consumer")
+WAYS = ("department", "dataset", "theme", "sharing", "consumer", "channel", "agreement", "purpose")  # of an entry
+PERIODS = {"day": 10, "month": 7, "year": 4}  # characters of a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,28 +41,79 @@ class Tally:
     deliveries: int
 
 
+class Sum(NamedTuple):
+    """A tally with its `interfaces`: agreements under which something was delivered. A tuple: there may be many."""
+
+    key: tuple[str, ...]
+    shares: int
+    deliveries: int
+    interfaces: int
+
+
 def roll_up(connection: sa.Connection, body: Body) -> None:
     """Adds an entry to the sums, within the transaction that appends it; appenders wait for each other."""
-    provided = {"day": body.day, "role": "provider", "party": body.department}
-    received = {"day": body.day, "role": "consumer", "party": body.consumer}
-    month = {"month": body.day[:7], "dataset": body.dataset, "consumer": body.consumer, "theme": body.theme}
-    _add(connection, share_day, provided, body)
-    _add(connection, share_day, received, body)
-    _add(connection, share_month, month, body, department=body.department)
+    for role, party in (("provider", body.department), ("consumer", body.consumer)):
+        key = {"day": body.day, "role": role, "party": party}
+        known = sa.and_(*(share_day.c[name] == value for name, value in key.items()))
+        _add(connection, share_day, known, key, body)
+    for table, column, period in ((share_count, "day", body.day), (share_month, "month", body.day[:7])):
+        ways = {name: str(getattr(body, name)) for name in WAYS}
+        key = {"id": content_id(period, *ways.values()), column: period, **ways}
+        _add(connection, table, table.c.id == key["id"], key, body)
 
 
-def _add(connection: sa.Connection, table: sa.Table, key: dict[str, str], body: Body, **more: str) -> None:
-    known = sa.and_(*(table.c[name] == value for name, value in key.items()))
+def _add(
+    connection: sa.Connection, table: sa.Table, known: sa.ColumnElement[bool], key: Mapping[str, str], body: Body
+) -> None:
     grown = {"shares": table.c.shares + body.shares, "deliveries": table.c.deliveries + 1}
     if not connection.execute(table.update().where(known).values(grown)).rowcount:
-        connection.execute(table.insert().values(**key, **more, shares=body.shares, deliveries=1))
+        connection.execute(table.insert().values(**key, shares=body.shares, deliveries=1))
 
 
-def sums() -> tuple[sa.ScalarSelect[Any], ...]:
-    """Returns all shares by each of the rollup's ways of counting, to be selected: equal unless something is wrong."""
-    by_role = (sa.select(sa.func.sum(share_day.c.shares)).where(share_day.c.role == role) for role in _ROLES)
-    by_month = sa.select(sa.func.sum(share_month.c.shares))
-    return tuple(query.scalar_subquery() for query in (*by_role, by_month))
+def summed(state: State, by: Sequence[str], *, since: str | None = None, until: str | None = None) -> list[Sum]:
+    """Returns the sums of each group, in no order.
+
+    Args:
+        state: holds the rollup.
+        by: any of WAYS and PERIODS.
+        since: first day, YYYY-MM-DD, included.
+        until: last day, included.
+    """
+    table, period = (share_count, "day") if since or until or "day" in by else (share_month, "month")
+    groups = [
+        sa.func.substr(table.c[period], 1, PERIODS[name]) if name in PERIODS and name != period else table.c[name]
+        for name in by
+    ]
+    one = "agreement" in by or {"dataset", "consumer"} <= set(by)  # these two name the agreement
+    interfaces = sa.literal(1) if one else sa.func.count(table.c.agreement.distinct())
+    query = _sums(table, groups).add_columns(interfaces)
+    query = query.where(table.c[period] >= since) if since else query
+    query = query.where(table.c[period] <= until) if until else query
+    with state.connect() as connection:
+        rows = connection.execute(query).all()
+    return [
+        Sum(tuple(key), int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries
+    ]
+
+
+def rolled() -> dict[str, tuple[sa.Select[Any], Sequence[str]]]:
+    """Returns each of the rollup's ways of counting, by its name: its rows, and what of an entry they are counted by."""
+    by_role: dict[Role, str] = {"provider": "department", "consumer": "consumer"}
+    found: dict[str, tuple[sa.Select[Any], Sequence[str]]] = {
+        f"share_day, {role}": (
+            sa.select(share_day.c.day, share_day.c.party, *_numbers(share_day)).where(share_day.c.role == role),
+            ("day", party),
+        )
+        for role, party in by_role.items()
+    }
+    for table, period in ((share_count, "day"), (share_month, "month")):
+        ways = [table.c[name] for name in (period, *WAYS)]
+        found[table.name] = sa.select(*ways, *_numbers(table)), (period, *WAYS)
+    return found
+
+
+def _numbers(table: sa.Table) -> tuple[sa.Column[Any], sa.Column[Any]]:
+    return table.c.shares, table.c.deliveries
 
 
 def daily(state: State, period: Period, *, role: Role, party: str | None = None) -> list[Tally]:
@@ -100,7 +153,7 @@ def months(state: State) -> Period | None:
     return Period(first=first, last=last) if first and last else None
 
 
-def _sums(table: sa.Table, by: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
+def _sums(table: sa.Table, by: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
     return sa.select(*by, sa.func.sum(table.c.shares), sa.func.sum(table.c.deliveries)).group_by(*by)
 
 

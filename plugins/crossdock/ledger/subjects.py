@@ -14,6 +14,7 @@ from crossdock.keys import Keys
 from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import Body
 from crossdock.ledger.events import Operation
+from crossdock.ledger.seals import under_every_version
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -51,7 +52,7 @@ def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
     Args:
         state: holds the book.
         store: holds the event files.
-        keys: the ledger key hashed the events.
+        keys: the ledger key, in all its versions, hashed the events.
         subject: a resident ID, a unified social credit code, or another identifier that contracts name as subject.
 
     Raises:
@@ -66,7 +67,8 @@ def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
 def subject_hashes(keys: Keys, subject: str) -> pa.Array:
     """Returns the keyed hashes by which the ledger may know a person or an enterprise, however it is spelled."""
     spellings = _spellings(subject)
-    return pa.concat_arrays([keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS])
+    hashes = [keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS]
+    return under_every_version(pa.concat_arrays(hashes), keys)
 
 
 def _spellings(subject: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from crossdock.storage import tables
@@ -32,10 +33,10 @@ def record_lookup(state: State, lookup: Lookup) -> None:
         add(connection, tables.lookup, columns_of(lookup))
 
 
-def lookups(state: State, subject: str = "") -> list[Lookup]:
-    """Returns all lookups, or those of one subject, newest first."""
+def lookups(state: State, subject: Sequence[str] = ()) -> list[Lookup]:
+    """Returns all lookups, or those of one subject by the hashes that it has, newest first."""
     table = tables.lookup
     query = table.select().order_by(table.c.asked_at.desc(), table.c.id)
-    query = query.where(table.c.subject == subject) if subject else query
+    query = query.where(table.c.subject.in_(subject)) if subject else query
     with state.connect() as connection:
         return [Lookup(**row) for row in connection.execute(query).mappings()]

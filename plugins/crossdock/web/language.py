@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from crossdock.web.phrases import in_chinese
+
 LANGUAGES = ("zh", "en")
-_STATES = {
+_WORDS = {
     "accepted": "通过",
     "partial": "部分通过",
     "rejected": "拒收",
@@ -15,6 +17,50 @@ _STATES = {
     "intended": "进行中",
     "superseded": "已被取代",
     "recalled": "已召回",
+    "inserted": "新增",
+    "updated": "更新",
+    "deleted": "删除",
+    "unchanged": "未变",
+    "filtered": "过滤",
+    "insert": "新增",
+    "update": "更新",
+    "delete": "删除",
+    "unconditional": "无条件共享",
+    "conditional": "有条件共享",
+    "none": "不予共享",
+    "person": "自然人",
+    "enterprise": "企业",
+    "error": "错误",
+    "warning": "警告",
+    "info": "提示",
+    "waived": "已豁免",
+    "database": "数据库",
+    "folder": "文件夹",
+    "bucket": "存储桶",
+    "sftp": "SFTP",
+    "webhook": "网络服务",
+    "open": "公开",
+    "full": "全量",
+    "changes": "增量",
+    "recall": "召回",
+    "mask": "掩码",
+    "pseudonymise": "假名化",
+    "generalise": "泛化",
+    "drop": "去除",
+    "dummy": "替身",
+    "draft": "草案",
+    "requested": "已申请",
+    "approved": "已批准",
+    "active": "生效",
+    "deprecated": "将停用",
+    "suspended": "已中止",
+    "retired": "已停用",
+    "on_change": "有变化时",
+    "once": "一次",
+    "delivery_id": "交付编号",
+    "location": "位置",
+    "digest": "摘要",
+    "delivered_at": "送达时间",
 }
 
 
@@ -45,8 +91,12 @@ class Words:
         return first or second
 
     def state(self, word: str) -> str:
-        """Returns an outcome or status in the reader's language."""
-        return self.say(_STATES.get(word, word), word)
+        """Returns one of crossdock's own words, such as an outcome, in the reader's language; any other as it is."""
+        return self.say(_WORDS.get(word, word), word)
+
+    def sentence(self, text: str) -> str:
+        """Returns a reason in the reader's language, where it is one of crossdock's own."""
+        return in_chinese(text) if self.language == "zh" else text
 
     def link(self, path: str, **query: str | None) -> str:
         """Returns the address of a page in the same language."""

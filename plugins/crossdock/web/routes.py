@@ -211,6 +211,8 @@ def _page(request: Request, template: str, values: Mapping[str, Any], *, status:
         path=request.url.path.removeprefix(root).lstrip("/"),
         query=dict(request.query_params),
     )
-    given = {name: getattr(words, name) for name in ("say", "state", "link", "here", "asset", "language", "root")}
+    given = {
+        name: getattr(words, name) for name in ("say", "state", "sentence", "link", "here", "asset", "language", "root")
+    }
     given["library"] = LIBRARY
     return HTMLResponse(_templates.get_template(template).render({**values, **given}), status, HEADERS)
