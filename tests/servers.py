@@ -166,7 +166,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
         shutil.chown(folder, user)
     data, port, begin = folder / "data", free_port(), folder / "begin.sql"
     begin.write_text(
-        "CREATE USER crossdock@'127.0.0.1' IDENTIFIED BY 'a secret';\nGRANT ALL ON *.* TO crossdock@'127.0.0.1';"
+        "CREATE USER crossdock@'127.0.0.1' IDENTIFIED BY 'a secret';\nGRANT ALL ON *.* TO crossdock@'127.0.0.1' WITH GRANT OPTION;"
     )
     begin.chmod(0o644)
     subprocess.run(

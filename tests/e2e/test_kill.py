@@ -23,13 +23,14 @@ ON_BUCKET = {step for step in STEPS if step.startswith("delivery.bucket.")}
 ON_SFTP = {step for step in STEPS if step.startswith("delivery.sftp.")}
 ON_WEBHOOK = {step for step in STEPS if step.startswith("delivery.webhook.")}
 ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP | ON_WEBHOOK  # see the tests that have such consumers
+ALTERED = {"delivery.database.altered"}  # see the test whose agreement changes
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
 REJECTED = {"handover.rejected"}  # see test_rejections
 USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
 TIDIED = {"compaction.written", "compaction.deleted"}  # by the audit
 RETIRED = {"retired.deleted"}  # tests/ledger/test_retired.py
-ELSEWHERE = ON_OTHER_CHANNELS | TOLD | RECALL | REJECTED | USAGE | TIDIED | RETIRED
+ELSEWHERE = ON_OTHER_CHANNELS | ALTERED | TOLD | RECALL | REJECTED | USAGE | TIDIED | RETIRED
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 
 
@@ -157,6 +158,24 @@ def assert_killed_and_delivered(hamlet, channel, connection, step):
     assert (delivered.status, delivered.counts["inserted"]) == ("delivered", 88)
 
 
+@pytest.mark.parametrize("step", sorted(ALTERED | {"delivery.database.committed", "handover.sent"}))
+def test_killed_after_the_agreement_changed(hamlet, step):
+    assert not hamlet.sweep().failures
+    before = tax_rows(hamlet, "permits")
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["columns"] = ["permit_no", "remark"]
+    write_yaml(file, document | {"version": "2.0.0"})
+    assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
+    assert not hamlet.sweep().failures
+    numbers = [row[0] for row in before]
+    assert tax_rows(hamlet, "permits") == [(number, f"remark {int(number[1:])}") for number in numbers]
+    exchange = hamlet.open()
+    assert pipeline.check(exchange).sound
+    made = [d for d in deliveries(exchange.state) if d.agreement == "town_hall/permits/tax"]
+    assert [(d.status, d.counts["inserted"] + d.counts["updated"]) for d in made] == [("delivered", 88)] * 2
+
+
 SENT = ["handover.sent", "delivery.database.committed", "delivery.folder.shown"]
 
 
@@ -213,7 +232,7 @@ def test_a_publication_is_not_booked_by_the_version_of_an_older_agreement(hamlet
 
 RECALLING = sorted(
     step
-    for step in STEPS.keys() - ON_OTHER_CHANNELS - REJECTED - {"handover.intended"}
+    for step in STEPS.keys() - ON_OTHER_CHANNELS - ALTERED - REJECTED - {"handover.intended"}
     if step.partition(".")[0] in ("recall", "handover", "delivery")
 )
 

@@ -5,7 +5,7 @@ Drivers put row values into their messages ("Key (id)=(...) already exists"), so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,28 @@ def quoted(name: str) -> str:
 def quoted_names(names: Sequence[str]) -> str:
     """Returns names as a list in SQL."""
     return ", ".join(map(quoted, names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alteration:
+    """How a table's columns are to change; its text says so to people."""
+
+    lost: tuple[str, ...]
+    gained: Mapping[str, str]  # SQL types by name, here and below
+    retyped: Mapping[str, str]
+    key: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [f"drop {quoted(name)}" for name in self.lost]
+        parts += [f"add {quoted(name)} {kind}" for name, kind in self.gained.items()]
+        parts += [f"let {quoted(name)} be {kind}" for name, kind in self.retyped.items()]
+        return "; ".join(parts)
+
+    def clauses(self) -> list[str]:
+        """Returns what any database understands after `ALTER TABLE`; a column of another type is dropped and added."""
+        added = [f"ADD {quoted(name)} {kind}" for name, kind in self.gained.items()]
+        again = [f"ADD {quoted(name)} {kind}" for name, kind in self.retyped.items()]
+        return [*added, *(f"DROP COLUMN {quoted(name)}" for name in (*self.lost, *self.retyped)), *again]
 
 
 def deleting_listed(table: Table, rows: str, key: Sequence[str], part: str) -> str:
@@ -102,6 +124,13 @@ class Database(Protocol):
 
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         """Returns a table's columns and comparable types; None when there is no such table."""
+        ...
+
+    def alter(self, table: Table, change: Alteration) -> str | None:
+        """Changes a table's columns; returns the database's code when it can't or may not.
+
+        Where `ddl_commits` that ends the transaction, else the table has no rows any more.
+        """
         ...
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:

@@ -10,24 +10,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Database, Table, Value, quoted
+from crossdock.delivery.databases import Alteration, Database, Table, Value, quoted
+from crossdock.delivery.dialect_types import FAMILY, MODE, comparable, literals, type_of
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
-FAMILY = ("mysql", "mariadb")
 _LOCK = Table(name="crossdock_delivery_lock")
-_MODE = "ANSI_QUOTES,STRICT_ALL_TABLES"  # what is not on it: NO_BACKSLASH_ESCAPES
-_KEY_LENGTH = 255  # characters of a text in a key
 _ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
+_PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
 _CONSTRAINTS = {
     1048: "not_null",
     1062: "unique",
@@ -38,6 +37,9 @@ _CONSTRAINTS = {
     3819: "check",
     4025: "check",
 }
+
+# No right, no such login or database, a table that is otherwise: trying again helps nobody, and may lock an account.
+_LASTING = (1044, 1045, 1049, 1060, 1072, 1091, 1142, 1143, 1227, 1370, 1698)
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def _engine(connection: Connection, where: str) -> sa.Engine:
                 query={"charset": "utf8mb4"},
             )
             # `local_infile` stays off: with it a server may ask for any file that we can read.
-            arguments: dict[str, Any] = {"connect_timeout": 10, "init_command": f"SET SESSION sql_mode = '{_MODE}'"}
+            arguments: dict[str, Any] = {"connect_timeout": 10, "init_command": f"SET SESSION sql_mode = '{MODE}'"}
             options = {"isolation_level": "READ COMMITTED", "connect_args": arguments}
             if isinstance(connection.extra.get("ssl"), dict):
                 arguments["ssl"] = connection.extra["ssl"]
@@ -118,7 +120,7 @@ class _Dialect:
         self._session.execute(sa.insert(sa.table(table.name, *columns)), rows.to_pylist())
 
     def _put_together(self, table: Table, rows: pa.RecordBatch) -> None:
-        lines = pc.binary_join_element_wise(*map(_literals, rows.columns), ",").to_pylist()
+        lines = pc.binary_join_element_wise(*map(literals, rows.columns), ",").to_pylist()
         self._run(f"INSERT INTO {table} VALUES ({'),('.join(lines)})")  # noqa: S608 - literals are escaped
 
     def _storable(self, values: pa.Array) -> pa.Array:
@@ -202,7 +204,24 @@ class _Dialect:
                 self._demand_transactions(inspector.get_table_options(table.name, schema=table.schema or None))
         except sa.exc.NoSuchTableError:
             return None
-        return [(str(column["name"]), _comparable(column["type"])) for column in found]
+        return [(str(column["name"]), comparable(column["type"])) for column in found]
+
+    def alter(self, table: Table, change: Alteration) -> str | None:
+        clauses = change.clauses()
+        if self._family in FAMILY:
+            self._run(f"SET SESSION lock_wait_timeout = {_PATIENCE}")
+            kept = {name: kind for name, kind in change.retyped.items() if name in change.key}  # so does their index
+            rest = replace(change, retyped={n: kind for n, kind in change.retyped.items() if n not in kept})
+            modified = [f"MODIFY {quoted(name)} {kind}" for name, kind in kept.items()]
+            clauses = [", ".join((*rest.clauses(), *modified))]  # all at once: there is no half of it
+        try:
+            for clause in clauses:
+                self._run(f"ALTER TABLE {table} {clause}")
+        except sa.exc.DBAPIError as error:
+            if isinstance(_translated(error, self.name), ConsumerUnavailable):
+                raise
+            return _kind_of(error)
+        return None
 
     def _demand_transactions(self, options: Mapping[str, Any]) -> None:
         engine = str(next((value for name, value in options.items() if name.endswith("_engine")), ""))
@@ -214,67 +233,17 @@ class _Dialect:
             )
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:
-        wanted = self._type_of(given, key=key)
+        wanted = type_of(given, self._session.dialect, key=key)
         spelled = str(wanted.compile(dialect=self._session.dialect))
-        self._kinds[spelled] = _comparable(wanted)
+        self._kinds[spelled] = comparable(wanted)
         return spelled
 
     def comparable(self, sql_type: str) -> str:
         return self._kinds[sql_type]
 
-    def _type_of(self, given: pa.DataType, *, key: bool) -> sa.types.TypeEngine[Any]:
-        if pa.types.is_decimal(given):
-            return sa.Numeric(given.precision, given.scale)
-        if pa.types.is_timestamp(given):
-            return mysql.DATETIME(fsp=6) if self._family in FAMILY else sa.DateTime(timezone=bool(given.tz))
-        for matches, made in (
-            (pa.types.is_integer, sa.BigInteger()),
-            (pa.types.is_floating, sa.Double()),
-            (pa.types.is_boolean, sa.Boolean()),
-            (pa.types.is_date, sa.Date()),
-            (pa.types.is_time, mysql.TIME(fsp=6) if self._family in FAMILY else sa.Time()),
-        ):
-            if matches(given):
-                return made
-        if self._family not in FAMILY:
-            return sa.String(_KEY_LENGTH) if key else sa.Text()
-        exact = "utf8mb4_nopad_bin" if getattr(self._session.dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
-        if key:
-            return mysql.VARCHAR(_KEY_LENGTH, charset="utf8mb4", collation=exact)
-        return mysql.LONGTEXT(charset="utf8mb4", collation=exact)
-
 
 def _rows_of(found: sa.CursorResult[Any] | sa.Result[Any]) -> list[tuple[Value, ...]]:
     return [tuple(row) for row in found] if getattr(found, "returns_rows", False) else []
-
-
-def _literals(values: pa.Array) -> pa.Array:
-    """Spells values as SQL literals of MariaDB and MySQL, under the `_MODE` of our sessions."""
-    kind = values.type
-    if pa.types.is_boolean(kind):
-        values = values.cast(pa.int8())
-    text = values.cast(pa.string())
-    if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        escaped = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), "'", "''")
-        text = pc.binary_join_element_wise("'", escaped, "'", "")
-    return text.fill_null("NULL")
-
-
-def _comparable(kind: sa.types.TypeEngine[Any]) -> str:
-    """Names a type so that what a consumer has declared is as good as what we would: VARCHAR for text, INT for BIGINT."""
-    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
-        return f"decimal({kind.precision},{kind.scale})"
-    for matches, name in (
-        ((sa.Boolean, sa.Integer), "integer"),
-        ((sa.Float,), "float"),
-        ((sa.String,), "text"),
-        ((sa.DateTime,), "timestamp"),
-        ((sa.Date,), "date"),
-        ((sa.Time,), "time"),
-    ):
-        if isinstance(kind, matches):
-            return name
-    return str(kind).lower()
 
 
 def _number(error: sa.exc.DBAPIError) -> int:
@@ -283,15 +252,21 @@ def _number(error: sa.exc.DBAPIError) -> int:
     return arguments[0] if arguments and isinstance(arguments[0], int) else 0
 
 
+def _kind_of(error: sa.exc.DBAPIError) -> str:
+    number = _number(error)
+    return f"error {number}" if number else type(error.orig).__name__
+
+
 def _translated(error: sa.exc.DBAPIError, where: str) -> CrossdockError:
     number = _number(error)
-    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and number not in _CONSTRAINTS:
+    passing = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    if passing and number not in (*_CONSTRAINTS, *_LASTING):
         return ConsumerUnavailable(
-            f"The database does not answer, or not now (error {number or type(error.orig).__name__}).",
+            f"The database does not answer, or not now ({_kind_of(error)}).",
             where=where,
             fix="Check its address, login and network, and our rights there.",
         )
-    return _refused(f"error {number}" if number else type(error.orig).__name__, where)
+    return _refused(_kind_of(error), where)
 
 
 def _refused(kind: str, where: str) -> ConsumerRefused:

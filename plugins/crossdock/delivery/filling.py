@@ -5,7 +5,7 @@ SQL is put together from quoted names only; values are bound or staged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +15,21 @@ import pyarrow.parquet as pq
 from crossdock.delivery.channels.channel import Order, Receipt, Shipment
 from crossdock.delivery.databases import MARKER, Database, Table, quoted, quoted_names
 from crossdock.delivery.files import batches
+from crossdock.delivery.layout import (
+    LOST,
+    MARKER_COLUMNS,
+    Goods,
+    admit_columns,
+    agreed_columns,
+    is_agreed,
+    make_tables,
+    refused,
+    spelled,
+)
 from crossdock.delivery.prepare import Prepared
 from crossdock.delivery.rejections import MOST, RecordsRejected, find_rejected
 from crossdock.errors import ConsumerRefused
 from crossdock.identity import instant, now
-
-_TEXT, _NUMBER = pa.string(), pa.int64()
-_MARKER_COLUMNS = (
-    ("delivery_id", _TEXT),
-    ("agreement", _TEXT),
-    ("dataset", _TEXT),
-    ("target", _TEXT),
-    ("sequence", _NUMBER),  # order of the snapshot delivered
-    ("intended_at", _TEXT),
-    ("rows", _NUMBER),
-    ("deleted", _NUMBER),
-    ("digest", _TEXT),  # SHA-256 of the manifest
-    ("delivered_at", _TEXT),
-)
-_LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
 
 
 def receipt_of(database: Database, table: Table, delivery_id: str) -> Receipt | None:
@@ -54,16 +50,6 @@ def receipt_of(database: Database, table: Table, delivery_id: str) -> Receipt | 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Goods:
-    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
-
-    schema: pa.Schema
-    key_columns: tuple[str, ...]
-    replaces: bool
-    base: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Filling:
     """One delivery into one table."""
 
@@ -80,10 +66,18 @@ class Filling:
         """Copies a file into a table that nobody else sees."""
         self.database.stage(name, pq.read_schema(parquet), batches(parquet), parquet.parent)
 
+    def alters(self) -> bool:
+        """Returns whether the change begins by altering the table, and that can't be taken back."""
+        return self.database.ddl_commits and not is_agreed(self.database, self.table, self.goods)
+
     def change(self) -> Receipt | None:
         """Brings the table to the state after this delivery, in a transaction; returns the receipt if it is there already."""
         if self.database.ddl_commits:
-            self._make_tables()
+            # What commits by itself comes first: the transaction after it finds the tables as they are to be.
+            make_tables(self.database, self.table, self.goods)
+            self.database.begin()
+            if self.known() is None:
+                self.admit()
         self.database.begin()
         known = self.known()
         if known is None:
@@ -92,40 +86,14 @@ class Filling:
         return known
 
     def admit(self) -> None:
-        """Makes the tables when missing, and refuses what would not fit or would break what the consumer holds."""
-        self._make_tables()
-        self._admit_table()
-        self._admit_order()
+        """Makes or alters tables where that is due, and refuses what would not fit or would break what the consumer holds."""
+        make_tables(self.database, self.table, self.goods)
+        if self.database.columns(self.table) is None:
+            raise self._refused("The table is gone, and with it what the changes build on.", LOST)
+        admit_columns(self.database, self.table, self.goods, self._admit_order())
 
-    def _make_tables(self) -> None:
-        marker, goods = self.table.beside(MARKER), self.goods
-        if self.database.columns(marker) is None:
-            self._make(marker, _MARKER_COLUMNS, ("delivery_id",))
-        if goods.replaces and self.database.columns(self.table) is None:
-            self._make(self.table, [(field.name, field.type) for field in goods.schema], goods.key_columns)
-
-    def _make(self, table: Table, columns: Sequence[tuple[str, pa.DataType]], key: Sequence[str]) -> None:
-        spelled = [f"{quoted(name)} {self.database.type_of(kind, key=name in key)}" for name, kind in columns]
-        if key:
-            spelled.append(f"PRIMARY KEY ({quoted_names(key)})")
-        # Where that ends a transaction, and the lock with it, somebody else may be making it too.
-        unless = "IF NOT EXISTS " if self.database.ddl_commits else ""
-        self.database.execute(f"CREATE TABLE {unless}{table} ({', '.join(spelled)})")
-
-    def _admit_table(self) -> None:
-        wanted = [(field.name, self.database.type_of(field.type)) for field in self.goods.schema]
-        found = self.database.columns(self.table)
-        if found is None:
-            raise self._refused("The table is gone, and with it what the changes build on.", _LOST)
-        if sorted(found) != sorted((name, self.database.comparable(kind)) for name, kind in wanted):
-            has = ", ".join(f"{name} {kind}" for name, kind in found)
-            raise self._refused(
-                f"The table has other columns than agreed. It has: {has}. Agreed: {', '.join(f'{n} {k}' for n, k in wanted)}.",
-                "Alter or remove the table, or name another one in the agreement.",
-            )
-
-    def _admit_order(self) -> None:
-        """Whose table is it, and what does it hold?"""
+    def _admit_order(self) -> tuple[str, str] | None:
+        """Whose table is it, and what does it hold? Returns id and layout of the last delivery."""
         marker, target, agreement = self.table.beside(MARKER), str(self.table), self.order.agreement.id
         others = self.database.execute(
             f"SELECT agreement FROM {marker} WHERE target = ? AND agreement <> ? LIMIT 1",  # noqa: S608
@@ -134,24 +102,25 @@ class Filling:
         if others:
             raise self._refused("The table is filled under another agreement.", "Name another table in the agreement.")
         held = self.database.execute(
-            f"""SELECT delivery_id, sequence, intended_at FROM {marker} WHERE target = ?
+            f"""SELECT delivery_id, sequence, intended_at, layout FROM {marker} WHERE target = ?
                 ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608
             (target,),
         )
-        last, sequence, intended_at = held[0] if held else (None, -1, "")
+        last, sequence, intended_at, layout = held[0] if held else (None, -1, "", "")
         mine = (self.order.sequence, self.order.intended_at)
         if (int(sequence or 0), str(intended_at)) > mine:
             raise self._refused(f"The consumer already holds a newer delivery, {last}.", "Deliver the newest snapshot.")
         if not self.goods.replaces and last != self.goods.base:
             raise self._refused(
                 f"The changes build on delivery {self.goods.base}, but the consumer holds {last}.",
-                f"Finish that delivery first. {_LOST}",
+                f"Finish that delivery first. {LOST}",
             )
         if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608
             raise self._refused(
                 "The table holds rows that crossdock did not deliver.",
                 "Empty it, or name another table in the agreement.",
             )
+        return None if last is None else (str(last), str(layout))
 
     def _change(self) -> None:
         self._clear()
@@ -229,7 +198,7 @@ class Filling:
         if found != expected:
             raise self._refused(
                 f"After the changes the table would hold {found} rows instead of {expected}: it was changed by others.",
-                _LOST,
+                LOST,
             )
 
     def mark(self, shipment: Shipment) -> Receipt:
@@ -240,9 +209,10 @@ class Filling:
         values = (
             order.delivery_id, order.agreement.id, order.agreement.dataset, str(self.table), order.sequence,
             order.intended_at, counts.delivered, counts.deleted, shipment.digest, delivered_at,
+            spelled(agreed_columns(self.database, self.goods)),
         )  # fmt: skip
         self.database.execute(
-            f"INSERT INTO {marker} ({quoted_names([n for n, _ in _MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            f"INSERT INTO {marker} ({quoted_names([n for n, _ in MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
             values,
         )
         return Receipt(
@@ -253,7 +223,7 @@ class Filling:
         )
 
     def _refused(self, what: str, fix: str) -> ConsumerRefused:
-        return ConsumerRefused(what, where=f"{self.database.name}, table {self.table}", fix=fix)
+        return refused(self.database, self.table, what, fix)
 
 
 def _numbered(parquet: Path, number: pa.Field) -> Iterator[pa.RecordBatch]:

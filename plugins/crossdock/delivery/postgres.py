@@ -13,11 +13,12 @@ from adbc_driver_manager import Error
 from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import MARKER, Database, Table, Value, deleting_listed
+from crossdock.delivery.databases import MARKER, Alteration, Database, Table, Value, deleting_listed, quoted
 from crossdock.delivery.files import json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
+_PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
@@ -123,6 +124,20 @@ class _Postgres:
             (str(table),),
         )
         return [(str(name), self.comparable(str(kind))) for name, kind in found] or None
+
+    def alter(self, table: Table, change: Alteration) -> str | None:
+        # Whoever reads the table for long must not make all others wait behind us.
+        self.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+        clauses = [f"DROP COLUMN {quoted(name)}" for name in change.lost]
+        clauses += [f"ADD COLUMN {quoted(name)} {kind}" for name, kind in change.gained.items()]
+        clauses += [f"ALTER COLUMN {quoted(n)} TYPE {kind} USING NULL::{kind}" for n, kind in change.retyped.items()]
+        try:
+            self.execute(f"ALTER TABLE {table} {', '.join(clauses)}")
+        except Error as error:
+            if (error.sqlstate or "").startswith(_TRANSIENT):
+                raise
+            return f"SQLSTATE {error.sqlstate or 'unknown'}"
+        return None
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_decimal(given):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Database, Table, Value, deleting_listed
+from crossdock.delivery.databases import Alteration, Database, Table, Value, deleting_listed
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
@@ -114,6 +114,16 @@ class _Sqlite:
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
         return [(name, self.comparable(kind)) for name, kind in found] or None
+
+    def alter(self, table: Table, change: Alteration) -> str | None:
+        try:
+            for clause in change.clauses():
+                self._session.execute(f"ALTER TABLE {table} {clause}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in _TRANSIENT:
+                raise
+            return error.sqlite_errorname
+        return None
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_integer(given) or pa.types.is_boolean(given):

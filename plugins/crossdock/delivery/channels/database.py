@@ -2,8 +2,8 @@
 
 Rows are staged first; then one transaction, under a lock that lets in one delivery at a time, checks what the table
 holds, changes it and writes a marker row into `crossdock_delivery` (`filling` has the steps). Whoever reads the consumer's table sees it before
-or after. The table has exactly the agreed columns; it is made when missing, and never dropped, so the consumer's
-grants and indexes stay.
+or after. The table has exactly the agreed columns; it is made when missing, altered when others are agreed (`layout`), and never
+dropped, so the consumer's grants and indexes stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Table, open_database, works_beside
-from crossdock.delivery.filling import Filling, Goods, receipt_of
+from crossdock.delivery.filling import Filling, receipt_of
+from crossdock.delivery.layout import Goods
 from crossdock.errors import ConsumerRefused, LedgerBroken
 from crossdock.faults import reached
 
@@ -91,8 +92,10 @@ class _Ahead:
         database = self._stack.enter_context(open_database(self._connection))
         goods = Goods(schema=schema, key_columns=key_columns, replaces=True, base=None)
         work = Filling(order=self._order, goods=goods, database=database, table=table)
-        if work.known():
-            return  # `deliver` finds it as well, and compares it with what it would have brought
+        # `deliver` finds the delivery as well, and compares it with what it would have brought; and what can't be taken
+        # back waits until the delivery is whole.
+        if work.known() or work.alters():
+            return
         database.stage("rows", schema, self._counted(rows), self._scratch)
         reached("delivery.database.staged")
         # Its thread ends before the session is closed.

@@ -1,0 +1,147 @@
+"""A consumer's table has the agreed columns: it is made when missing, and altered when the agreement was.
+
+Altered is only what is as crossdock left it: the marker row of each delivery tells the columns that it found or made.
+Grants, views and what is indexed stay; what a column that leaves takes along is for the database to say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from crossdock.delivery.databases import MARKER, Alteration, Database, Table, quoted, quoted_names
+from crossdock.errors import ConsumerRefused
+from crossdock.faults import reached
+
+_TEXT, _NUMBER = pa.string(), pa.int64()
+MARKER_COLUMNS = (
+    ("delivery_id", _TEXT),
+    ("agreement", _TEXT),
+    ("dataset", _TEXT),
+    ("target", _TEXT),
+    ("sequence", _NUMBER),  # order of the snapshot delivered
+    ("intended_at", _TEXT),
+    ("rows", _NUMBER),
+    ("deleted", _NUMBER),
+    ("digest", _TEXT),  # SHA-256 of the manifest
+    ("delivered_at", _TEXT),
+    ("layout", _TEXT),  # the table's columns, as `spelled` tells them
+)
+LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
+Columns = dict[str, str]  # comparable type by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
+
+    schema: pa.Schema
+    key_columns: tuple[str, ...]
+    replaces: bool
+    base: str | None
+
+
+def make_tables(database: Database, table: Table, goods: Goods) -> None:
+    """Makes the marker table, and the table itself, where they are missing."""
+    marker = table.beside(MARKER)
+    if database.columns(marker) is None:
+        _make(database, marker, MARKER_COLUMNS, ("delivery_id",))
+    if goods.replaces and database.columns(table) is None:
+        _make(database, table, [(field.name, field.type) for field in goods.schema], goods.key_columns)
+
+
+def _make(database: Database, table: Table, columns: Sequence[tuple[str, pa.DataType]], key: Sequence[str]) -> None:
+    spelled = [f"{quoted(name)} {database.type_of(kind, key=name in key)}" for name, kind in columns]
+    if key:
+        spelled.append(f"PRIMARY KEY ({quoted_names(key)})")
+    # Where that ends a transaction, and the lock with it, somebody else may be making it too.
+    unless = "IF NOT EXISTS " if database.ddl_commits else ""
+    database.execute(f"CREATE TABLE {unless}{table} ({', '.join(spelled)})")
+
+
+def agreed_columns(database: Database, goods: Goods) -> Columns:
+    """Returns the columns that the table is to have."""
+    return {field.name: database.comparable(database.type_of(field.type)) for field in goods.schema}
+
+
+def is_agreed(database: Database, table: Table, goods: Goods) -> bool:
+    """Returns whether the table has the agreed columns and no others, or is not there yet."""
+    found = database.columns(table)
+    return found is None or dict(found) == agreed_columns(database, goods)
+
+
+def spelled(columns: Columns) -> str:
+    """Returns columns as JSON, for the marker row."""
+    return json.dumps(sorted(columns.items()), ensure_ascii=False)
+
+
+def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[str, str] | None) -> None:
+    """Sees that the table has the agreed columns, and alters it where a new agreement has others.
+
+    Args:
+        database: in a transaction of ours; altering ends it where `ddl_commits`.
+        table: is there.
+        goods: what is to be put into it.
+        last: id and layout by the marker row of the delivery that it holds under this agreement.
+
+    Raises:
+        ConsumerRefused: somebody else has altered the table, or we can't.
+    """
+    found, wanted = dict(database.columns(table) or ()), agreed_columns(database, goods)
+    if found == wanted:
+        return
+    left = _left(last[1]) if last else set()
+    ours = left != set(wanted.items()) and set(found.items()) <= left | set(wanted.items())
+    if not (goods.replaces and last and ours):
+        raise refused(
+            database, table,
+            f"The table has other columns than agreed. It has: {_listed(found)}. Agreed: {_listed(wanted)}.",
+            "Alter or remove the table, or name another one in the agreement.",
+        )  # fmt: skip
+    marker = table.beside(MARKER)
+    if database.ddl_commits:
+        # Killed from here on, the table is still known as ours, whatever the agreement says by then.
+        both = json.dumps(sorted(left | set(wanted.items())), ensure_ascii=False)
+        database.execute(f"UPDATE {marker} SET layout = ? WHERE delivery_id = ?", (both, last[0]))  # noqa: S608
+    else:
+        database.execute(f"DELETE FROM {table}")  # noqa: S608 - all is replaced, and nothing is converted in vain
+    change = _alteration(database, goods, found, wanted)
+    failed = database.alter(table, change)
+    # Where altering commits, another process may have been faster.
+    if failed and not (database.ddl_commits and is_agreed(database, table, goods)):
+        raise refused(
+            database, table,
+            f"The agreed columns are others now, and the database does not let us alter the table ({failed}).",
+            f"Give our role the right, remove the views and keys that need these columns, or alter it yourselves: {change}.",
+        )  # fmt: skip
+    reached("delivery.database.altered")
+
+
+def _alteration(database: Database, goods: Goods, found: Columns, wanted: Columns) -> Alteration:
+    types = {f.name: database.type_of(f.type, key=f.name in goods.key_columns) for f in goods.schema}
+    return Alteration(
+        lost=tuple(name for name in found if name not in wanted),
+        gained={name: kind for name, kind in types.items() if name not in found},
+        retyped={name: kind for name, kind in types.items() if name in found and found[name] != wanted[name]},
+        key=goods.key_columns,
+    )
+
+
+def _left(text: str) -> set[tuple[str, str]]:
+    """Reads a marker row's layout; the consumer could have written it."""
+    try:
+        return {(str(name), str(kind)) for name, kind in json.loads(text)}
+    except (ValueError, TypeError, RecursionError):
+        return set()
+
+
+def _listed(columns: Columns) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def refused(database: Database, table: Table, what: str, fix: str) -> ConsumerRefused:
+    """Returns the error for a table that can't be filled."""
+    return ConsumerRefused(what, where=f"{database.name}, table {table}", fix=fix)

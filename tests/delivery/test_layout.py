@@ -1,0 +1,237 @@
+"""Tables follow their agreements: what crossdock laid out is altered when other columns are agreed, and nothing else is."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from crossdock.contracts.model import Protection
+from crossdock.delivery.channels.channel import arrived, deliver
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable
+from delivery.carry import FIRST, SECOND, killed_at
+from delivery.consumers import consumer
+from delivery.samples import CONTRACT, held, person, shipment
+
+BEFORE, AFTER = ("resident_id", "name", "phone"), ("resident_id", "region_code", "name", "children")
+PEOPLE = [person(n) for n in range(4)]
+BY_CHILDREN = replace(
+    CONTRACT,
+    columns=tuple(
+        replace(c, key_position={"children": 1}.get(c.name), required=c.name == "children") for c in CONTRACT.columns
+    ),
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb", "dialect"])
+def system(request, tmp_path):
+    return consumer(request.param, tmp_path, request)
+
+
+def table(system, columns):
+    """What the consumer's table holds in these columns, and that it has no others."""
+    found = system.query("SELECT * FROM population")
+    assert {len(row) for row in found} <= {len(columns)}
+    return sorted(system.query(f"SELECT {', '.join(columns)} FROM population"))
+
+
+def of(people, columns):
+    return sorted(tuple(p[c] for c in columns) for p in people)
+
+
+@pytest.fixture
+def filled(system, tmp_path):
+    """A consumer with a table of the agreement before."""
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), PEOPLE), system.connection)
+    return system
+
+
+def changed(folder, system, people=PEOPLE, sequence=2, **fields):
+    return shipment(folder, system.agreed(**{"columns": AFTER, **fields}), people, sequence=sequence)
+
+
+def test_columns_come_and_go_with_the_agreement(filled, tmp_path):
+    deliver(changed(tmp_path / "2", filled), filled.connection)
+    assert table(filled, AFTER) == of(PEOPLE, AFTER)
+    deliver(changed(tmp_path / "3", filled, PEOPLE[:1], sequence=3, columns=BEFORE), filled.connection)
+    assert table(filled, BEFORE) == of(PEOPLE[:1], BEFORE)
+
+
+def test_a_column_may_get_another_type_and_get_it_back(system, tmp_path):
+    columns = ("resident_id", "birth_date", "children")
+    clear = of([p | {"birth_date": str(p["birth_date"])} for p in PEOPLE], columns)
+    told = of([p | {"birth_date": "1990", "children": "[0, 10)"} for p in PEOPLE], columns)
+    coarse = {
+        "birth_date": Protection(kind="generalise", to="year"),
+        "children": Protection(kind="generalise", to="10"),
+    }
+    for sequence, (protect, wanted) in enumerate([({}, clear), (coarse, told), ({}, clear)], 1):
+        made = changed(tmp_path / str(sequence), system, sequence=sequence, columns=columns, protect=protect)
+        deliver(made, system.connection)
+        assert [(a, str(b), c) for a, b, c in table(system, columns)] == wanted
+
+
+def test_changes_go_on_after_the_agreement_changed(system, tmp_path):
+    first = shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), PEOPLE)
+    deliver(first, system.connection)
+    agreed = system.agreed("changes", columns=AFTER)
+    second = shipment(tmp_path / "2", agreed, PEOPLE, sequence=2, previous=held(first.prepared, "d1"))
+    assert second.prepared.replaces
+    deliver(second, system.connection)
+    after = [PEOPLE[0] | {"name": "other"}, *PEOPLE[2:], person(8)]
+    third = shipment(tmp_path / "3", agreed, after, sequence=3, previous=held(second.prepared, "d2"))
+    assert not third.prepared.replaces
+    deliver(third, system.connection)
+    assert table(system, AFTER) == of(after, AFTER)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb", "dialect"])
+def test_a_key_becomes_a_pseudonym(kind, tmp_path, request):
+    """Its column gets another type, which SQLite does not give a column of a primary key."""
+    system = consumer(kind, tmp_path, request)
+    columns = ("children", "name")
+    agreed = system.agreed("changes", columns=columns)
+    first = shipment(tmp_path / "1", agreed, PEOPLE, contract=BY_CHILDREN)
+    deliver(first, system.connection)
+    hidden = replace(agreed, protect={"children": Protection(kind="pseudonymise")})
+    last = held(first.prepared, "d1")
+    deliver(
+        shipment(tmp_path / "2", hidden, PEOPLE, sequence=2, previous=last, contract=BY_CHILDREN), system.connection
+    )
+    found = {name: key for key, name in table(system, columns)}
+    assert found.keys() == {p["name"] for p in PEOPLE}
+    assert len({key for key in found.values() if isinstance(key, str) and len(key) > 20}) == len(PEOPLE)
+
+
+def test_what_the_consumer_built_on_other_columns_stays(filled, tmp_path):
+    filled.query("CREATE VIEW names AS SELECT resident_id, name FROM population")
+    on = "name(20)" if filled.connection.type == "mysql" else "name"
+    filled.query(f"CREATE INDEX by_name ON population ({on})")
+    deliver(changed(tmp_path / "2", filled), filled.connection)
+    assert sorted(filled.query("SELECT resident_id, name FROM names")) == of(PEOPLE, ("resident_id", "name"))
+    with pytest.raises(Exception, match=r"(?i)exists|duplicate"):
+        filled.query(f"CREATE INDEX by_name ON population ({on})")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "ALTER TABLE population ADD own VARCHAR(20)",
+        "ALTER TABLE population ADD region_code BIGINT",
+        "ALTER TABLE population DROP COLUMN phone",
+    ],
+)
+def test_what_the_consumer_altered_is_left_alone(filled, tmp_path, own):
+    filled.query(own)
+    before = sorted(filled.query("SELECT * FROM population"))
+    columns = BEFORE if "DROP" in own else AFTER
+    with pytest.raises(ConsumerRefused, match="other columns than agreed"):
+        deliver(changed(tmp_path / "2", filled, columns=columns), filled.connection)
+    assert sorted(filled.query("SELECT * FROM population")) == before
+
+
+@pytest.mark.parametrize("layout", ["", "no JSON", "[[1]]", "3", "null", "[" * 100_000])
+def test_a_marker_that_somebody_spoiled_lets_nothing_be_altered(tmp_path, request, layout):
+    system = consumer("sqlite", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), PEOPLE), system.connection)
+    system.query("UPDATE crossdock_delivery SET layout = ?", layout)
+    with pytest.raises(ConsumerRefused, match="other columns than agreed"):
+        deliver(changed(tmp_path / "2", system), system.connection)
+    assert table(system, BEFORE) == of(PEOPLE, BEFORE)
+
+
+def test_an_older_delivery_alters_nothing(filled, tmp_path):
+    deliver(changed(tmp_path / "3", filled, sequence=3), filled.connection)
+    with pytest.raises(ConsumerRefused, match="newer delivery, d3"):
+        deliver(changed(tmp_path / "2", filled, sequence=2, columns=BEFORE), filled.connection)
+    assert table(filled, AFTER) == of(PEOPLE, AFTER)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "dialect"])
+def test_a_view_that_needs_a_column_is_told_and_not_broken(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), PEOPLE), system.connection)
+    system.query("CREATE VIEW phones AS SELECT phone FROM population")
+    with pytest.raises(ConsumerRefused, match="does not let us alter") as caught:
+        deliver(changed(tmp_path / "2", system), system.connection)
+    assert 'drop "phone"; add "region_code"' in caught.value.fix
+    assert table(system, BEFORE) == of(PEOPLE, BEFORE)
+    assert len(system.query("SELECT * FROM phones")) == len(PEOPLE)
+    system.query("DROP VIEW phones")
+    deliver(changed(tmp_path / "3", system, sequence=3), system.connection)
+    assert table(system, AFTER) == of(PEOPLE, AFTER)
+
+
+def test_a_primary_key_of_sqlite_is_not_altered(tmp_path, request):
+    system = consumer("sqlite", tmp_path, request)
+    first = shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), PEOPLE)
+    deliver(first, system.connection)
+    with pytest.raises(ConsumerRefused, match="does not let us alter"):
+        deliver(changed(tmp_path / "2", system, columns=("name",)), system.connection)
+    assert table(system, BEFORE) == of(PEOPLE, BEFORE)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_a_role_that_may_not_alter_says_what_to_do(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), PEOPLE), system.connection)
+    role = system.connection.schema + "_w"
+    rights = "SELECT, INSERT, UPDATE, DELETE"
+    if kind == "postgres":
+        system.query(f"CREATE ROLE {role} LOGIN")
+        system.query(f"GRANT {rights} ON population, crossdock_delivery TO {role}")
+        system.connection = replace(system.connection, login=role)
+    else:
+        system.query(f"CREATE USER {role}@'127.0.0.1' IDENTIFIED BY 'a secret'")
+        system.query(f"GRANT {rights}, CREATE TEMPORARY TABLES ON {system.connection.schema}.* TO {role}@'127.0.0.1'")
+        system.connection = replace(system.connection, login=role)
+    with pytest.raises(ConsumerRefused, match="does not let us alter") as caught:
+        deliver(changed(tmp_path / "2", system), system.connection)
+    assert 'drop "phone"' in caught.value.fix
+    assert table(system, BEFORE) == of(PEOPLE, BEFORE)
+    deliver(changed(tmp_path / "3", system, PEOPLE[:1], columns=BEFORE), system.connection)
+    assert table(system, BEFORE) == of(PEOPLE[:1], BEFORE)
+
+
+def test_a_table_in_use_is_tried_again_later(tmp_path, request, monkeypatch):
+    import psycopg
+
+    monkeypatch.setattr("crossdock.delivery.postgres._PATIENCE", 1)
+    system = consumer("postgres", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), PEOPLE), system.connection)
+    with psycopg.connect(system.url.replace("+psycopg", "")) as reader:
+        reader.execute("SELECT count(*) FROM population")
+        with pytest.raises(ConsumerUnavailable, match="55P03"):
+            deliver(changed(tmp_path / "2", system), system.connection)
+    deliver(changed(tmp_path / "3", system), system.connection)
+    assert table(system, AFTER) == of(PEOPLE, AFTER)
+
+
+def test_many_workers_alter_once(filled, tmp_path):
+    shipments = [changed(tmp_path / str(i), filled) for i in range(2, 6)]
+    with ThreadPoolExecutor(4) as pool:
+        receipts = list(pool.map(lambda s: deliver(s, filled.connection), shipments))
+    assert len({(r.delivery_id, r.digest) for r in receipts}) == 1
+    assert table(filled, AFTER) == of(PEOPLE, AFTER)
+
+
+@pytest.mark.parametrize("step", ["staged", "altered", "changed", "marked", "committed"])
+def test_killed_while_altering_and_repeated(system, tmp_path, step):
+    agreed = system.agreed(columns=BEFORE)
+    deliver(shipment(tmp_path / "1", agreed, FIRST), system.connection)
+    assert killed_at(f"delivery.database.{step}", system, agreed=system.agreed(columns=AFTER), folder=tmp_path / "k")
+    there = step == "committed"
+    assert (arrived(agreed, "d2", system.connection) is not None) is there
+    altered = there or (system.connection.type == "mysql" and step != "staged")  # there, altering commits by itself
+    assert len(system.query("SELECT * FROM population")) == len(SECOND if there else FIRST)
+    assert table(system, AFTER if altered else BEFORE)
+    deliver(changed(tmp_path / "again", system, SECOND), system.connection)
+    assert table(system, AFTER) == of(SECOND, AFTER)
+
+
+def test_killed_while_altering_and_agreed_otherwise_meanwhile(system, tmp_path):
+    deliver(shipment(tmp_path / "1", system.agreed(columns=BEFORE), FIRST), system.connection)
+    assert killed_at("delivery.database.altered", system, agreed=system.agreed(columns=AFTER), folder=tmp_path / "k")
+    deliver(changed(tmp_path / "back", system, SECOND, sequence=3, columns=BEFORE), system.connection)
+    assert table(system, BEFORE) == of(SECOND, BEFORE)
