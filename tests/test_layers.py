@@ -21,6 +21,7 @@ BASE = {
     "keys",
     "connections",
     "faults",
+    "patience",
     "webhooks",
 }
 STORED = BASE | {"contracts", "storage"}

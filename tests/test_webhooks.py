@@ -51,7 +51,7 @@ def test_a_busy_server_is_tried_again_after_the_time_it_asks_for(keys, hurried):
     assert hurried[1] == 7
 
 
-@pytest.mark.parametrize(("answer", "asked"), [((503, {}), 4), ((429, {"Retry-After": "3600"}), 1)])
+@pytest.mark.parametrize(("answer", "asked"), [((503, {}), 5), ((429, {"Retry-After": "3600"}), 1)])
 def test_a_server_that_stays_busy_is_left_for_later(keys, answer, asked):
     with hook() as server:
         server.answers += [answer] * 9

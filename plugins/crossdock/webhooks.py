@@ -11,33 +11,20 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Self
 from urllib.parse import quote
 
 import httpx
-import tenacity
 
 from crossdock.connections import Connection
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from crossdock.identity import canonical
 from crossdock.keys import Keys
+from crossdock.patience import Busy, demand_idle, patiently
 
 SIGNATURE = "Crossdock-Signature"
 ONCE = "Idempotency-Key"
-_ATTEMPTS = 4
-_LONGEST_WAIT = 30.0  # seconds; a server that asks for more is tried again by the next run
 _LONGEST_ANSWER = 64 * 1024  # bytes
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _Busy(Exception):
-    """The server may take it later; `wait` is how many seconds it asked for."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +92,9 @@ class Service:
         if parts:
             below = "/".join(quote(part, safe="") for part in parts)
             url = url.copy_with(raw_path=url.raw_path.rstrip(b"/") + b"/" + below.encode())
-        patiently = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=_wait,
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, _Busy) and (e.wait or 0) <= _LONGEST_WAIT),
-            reraise=True,
-        )
         try:
             answer = patiently(self._ask, url, message)
-        except _Busy as busy:
+        except Busy as busy:
             raise ConsumerUnavailable(
                 f"The web service is not available ({busy}).", where=self.where, fix="Try again later."
             ) from None
@@ -126,16 +107,14 @@ class Service:
         try:
             response = self.client.send(request, stream=True)
             try:
-                asked, status, body = response.headers.get("Retry-After", ""), response.status_code, _head_of(response)
+                demand_idle(response)
+                return Answer(status=response.status_code, body=_head_of(response))
             finally:
                 response.close()
         except (httpx.LocalProtocolError, ValueError) as error:  # a token with a line break, say
             raise _unsendable(error, self.where) from None
         except (httpx.TransportError, httpx.DecodingError, ssl.SSLError) as error:
-            raise _Busy(type(error).__name__) from None
-        if status in _BUSY:
-            raise _Busy(f"it answers {status}", _seconds(asked.strip()))
-        return Answer(status=status, body=body)
+            raise Busy(type(error).__name__) from None
 
 
 def untaken(status: int, where: str) -> ConsumerRefused:
@@ -193,22 +172,6 @@ def _unsendable(error: Exception, where: str) -> ConsumerRefused:
     return ConsumerRefused(
         f"The message can't be sent ({type(error).__name__}).", where=where, fix="Mend the connection."
     )
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait if isinstance(error, _Busy) else None
-    return tenacity.wait_random_exponential(0.5, _LONGEST_WAIT)(state) if asked is None else asked
-
-
-def _seconds(asked: str) -> float | None:
-    """Returns what a Retry-After asks for, given as seconds or as an instant."""
-    if asked.isascii() and asked.isdigit():
-        return float(asked[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _head_of(response: httpx.Response) -> bytes:

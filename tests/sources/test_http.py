@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from crossdock import patience
 from crossdock.connections import Connection
 from crossdock.errors import SourceInvalid, SourceUnavailable
 from crossdock.sources import http
@@ -67,7 +68,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(http, "_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(patience, "_LONGEST_WAIT", 0.2)
 
 
 def ok(value: object) -> Answer:
@@ -190,7 +191,7 @@ def test_a_busy_server_is_asked_again(service, status):
 
 def test_a_server_that_stays_busy_is_left_to_the_next_run(service):
     service.answer = lambda *_: (503, {}, SECRET.encode())
-    with pytest.raises(SourceUnavailable, match="status 503") as caught:
+    with pytest.raises(SourceUnavailable, match="answers 503") as caught:
         asked(service)
     assert len(service.asked) == 5
     assert SECRET not in repr(caught.value)
@@ -199,7 +200,7 @@ def test_a_server_that_stays_busy_is_left_to_the_next_run(service):
 @pytest.mark.parametrize("wait", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT"])
 def test_a_server_that_asks_for_a_long_wait_is_left_at_once(service, wait):
     service.answer = lambda *_: (429, {"Retry-After": wait}, b"")
-    with pytest.raises(SourceUnavailable, match="status 429"):
+    with pytest.raises(SourceUnavailable, match="answers 429"):
         asked(service)
     assert len(service.asked) == 1
 

@@ -13,26 +13,21 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import tenacity
 
 from crossdock.connections import Connection, Lookup
 from crossdock.contracts.json_text import DECODER, RepeatedKey
 from crossdock.contracts.model import Contract
 from crossdock.errors import SourceInvalid, SourceUnavailable
+from crossdock.patience import Busy, demand_idle, patiently
 from crossdock.sources.formats.records import NAMED_TWICE, Record, pull_records
 from crossdock.sources.source import OPTIONAL, REQUIRED, Pulled, option, spec_of
 
 OPTIONS = {"path": REQUIRED, **dict.fromkeys(("records", "page", "incremental_param"), OPTIONAL)}
-_ATTEMPTS = 5
-_LONGEST_WAIT = 60.0  # seconds; a server that asks for more is tried again by the next run
 _MAX_BYTES = 256 << 20  # of one page, unpacked
 _MAX_PAGES = 100_000
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def pull(contract: Contract, lookup: Lookup, *, since: str | None) -> Pulled:
@@ -200,20 +195,6 @@ def _credential(connection: Connection) -> tuple[str, str]:
     return ("Authorization", f"Bearer {token}") if token else ("", "")
 
 
-class _Busy(Exception):
-    """The server asks for patience, or did not answer."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.wait = reason, wait
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait if isinstance(error, _Busy) else None
-    return tenacity.wait_random_exponential(0.5, _LONGEST_WAIT)(state) if asked is None else asked
-
-
 def _get(client: httpx.Client, service: _Service, url: httpx.URL) -> tuple[Any, bytes]:
     """Returns a page's JSON and a digest of its bytes, trying again while the server is busy.
 
@@ -221,17 +202,11 @@ def _get(client: httpx.Client, service: _Service, url: httpx.URL) -> tuple[Any, 
         SourceUnavailable: it stays busy, or asks for a longer wait than a task should sleep.
         SourceInvalid: it refuses, or answers no JSON.
     """
-    patiently = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
-        wait=_wait,
-        retry=tenacity.retry_if_exception(lambda e: isinstance(e, _Busy) and (e.wait or 0) <= _LONGEST_WAIT),
-        reraise=True,
-    )
     try:
         content = patiently(_once, client, service, url)
-    except _Busy as busy:
+    except Busy as busy:
         raise SourceUnavailable(
-            f"The web service is not available ({busy.reason}).", where=service.where, fix="Try again later."
+            f"The web service is not available ({busy}).", where=service.where, fix="Try again later."
         ) from None
     try:
         return DECODER.decode(content.decode("utf-8-sig").strip()), hashlib.sha256(content).digest()
@@ -246,9 +221,8 @@ def _get(client: httpx.Client, service: _Service, url: httpx.URL) -> tuple[Any, 
 def _once(client: httpx.Client, service: _Service, url: httpx.URL) -> bytes:
     try:
         with client.stream("GET", url) as response:
+            demand_idle(response)
             status = response.status_code
-            if status in _BUSY:
-                raise _Busy(f"status {status}", _retry_after(response))
             if status != 200:
                 raise service.invalid(
                     f"The web service answered with status {status}.", _ADVICE.get(status, _ADVICE[0])
@@ -264,7 +238,7 @@ def _once(client: httpx.Client, service: _Service, url: httpx.URL) -> bytes:
             "The answer is packed in a way that can't be undone.", "Ask the department to mend it."
         ) from None
     except httpx.HTTPError as error:
-        raise _Busy(type(error).__name__) from None
+        raise Busy(type(error).__name__) from None
 
 
 _ADVICE = {
@@ -273,14 +247,3 @@ _ADVICE = {
     403: "Ask the department to allow our login this path.",
     404: "Check the path in the contract's source.",
 }
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Returns how many seconds the server asks us to wait; None when it says nothing readable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)) / timedelta(seconds=1))
-    except (ValueError, TypeError):
-        return None

@@ -144,7 +144,7 @@ def test_a_service_that_restarts_in_between_gets_the_rest(sent, tmp_path, monkey
     folder.mkdir()
     with receiving(folder, KEYS.public()) as service:
         port = int(service.url.rpartition(":")[2])
-        service.answers += [(0, {})] * 3 + [(500, {})] * 4
+        service.answers += [(0, {})] * 3 + [(500, {})] * 5
         with pytest.raises(ConsumerUnavailable):
             deliver(sent, service.connection())
     with pytest.raises(ConsumerUnavailable, match="ConnectError"):
