@@ -16,13 +16,10 @@ from crossdock.storage.records import deliveries, refusals
 from hamlet import Hamlet, agreement, entries, found, open_rows, permits, school_files, tax_rows, write_yaml
 from killing import KILLED, code, start, steps
 from provinces import run
-from receiving import receiving
 
 STEPS = steps()
-ON_BUCKET = {step for step in STEPS if step.startswith("delivery.bucket.")}
-ON_SFTP = {step for step in STEPS if step.startswith("delivery.sftp.")}
-ON_WEBHOOK = {step for step in STEPS if step.startswith("delivery.webhook.")}
-ON_OTHER_CHANNELS = ON_BUCKET | ON_SFTP | ON_WEBHOOK  # see the tests that have such consumers
+CHANNELS = ("bucket", "sftp", "webhook")  # that the hamlet has not; test_every_channel
+ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith(tuple(f"delivery.{channel}." for channel in CHANNELS))}
 ALTERED = {"delivery.database.altered"}  # see the test whose agreement changes
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
 RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
@@ -109,53 +106,6 @@ def test_the_command_itself_dies_and_recovers(hamlet, expected):
     assert again.code == FINDINGS
     assert json.loads(again.stdout)["failures"] == []
     assert outcome(hamlet) == expected
-
-
-@pytest.mark.parametrize("step", sorted(ON_BUCKET))
-def test_killed_while_filling_a_bucket(hamlet, s3, step):
-    connection = {
-        "conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "schema": s3.new_bucket(),
-        "extra": {"endpoint_url": f"http://{s3.endpoint}", "region_name": "us-east-1"},
-    }  # fmt: skip
-    assert_killed_and_delivered(hamlet, "bucket", connection, step)
-
-
-@pytest.mark.parametrize("step", sorted(ON_SFTP))
-def test_killed_while_delivering_by_sftp(hamlet, sftp, step, tmp_path):
-    folder = tmp_path / "by_sftp"
-    folder.mkdir()
-    made = sftp.connection(folder)
-    connection = {
-        "conn_type": "sftp", "host": made.host, "port": made.port, "login": made.login, "password": made.password,
-        "extra": made.extra,
-    }  # fmt: skip
-    assert_killed_and_delivered(hamlet, "sftp", connection, step)
-    assert len(list(folder.glob("permits/*/manifest.json"))) == 1
-    assert list((folder / "permits" / ".incoming").iterdir()) == []
-
-
-@pytest.mark.parametrize("step", sorted(ON_WEBHOOK))
-def test_killed_while_delivering_to_a_web_service(hamlet, step, tmp_path):
-    folder = tmp_path / "by_webhook"
-    folder.mkdir()
-    with receiving(folder, hamlet.open().keys.public(), at="permits") as service:
-        connection = {"conn_type": "http", "host": service.url, "password": service.token}
-        assert_killed_and_delivered(hamlet, "webhook", connection, step)
-    assert len(list(folder.glob("permits/*/manifest.json"))) == 1
-
-
-def assert_killed_and_delivered(hamlet, channel, connection, step):
-    hamlet.add_connection("school_store", connection)
-    for file in hamlet.home.glob("contracts/town_hall/*/agreements/*"):
-        file.unlink()
-    delivery = {"channel": channel, "connection": "school_store", "mode": "full", "path": "permits"}
-    write_yaml(hamlet.agreement("permits", "school"), agreement("permits", "school", ["permit_no"], delivery=delivery))
-    assert code(start(hamlet.home, fault=step, arguments=("run", "town_hall/permits"))) == KILLED
-    assert not hamlet.sweep().failures
-    exchange = hamlet.open()
-    assert pipeline.check(exchange).sound
-    (delivered,) = deliveries(exchange.state)
-    assert (delivered.status, delivered.counts["inserted"]) == ("delivered", 88)
 
 
 @pytest.mark.parametrize("step", sorted(ALTERED | {"delivery.database.committed", "handover.sent"}))
