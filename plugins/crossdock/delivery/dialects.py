@@ -26,6 +26,7 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockErro
 
 _LOCK = Table(name="crossdock_delivery_lock")
 _ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
+_SILENCE = 3_600  # seconds until a server that says nothing is given up; a single statement may take long
 _PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
 _CONSTRAINTS = {
     1048: "not_null",
@@ -72,7 +73,12 @@ def _engine(connection: Connection, where: str) -> sa.Engine:
                 query={"charset": "utf8mb4"},
             )
             # `local_infile` stays off: with it a server may ask for any file that we can read.
-            arguments: dict[str, Any] = {"connect_timeout": 10, "init_command": f"SET SESSION sql_mode = '{MODE}'"}
+            arguments: dict[str, Any] = {
+                "connect_timeout": 10,
+                "read_timeout": _SILENCE,
+                "write_timeout": _SILENCE,
+                "init_command": f"SET SESSION sql_mode = '{MODE}'",
+            }
             options = {"isolation_level": "READ COMMITTED", "connect_args": arguments}
             if isinstance(connection.extra.get("ssl"), dict):
                 arguments["ssl"] = connection.extra["ssl"]
@@ -144,7 +150,9 @@ class _Dialect:
         try:
             found = self._run(sql)
             self._session.commit()
-        except (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError):
+        except (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError) as error:
+            if error.connection_invalidated:  # a new session would know nothing of what was staged in this one
+                raise
             self._session.rollback()
             return []
         return found

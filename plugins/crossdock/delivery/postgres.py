@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pyarrow as pa
-from adbc_driver_manager import Error
+from adbc_driver_manager import AdbcStatusCode, Error
 from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
@@ -19,6 +19,14 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockErro
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
 _PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
+# Seconds (and milliseconds) until a server that is gone without a word is given up; a slow one answers to this meanwhile.
+_ALIVE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "90000",
+}
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
@@ -134,7 +142,7 @@ class _Postgres:
         try:
             self.execute(f"ALTER TABLE {table} {', '.join(clauses)}")
         except Error as error:
-            if (error.sqlstate or "").startswith(_TRANSIENT):
+            if _passes(error):
                 raise
             return f"SQLSTATE {error.sqlstate or 'unknown'}"
         return None
@@ -163,16 +171,23 @@ class _Postgres:
 def _uri(connection: Connection) -> str:
     login = quote(connection.login, safe="")
     secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    query = {"connect_timeout": "10"} | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
+    query = _ALIVE | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
     address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
     return f"postgresql://{login}{secret}@{address}?{urlencode(query)}"
 
 
+def _passes(error: Error) -> bool:
+    """A server that restarts says nothing that has a code."""
+    gone = error.sqlstate is None and error.status_code is AdbcStatusCode.IO
+    return gone or (error.sqlstate or "").startswith(_TRANSIENT)
+
+
 def _translated(error: Error, where: str) -> CrossdockError:
     state = error.sqlstate or ""
-    if state.startswith(_TRANSIENT):
+    if _passes(error):
+        why = f"SQLSTATE {state}" if state else "it ended the session"
         return ConsumerUnavailable(
-            f"The PostgreSQL database is not usable now (SQLSTATE {state}).", where=where, fix="Try again later."
+            f"The PostgreSQL database is not usable now ({why}).", where=where, fix="Try again later."
         )
     return ConsumerRefused(
         f"The PostgreSQL database refused the delivery (SQLSTATE {state or 'unknown'}).",

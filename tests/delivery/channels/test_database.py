@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Column
+from crossdock.delivery import dialects, postgres
+from crossdock.delivery.channels import database
 from crossdock.delivery.channels.channel import deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.consumers import ServerConsumer, consumer
@@ -214,6 +217,49 @@ def test_a_server_that_does_not_know_us(kind, tmp_path, request):
         assert "SECRET" not in f"{caught.value!r}{caught.value}"
     with pytest.raises(ConsumerRefused, match="driver is not installed"):
         deliver(sent, replace(gone, type="another", extra={"sqlalchemy_url": "nosuch+driver://x"}))
+
+
+CUT = {
+    "postgres": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mariadb": "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()",
+}
+
+
+@pytest.mark.parametrize("step", ["staged", "changed", "marked"])
+@pytest.mark.parametrize("kind", ["postgres", "mariadb", "dialect"])
+def test_a_server_that_ends_our_session_in_the_middle(kind, step, tmp_path, request, monkeypatch):
+    """As one that restarts does: nothing of the delivery is there, and it is for later."""
+    system = consumer(kind, tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE[:1]), system.connection)
+
+    def cut(reached):
+        if reached == f"delivery.database.{step}":
+            for (number,) in system.query(CUT["mariadb" if kind == "mariadb" else "postgres"]):
+                if kind == "mariadb":
+                    system.query(f"KILL CONNECTION {number}")
+
+    monkeypatch.setattr(database, "reached", cut)
+    sent = shipment(tmp_path / "2", system.agreed(), PEOPLE, sequence=2)
+    with pytest.raises(ConsumerUnavailable):
+        deliver(sent, system.connection)
+    assert set(system.rows()) == {PEOPLE[0]["resident_id"]}
+    monkeypatch.undo()
+    deliver(sent, system.connection)
+    assert len(system.rows()) == len(PEOPLE)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_a_server_that_lets_us_in_and_says_nothing(kind, tmp_path, monkeypatch):
+    monkeypatch.setitem(postgres._ALIVE, "connect_timeout", "2")
+    monkeypatch.setattr(dialects, "_SILENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = Connection(
+            id="consumer_tax", type=kind, host="127.0.0.1", port=silent.getsockname()[1], login="u", password="SECRET"
+        )
+        system = ServerConsumer(mute, "database", {"table": "population"})
+        with pytest.raises(ConsumerUnavailable) as caught:
+            deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), mute)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_a_table_without_transactions_is_refused(tmp_path, request):
