@@ -114,6 +114,10 @@ class Database(Protocol):
         """Returns the statement that deletes a table's rows whose key is in a staged table `s`, where a condition holds."""
         ...
 
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:
+        """Tells whether inserting a row can change the one that has its key, and nothing but the key decides on it."""
+        ...
+
     def constraint(self, error: Exception) -> str | None:
         """Returns in one word which kind of constraint a statement broke; None when the error is another."""
         ...

@@ -185,6 +185,9 @@ class _Dialect:
         same = " AND ".join(f"{quoted(table.name)}.{name} = s.{name}" for name in map(quoted, key))
         return f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {rows} AS s WHERE {same} AND {part})"  # noqa: S608
 
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
+        return False
+
     def constraint(self, error: Exception) -> str | None:
         if not isinstance(error, sa.exc.DBAPIError):
             return None

@@ -5,7 +5,7 @@ SQL is put together from quoted names only; values are bound or staged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,8 +151,11 @@ class Filling:
             yield self.database.deleting(self.table, rows, key, part)
             yield f"INSERT INTO {self.table} ({names}) {source}"
             return
-        same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
         rest = [quoted(name) for name in self.goods.schema.names if name not in key]
+        if self.database.upserts(self.table, key):
+            yield f"INSERT INTO {self.table} AS t ({names}) {source} {self._on_conflict(key, rest)}"
+            return
+        same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
         if rest:
             differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
             yield (
@@ -163,6 +166,14 @@ class Filling:
             f"INSERT INTO {self.table} ({names}) {source} "  # noqa: S608
             f"AND NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
         )
+
+    def _on_conflict(self, key: Sequence[str], rest: Sequence[str]) -> str:
+        """Finds each row by the key's index, where joining would read the whole table."""
+        if not rest:
+            return f"ON CONFLICT ({quoted_names(key)}) DO NOTHING"
+        changed = ", ".join(f"{name} = EXCLUDED.{name}" for name in rest)
+        differs = " OR ".join(f"t.{name} {self.database.differs} EXCLUDED.{name}" for name in rest)
+        return f"ON CONFLICT ({quoted_names(key)}) DO UPDATE SET {changed} WHERE {differs}"
 
     def rejected(self, prepared: Prepared) -> RecordsRejected | None:
         """Returns which rows break the consumer's constraints, by trying them in parts; None when no row is to blame.

@@ -31,6 +31,13 @@ _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 
+# The unique indexes of a table without triggers, by their columns.
+_UNIQUE = """SELECT i.indexrelid::text, a.attname::text
+    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = to_regclass(?) AND i.indisunique AND i.indisvalid AND i.indimmediate
+        AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+        AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = i.indrelid AND NOT t.tgisinternal)"""
 _CONSTRAINTS = {
     "23502": "not_null",
     "23503": "foreign_key",
@@ -108,6 +115,12 @@ class _Postgres:
 
     def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
         return deleting_listed(table, rows, key, part)
+
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:
+        # A trigger of the consumer's own would see an insert where there is a change.
+        found = self.execute(_UNIQUE, (str(table),))
+        indexes = {index: {name for other, name in found if other == index} for index, _ in found}
+        return set(key) in indexes.values()
 
     def constraint(self, error: Exception) -> str | None:
         return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None

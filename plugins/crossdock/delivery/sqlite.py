@@ -93,6 +93,9 @@ class _Sqlite:
     def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
         return deleting_listed(table, rows, key, part)
 
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
+        return False
+
     def constraint(self, error: Exception) -> str | None:
         name = getattr(error, "sqlite_errorname", "")
         return _CONSTRAINTS.get(name.removeprefix("SQLITE_CONSTRAINT_"))

@@ -132,6 +132,44 @@ def test_changes_touch_only_what_differs(tmp_path, request):
 
 
 @pytest.mark.parametrize(
+    "laid_out",
+    [
+        ["CREATE TABLE population (resident_id TEXT PRIMARY KEY, name TEXT, phone TEXT)"],
+        ["CREATE TABLE population (resident_id TEXT, name TEXT, phone TEXT)"],
+        [
+            "CREATE TABLE population (resident_id TEXT, name TEXT, phone TEXT)",
+            "CREATE UNIQUE INDEX ON population (resident_id) WHERE name IS NOT NULL",
+            "CREATE UNIQUE INDEX ON population (lower(resident_id))",
+            "CREATE UNIQUE INDEX ON population (resident_id, name)",
+        ],
+        [
+            "CREATE TABLE population (resident_id TEXT PRIMARY KEY, name TEXT, phone TEXT)",
+            ("CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF EXISTS (SELECT FROM population WHERE resident_id = NEW.resident_id) THEN RAISE 'twice'; END IF; "
+            "RETURN NEW; END $$"),
+            "CREATE TRIGGER once BEFORE INSERT ON population FOR EACH ROW EXECUTE FUNCTION once()",
+        ],
+    ],
+    ids=["key", "no key", "other indexes", "trigger"],
+)
+def test_changes_arrive_in_postgres_whatever_indexes_and_triggers_there_are(tmp_path, request, laid_out):
+    system = consumer("postgres", tmp_path, request)
+    for statement in laid_out:
+        system.query(statement)
+    first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
+    deliver(first, system.connection)
+    before = dict(system.query("SELECT resident_id, xmin::text FROM population"))
+    after = [PEOPLE[0], PEOPLE[1] | {"name": "other"}, person(7)]
+    later = shipment(tmp_path / "2", system.agreed("changes"), after, sequence=2, previous=held(first.prepared))
+    deliver(later, system.connection)
+    assert dict(system.query("SELECT resident_id, name FROM population")) == {
+        p["resident_id"]: p["name"] for p in after
+    }
+    same = PEOPLE[0]["resident_id"]  # its row was not even written again
+    assert dict(system.query("SELECT resident_id, xmin::text FROM population"))[same] == before[same]
+
+
+@pytest.mark.parametrize(
     ("spoiling", "told"),
     [
         ("DROP TABLE population", "table is gone"),
