@@ -17,7 +17,7 @@ KILLED = 137
 PATIENCE = 120  # seconds
 
 _server = mp.get_context("forkserver")
-_server.set_forkserver_preload(["crossdock.cli", "crossdock.sweep", "crossdock.pipeline", "great_expectations"])
+_server.set_forkserver_preload(["crossdock.cli", "crossdock.sweep", "crossdock.pipeline", "great_expectations", "warm"])
 
 
 def steps() -> dict[str, str]:

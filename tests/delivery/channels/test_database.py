@@ -144,9 +144,11 @@ def test_changes_touch_only_what_differs(tmp_path, request):
         ],
         [
             "CREATE TABLE population (resident_id TEXT PRIMARY KEY, name TEXT, phone TEXT)",
-            ("CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF EXISTS (SELECT FROM population WHERE resident_id = NEW.resident_id) THEN RAISE 'twice'; END IF; "
-            "RETURN NEW; END $$"),
+            (
+                "CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "IF EXISTS (SELECT FROM population WHERE resident_id = NEW.resident_id) THEN RAISE 'twice'; END IF; "
+                "RETURN NEW; END $$"
+            ),
             "CREATE TRIGGER once BEFORE INSERT ON population FOR EACH ROW EXECUTE FUNCTION once()",
         ],
     ],
