@@ -18,6 +18,7 @@ BASE = {
     "identity",
     "ordered",
     "rowhash",
+    "sorting",
     "keys",
     "connections",
     "faults",

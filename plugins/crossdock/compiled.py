@@ -50,7 +50,8 @@ _ORDERS = np.array(
 )  # fmt: skip
 
 
-def _compiled(function: _Function) -> _Function:
+def compiled(function: _Function) -> _Function:
+    """Compiles a function when it is first called with some types, and keeps what came of it."""
     try:
         return cast("_Function", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # there is nowhere to keep it: each process compiles it anew
@@ -74,7 +75,7 @@ def _word(data: Bytes, at: int, size: int) -> Any:
     return word
 
 
-@_compiled
+@compiled
 def add_texts(sums: Words, data: Bytes, offsets: Offsets, valid: Flags, keys: Words) -> None:
     """Adds a column of texts to the lanes of each row; see `rowhash`.
 
@@ -102,7 +103,7 @@ def add_texts(sums: Words, data: Bytes, offsets: Offsets, valid: Flags, keys: Wo
         sums[row, 0], sums[row, 1] = low, high
 
 
-@_compiled
+@compiled
 def add_numbers(sums: Words, words: Words, valid: Flags, keys: Words) -> None:
     """Adds a column of numbers, (rows, words of each), to the lanes of each row; see `add_texts`."""
     for row in range(sums.shape[0]):
@@ -117,7 +118,7 @@ def add_numbers(sums: Words, words: Words, valid: Flags, keys: Words) -> None:
         sums[row, 0], sums[row, 1] = low, high
 
 
-@_compiled
+@compiled
 def mix(words: Words) -> None:
     """Mixes the bits of each word as splitmix64 does, in place."""
     flat = words.reshape(-1)
@@ -172,7 +173,7 @@ def _compress(state: Words, block: Words, done: Any, last: Any) -> None:
     state[7] ^= b3 ^ d3
 
 
-@_compiled
+@compiled
 def spell(messages: Bytes, ends: Offsets, data: Bytes, offsets: Offsets, valid: Flags) -> None:
     """Writes each row's value behind what is in its message: 255 for null, else four bytes of length and the value.
 
@@ -197,7 +198,7 @@ def spell(messages: Bytes, ends: Offsets, data: Bytes, offsets: Offsets, valid: 
         ends[row] = at + 4 + size
 
 
-@_compiled
+@compiled
 def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes: Words) -> None:
     """Makes the keyed BLAKE2b hash (RFC 7693) of each message; `hashlib.blake2b` makes the same one by one.
 
@@ -231,7 +232,7 @@ def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes:
 NEW, OTHER, SAME = 0, 1, 2  # what `look_up` finds a record to be
 
 
-@_compiled
+@compiled
 def look_up(table: Table, known: Known, new: tuple[Words, Words], told: tuple[Marks, Offsets]) -> int:
     """Looks records up among those known, tells of each what it is, and enters those that are new.
 

@@ -21,7 +21,8 @@ from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
 from crossdock.ledger.book import Body, append, fingerprint
-from crossdock.ledger.events import EventWriter, positions, read_events
+from crossdock.ledger.event_files import positions, read_events
+from crossdock.ledger.events import EventWriter
 from crossdock.ledger.own import own_key
 from crossdock.ledger.seals import Sealing, unseal
 from crossdock.routes import Route, Sent, outbox

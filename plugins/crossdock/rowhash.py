@@ -43,8 +43,10 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
+    from crossdock.sorting import sort_random
+
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
-    row_hashes(rows)
+    sort_random(row_hashes(rows)[:, 0].copy(), np.empty(rows.num_rows, np.uint32))
     keyed_hashes(rows, rows.schema.names, key=bytes(16), domain="")
 
 

@@ -190,7 +190,7 @@ def rewrite(world, change, *, metadata=None):
     (key,) = objects(world, "ledger/segments/")
     table = change(pq.read_table(world.store.root / key))
     path = world.root / "rewritten.parquet"
-    with compaction.open_writer(path, table.schema.with_metadata(metadata or table.schema.metadata)) as writer:
+    with compaction.writing(path, table.schema.with_metadata(metadata or table.schema.metadata)) as writer:
         writer.write_table(table, row_group_size=1_000)
     world.store.delete(key)
     renamed = f"{key[:-24]}{file_sha256(path)[:16]}.parquet"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import tempfile
@@ -13,18 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
-from crossdock.ledger.events import (
-    HASH,
-    OPERATIONS,
-    ROW_GROUP,
-    RUN,
-    RUN_GROUPS,
-    SCHEMA,
-    EventWriter,
-    find_events,
-    positions,
-    read_events,
-)
+from crossdock.ledger.event_files import find_events, positions, read_events
+from crossdock.ledger.events import HASH, LEAF, OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, EventWriter
 from crossdock.storage.local import LocalStore
 
 
@@ -62,6 +53,30 @@ def test_what_was_written_is_read_back_in_order(parts):
         assert writer.rows == len(added)
         where = positions(writer.path, range(len(added)))
         assert [read[position] for position in sorted(where, key=where.get)] == added
+
+
+def test_the_tree_is_that_of_its_definition(tmp_path):
+    """Leaves of LEAF events in the file's order; an event is subject, operation, whether a record is named, record."""
+    rows = 2 * LEAF + 7
+    record, subject = hashes(rows), few(rows, every=False)
+    words = pa.array([OPERATIONS[row % 3] for row in range(rows)])
+    with EventWriter(tmp_path / "e.parquet") as writer:
+        writer.add(record, subject, words)
+    spelled = [
+        (s + bytes([OPERATIONS.index(o), 1]) + r) if s else (r + bytes([OPERATIONS.index(o), 0]) + bytes(16))
+        for s, r, o in zip(subject.to_pylist(), record.to_pylist(), words.to_pylist(), strict=True)
+    ]
+    spelled.sort(key=lambda event: (event[:16], event[18:], event[16]))
+    leaves = [hashlib.sha256(b"\0" + b"".join(spelled[at : at + LEAF])).digest() for at in range(0, len(spelled), LEAF)]
+    left = hashlib.sha256(b"\1" + leaves[0] + leaves[1]).digest()
+    assert writer.tree == hashlib.sha256(b"\1" + left + leaves[2]).hexdigest()
+
+
+def test_equal_events_stand_as_they_were_added(tmp_path):
+    with EventWriter(tmp_path / "e.parquet") as writer:
+        for _ in range(100):
+            writer.add(pa.array([bytes(16), bytes([1]) * 16], HASH), None, "insert")
+    assert positions(writer.path, range(200)) == dict(enumerate([*range(0, 200, 2), *range(1, 200, 2)]))
 
 
 def few(rows: int, *, every: bool) -> pa.Array:

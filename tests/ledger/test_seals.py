@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossdock.keys import LEDGER, Keys, rotate
-from crossdock.ledger.events import HASH, EventWriter, read_events
+from crossdock.ledger.event_files import read_events
+from crossdock.ledger.events import HASH, EventWriter
 from crossdock.ledger.seals import Sealing, seal, under_every_version, unseal, unseal_each, versions_of
 from crossdock.storage.local import LocalStore
 

@@ -14,18 +14,8 @@ import pyarrow.compute as pc
 
 from crossdock.errors import WrongUse
 from crossdock.ledger.book import Entry, entries_by, read_entries
-from crossdock.ledger.events import (
-    OPERATIONS,
-    ROW_GROUP,
-    RUN,
-    RUN_GROUPS,
-    SCHEMA,
-    Operation,
-    find_events,
-    open_events,
-    read_events,
-    reading,
-)
+from crossdock.ledger.event_files import find_events, open_events, read_events, reading
+from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, Operation
 from crossdock.ledger.retired import retired
 from crossdock.ledger.segments import Segment, apart, segments
 from crossdock.storage.state import State
@@ -55,7 +45,7 @@ class Archive:
 
         Raises:
             WrongUse: they were deleted by policy.
-            ObjectMissing, LedgerBroken, Transient: as `events.read_events`.
+            ObjectMissing, LedgerBroken, Transient: as `event_files.read_events`.
         """
         if entry.seq <= self.retired:
             raise WrongUse(
@@ -150,7 +140,7 @@ class Archive:
 
         Raises:
             ObjectMissing: an event file is missing, so that the answer could not be complete.
-            LedgerBroken, Transient: as `events.read_events`.
+            LedgerBroken, Transient: as `event_files.read_events`.
         """
         found: dict[int, dict[Operation, int]] = {}
         alone: list[int] = []

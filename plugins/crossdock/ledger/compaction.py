@@ -13,7 +13,8 @@ from crossdock.errors import CrossdockError
 from crossdock.faults import reached
 from crossdock.identity import file_sha256
 from crossdock.ledger.book import Entry, read_entries
-from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, open_writer, read_events, reading
+from crossdock.ledger.event_files import read_events, reading
+from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, writing
 from crossdock.ledger.own import own_files
 from crossdock.ledger.retired import retired
 from crossdock.ledger.segments import SEGMENT, Segment, key_of, left_out, replaced, segments, with_apart
@@ -45,7 +46,7 @@ def compact(state: State, store: Store, scratch: Path) -> Compacted:
         scratch: an empty folder, for sorting.
 
     Raises:
-        ObjectMissing, LedgerBroken, Transient: as `events.read_events`.
+        ObjectMissing, LedgerBroken, Transient: as `event_files.read_events`.
     """
     present = segments(store)
     deleted = _delete_replaced(state, store, present)
@@ -92,7 +93,7 @@ def _write(store: Store, scratch: Path, merged: list[Segment], group: list[Entry
     apart += [entry.seq for entry in group if entry.body.events.rows > RUN]
     path = scratch / "segment.parquet"
     rows = 0
-    with open_writer(path, with_apart(apart)) as writer:
+    with writing(path, with_apart(apart)) as writer:
         for batch in _sorted(scratch, _events(store, first, merged, group)):
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROW_GROUP)
             rows += batch.num_rows

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossdock.errors import LedgerBroken
-from crossdock.ledger.events import SCHEMA, open_events
+from crossdock.ledger.event_files import open_events
+from crossdock.ledger.events import SCHEMA
 from crossdock.storage.store import Store
 
 SEGMENTS = "ledger/segments/"
