@@ -43,11 +43,17 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
+    from crossdock.compiled import look_up
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
-    sort_random(row_hashes(rows)[:, 0].copy(), np.empty(rows.num_rows, np.uint32))
+    hashes = row_hashes(rows)
+    sort_random(hashes[:, 0].copy(), np.empty(len(hashes), np.uint32))
     keyed_hashes(rows, rows.schema.names, key=bytes(16), domain="")
+    hashes.flags.writeable = False
+    table = np.full(4, -1, np.int32), np.empty((3, 2), np.uint64), 0
+    known, told = (hashes, np.zeros(2, np.bool_)), (np.empty(2, np.int8), np.empty(2, np.int64))
+    look_up(table, known, (hashes, hashes), told)
 
 
 def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:
