@@ -166,7 +166,7 @@ def test_a_delivery_that_arrived_is_booked_though_its_agreement_ended_before_the
     exchange = hamlet.open()
     assert pipeline.push(exchange, f"town_hall/permits/{consumer}").status == "refused"
     booked = count(exchange.state, exchange.store, by=("consumer",), recount=True).groups
-    assert {"consumer": consumer, "shares": 88, "deliveries": 1} in booked
+    assert {"consumer": consumer, "shares": 88, "deliveries": 1, "interfaces": 1} in booked
     assert pipeline.check(exchange).sound
 
 
