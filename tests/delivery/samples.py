@@ -135,6 +135,9 @@ class Recorder:
         subjects = [None] * len(record) if subject is None else subject.to_pylist()
         self.events += zip(record.to_pylist(), subjects, operations, strict=True)
 
+    def done(self):
+        pass
+
     def again(self, _name):
         return False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -38,6 +38,7 @@ class ColumnSinks:
             for place, field in enumerate(fields)
         ]
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="crossdock")
+        self._under_way: list[Future[None]] = []
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -45,13 +46,13 @@ class ColumnSinks:
         return {name: sink.path for name, sink in self._sinks}
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Adds rows; they have the columns by name."""
+        """Takes rows, which have the columns by name; they are written while the caller makes the next ones."""
+        self._wait()
+        self._under_way = [self._pool.submit(sink.add, rows.select([name])) for name, sink in self._sinks]
 
-        def add(named: tuple[str, ParquetSink]) -> None:
-            name, sink = named
-            sink.add(rows.select([name]))
-
-        list(self._pool.map(add, self._sinks))
+    def _wait(self) -> None:
+        for each in self._under_way:
+            each.result()
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +60,15 @@ class ColumnSinks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        list(self._pool.map(lambda named: named[1].__exit__(kind, error, trace), self._sinks))
-        self._pool.shutdown()
+        with self._pool:
+            try:
+                if kind is None:
+                    self._wait()
+            finally:
+                wait(self._under_way)
+                ended = [self._pool.submit(sink.__exit__, kind, error, trace) for _, sink in self._sinks]
+            for each in ended:
+                each.result()
 
 
 def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> None:

@@ -25,7 +25,7 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.columnar import few_values
+from crossdock.columnar import few_values, worth_bounds
 from crossdock.identity import file_sha256
 
 ROW_GROUP = 131_072
@@ -86,8 +86,13 @@ class ParquetSink:
     def _open(self, rows: pa.Table) -> pq.ParquetWriter:
         """Returns the writer; how columns are encoded is settled by the first rows."""
         if self._writer is None:
+            few = few_values(rows)
             self._writer = pq.ParquetWriter(
-                self.path, self._schema, compression="zstd", use_dictionary=few_values(rows.slice(0, ROW_GROUP))
+                self.path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=few,
+                write_statistics=worth_bounds(self._schema, few),
             )
         return self._writer
 

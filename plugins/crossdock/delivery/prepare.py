@@ -56,6 +56,10 @@ class Events(Protocol):
         """
         ...
 
+    def done(self) -> None:
+        """Says that all events were added: they may be written beside what is done next."""
+        ...
+
     def again(self, name: str) -> bool:
         """Takes over all events that another delivery kept under a name; False when there are none."""
         ...
@@ -236,6 +240,7 @@ class _Work:
             sinks.add(kept.outgoing)
             events.add(*kept.told, "insert")
             delivered += RowsDigest.of(kept.hashes)
+        events.done()
         return delivered
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events) -> Prepared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,7 @@ class EventWriter:
         self._writer: pq.ParquetWriter
         self._order: BinaryIO  # where each event stood when it was added, in the file's order
         self._tree = Tree()
+        self._finishing: Future[None] | None = None
         self._again = self._name = ""  # the root of events that were taken over; the name under which to keep them
 
     @property
@@ -123,14 +125,27 @@ class EventWriter:
         """Keeps all events on the shelf, once they are written, for deliveries that have the same."""
         self._name = name
 
-    def close(self) -> None:
-        """Writes what is waiting and makes the file whole."""
-        if self._again:
-            return
+    def done(self) -> None:
+        """Says that all events were added: they are written while the caller does something else."""
+        if not self._again:
+            pool = ThreadPoolExecutor(1, thread_name_prefix="crossdock")
+            self._finishing = pool.submit(self._finish)
+            pool.shutdown(wait=False)
+
+    def _finish(self) -> None:
         if self._rows_waiting or self._open is None:
             self._write(self._rows_waiting)
         if self._open is not None:
             self._open.close()
+
+    def close(self) -> None:
+        """Writes what is waiting and makes the file whole."""
+        if self._again:
+            return
+        if self._finishing:
+            self._finishing.result()
+        else:
+            self._finish()
         if self._shelf and self._name:
             about = self.path.with_suffix(_ABOUT)
             about.write_bytes(canonical({"tree": self.tree, "counts": self.counts}))
@@ -164,6 +179,8 @@ class EventWriter:
         if kind is None:
             self.close()
             return
+        if self._finishing:
+            wait([self._finishing])
         if self._open is not None:
             self._open.close()
         self.path.unlink(missing_ok=True)

@@ -64,6 +64,10 @@ class Sealing:
         about = None if subject is None else seal(subject, self.keys, self.version)
         self.writer.add(seal(record, self.keys, self.version), about, operation)
 
+    def done(self) -> None:
+        """Says that all events were added; see `EventWriter.done`."""
+        self.writer.done()
+
     def again(self, name: str) -> bool:
         """Takes over events that were sealed alike; see `EventWriter.again`."""
         return self.writer.again(self._sealed(name))
