@@ -24,11 +24,13 @@ from measuring import Timed, machine, medians, timed
 
 from crossdock import pipeline
 from crossdock.contracts.odcs import read_contract
+from crossdock.delivery.terms import Terms
 from crossdock.demo.provision import provision
 from crossdock.display import terminal
 from crossdock.exchange import Exchange, open_exchange
 from crossdock.identity import RowsDigest, content_id, file_sha256
-from crossdock.rowhash import row_hashes
+from crossdock.ledger.events import EventWriter
+from crossdock.rowhash import row_hashes, warm_up
 from crossdock.storage.records import latest_snapshot
 from crossdock.storage.tables import snapshot as snapshot_table
 from servers import postgres
@@ -128,6 +130,16 @@ def bare_database(database, rows: pads.Dataset, columns) -> None:
         session.commit()
 
 
+def ledger(exchange: Exchange, folder: Path, rows: pads.Dataset) -> None:
+    """What the ledger takes of a delivery of all rows: the hash of each record, and its event."""
+    agreement, contract = exchange.agreement(f"{DATASET}/tax"), exchange.contract(DATASET)
+    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=None)
+    with EventWriter(folder / "events.parquet") as events:
+        for batch in rows.scanner(columns=list(contract.primary_key), batch_size=131_072).to_batches():
+            events.add(terms.records(batch), None, "insert")
+    exchange.store.put_file("bench/events.parquet", events.path)
+
+
 def once(folder: Path, rows: int, server, times: Timed) -> None:
     database, _ = server.new_database()
     exchange = lay_out(folder, rows, database)
@@ -136,6 +148,7 @@ def once(folder: Path, rows: int, server, times: Timed) -> None:
     snapshot = exchange.dataset(latest_snapshot(exchange.state, DATASET).key)
     timed(times, "database: floor", lambda: bare_database(database, snapshot, columns))
     timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
+    timed(times, "database: the ledger's part", lambda: ledger(exchange, folder, snapshot))
     change(exchange, folder)
     timed(times, "database: 1 % changed", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
     target = folder / "floor.parquet"
@@ -152,6 +165,7 @@ def main() -> None:
     words.add_argument("--times", type=int, default=3)
     asked = words.parse_args()
     times: Timed = {}
+    warm_up()
     fixture = postgres.__wrapped__()
     server = next(fixture)
     with terminal.progress(asked.times) as advance:
