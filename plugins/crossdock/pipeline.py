@@ -19,11 +19,12 @@ from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import content_id, instant
+from crossdock.ledger.chain import Break
 from crossdock.ledger.compaction import compact
 from crossdock.ledger.counts import astray, count
 from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.retired import retire
-from crossdock.ledger.verify import Break, verify
+from crossdock.ledger.verify import verify
 from crossdock.refusals import demand
 from crossdock.sources.landing import land
 from crossdock.storage.acceptance import reaccept, record_verdict

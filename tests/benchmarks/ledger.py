@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,6 +50,7 @@ PEOPLE_PER_EVENT = 3  # every person is in about so many events
 BY = ("department", "dataset", "consumer", "day")
 START = datetime(2026, 1, 1, 3, tzinfo=UTC)
 ROUNDS = 7
+LARGE = 4 << 20  # events of a large delivery
 WRITERS = 10
 
 
@@ -124,16 +126,15 @@ def manifest_of(world: SimpleNamespace, number: int) -> tuple[str, str]:
 
 def fill(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], times: Timed) -> int:
     """Writes and books every delivery; puts the same events into the databases beside. Returns how many events there are."""
-    total, written = 0, 0.0
+    total, written, worked = 0, 0.0, 0.0
     with terminal.progress(10) as step:
         for number, rows in enumerate(made.sizes.tolist()):
             day = number * YEAR // made.deliveries
             subject, operation = made.batch(rows)
             path = world.root / "events.parquet"
-            start = time.perf_counter()
-            with EventWriter(path) as writer:
-                for at in range(0, rows, 131_072):
-                    writer.add(subject[at : at + 131_072], None, operation[at : at + 131_072])
+            start, began = time.perf_counter(), time.process_time()
+            writer = write(path, subject, operation)
+            worked += time.process_time() - began
             written += time.perf_counter() - start
             sha256 = file_sha256(path)
             key = own_key(content_id("delivery", number), sha256)
@@ -146,8 +147,26 @@ def fill(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], time
             total += rows
             if number * 10 // made.deliveries < (number + 1) * 10 // made.deliveries:
                 step(f"{number + 1:,} deliveries")
-    times["append, seconds per million events"] = [written / total * 1e6]
+    times["append, delivery by delivery, million events/s"] = [total / written / 1e6]
+    times["append, delivery by delivery, million events/s of a processor"] = [total / worked / 1e6]
     return total
+
+
+def write(path: Path, subject: pa.Array, operation: pa.Array) -> EventWriter:
+    with EventWriter(path) as writer:
+        for at in range(0, len(subject), 131_072):
+            writer.add(subject[at : at + 131_072], None, operation[at : at + 131_072])
+    return writer
+
+
+def append_large(world: SimpleNamespace, made: Made, times: Timed) -> None:
+    """Writes the events of one large delivery, several times: what a core does without a file per few events."""
+    subject, operation = made.batch(LARGE)
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        write(world.root / "large.parquet", subject, operation)
+        rate = LARGE / (time.process_time() - began) / 1e6
+        times.setdefault("append, one large delivery, million events/s of a processor", []).append(rate)
 
 
 def duckdb_beside(root: Path) -> SimpleNamespace:
@@ -231,6 +250,14 @@ def postgres_beside(url: str) -> SimpleNamespace:
     )
 
 
+def both(times: Timed, name: str, work: Callable[[], object]) -> object:
+    """Notes a work's seconds, and those that processors were at it: others on the machine do not change them much."""
+    began = time.process_time()
+    result = timed(times, name, work)
+    times.setdefault(f"{name}, processor", []).append(time.process_time() - began)
+    return result
+
+
 def writers_at_once(world: SimpleNamespace, made: Made, times: Timed, url: str | None) -> None:
     """Ten threads book deliveries at the same time; one books as many alone. Every one must be in the chain."""
     for where, address in (("SQLite", f"sqlite:///{world.root / 'busy.db'}"), ("PostgreSQL", url)):
@@ -273,8 +300,8 @@ def measure(world: SimpleNamespace, made: Made, beside: list[SimpleNamespace], t
     someone = made.people[len(made.people) // 2].tobytes()
     shares = count(state, store, by=()).shares
     for _ in range(ROUNDS):
-        recounted = timed(times, "count by 4 from the files", lambda: count(state, store, by=BY, recount=True))
-        booked = timed(times, "count by 4 from the rollup", lambda: count(state, store, by=BY))
+        recounted = both(times, "count by 4 from the files", lambda: count(state, store, by=BY, recount=True))
+        booked = both(times, "count by 4 from the rollup", lambda: count(state, store, by=BY))
         assert recounted == booked
         assert recounted.shares == shares
         found = timed(times, "who received", lambda: Archive.open(state, store).find([someone]))
@@ -303,19 +330,20 @@ def main() -> None:
             keys=Keys.open(root / "keys"),
         )
         beside = [] if said.alone else [duckdb_beside(root), postgres_beside(server.new_database()[1])]
+        append_large(world, made, times)
         total = fill(world, made, beside, times)
         for other in beside:
             timed(times, f"ready, {other.name}", other.ready)
         loose = size_of(root / "store" / "ledger" / "events")
         timed(times, "sign", lambda: sign_heads(world.state, world.store, world.keys))
         assert (
-            timed(times, "verify, one file a delivery", lambda: verify(world.state, world.store, world.keys.public()))
+            both(times, "verify, one file a delivery", lambda: verify(world.state, world.store, world.keys.public()))
             == []
         )
         (root / "scratch").mkdir()
         timed(times, "compact", lambda: compact(world.state, world.store, root / "scratch"))
         compact(world.state, world.store, root / "scratch")
-        assert timed(times, "verify, compacted", lambda: verify(world.state, world.store, world.keys.public())) == []
+        assert both(times, "verify, compacted", lambda: verify(world.state, world.store, world.keys.public())) == []
         measure(world, made, beside, times)
         figures = medians(times)
         figures |= {"bytes per event, one file a delivery": loose / total}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,25 @@ from crossdock.ledger.segments import Segment, apart, segments
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
-_READERS = 8
+_READERS, _AT_ONCE = 8, 131_072  # threads, and events that are counted at a time
 Places = npt.NDArray[np.intp]
 Batches = Iterable[pa.RecordBatch]
+
+
+class Held(NamedTuple):
+    """What it takes to find an entry's events, and to count those that were deleted: their numbers by operation."""
+
+    seq: int
+    key: str
+    rows: int
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """Reads it from an entry."""
+        body = entry.body
+        booked = (body.counts["inserted"], body.counts["updated"], body.counts["deleted"])
+        return cls(entry.seq, body.events.key, body.events.rows, booked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class Archive:
                 where=entry.body.delivery,
                 fix="Proofs that were written before hold for ever.",
             )
-        segment = self._segment_of(entry)
+        segment = self._segment_of(Held.of(entry))
         if segment is None:
             for batch in read_events(self.store, entry.body.events.key):
                 yield pa.Table.from_batches([batch])
@@ -76,20 +93,20 @@ class Archive:
                 places[seq - segment.first] = place_of.get(seq, -1)
             if (places >= 0).any():
                 yield from self._scan_segment(segment, places, columns)
-        alone = [entry for entry in entries if self._is_alone(entry)]
+        alone = [held for held in map(Held.of, entries) if self._is_alone(held)]
         for entry, batches in self._read(alone, columns):
             for batch in batches:
                 yield np.full(batch.num_rows, place_of[entry.seq]), batch
 
-    def _read(self, alone: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Entry, Batches]]:
+    def _read(self, alone: Sequence[Held], columns: Sequence[str]) -> Iterator[tuple[Held, Batches]]:
         """Yields the events of files of their own; of small ones, several are read at a time."""
-        small = [entry for entry in alone if entry.body.events.rows <= RUN]
+        small = [entry for entry in alone if entry.rows <= RUN]
         with ThreadPoolExecutor(_READERS) as readers:
-            read = readers.map(lambda entry: list(read_events(self.store, entry.body.events.key, columns)), small)
+            read = readers.map(lambda entry: list(read_events(self.store, entry.key, columns)), small)
             yield from zip(small, read, strict=True)
         for entry in alone:
-            if entry.body.events.rows > RUN:
-                yield entry, read_events(self.store, entry.body.events.key, columns)
+            if entry.rows > RUN:
+                yield entry, read_events(self.store, entry.key, columns)
 
     def _scan_segment(
         self, segment: Segment, places: Places, columns: Sequence[str]
@@ -102,37 +119,38 @@ class Archive:
                     batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901
                 yield found, batch.select(list(columns))
 
-    def tallies(self, entries: Sequence[Entry]) -> list[Mapping[Operation, int]]:
-        """Returns for each entry how many events of each operation its files hold; raises as `scan` does.
+    def tallies(self, entries: Sequence[Held]) -> npt.NDArray[np.int64]:
+        """Returns a row for each entry, with how many events of each operation its files hold; raises as `scan` does.
 
         Of entries whose events were deleted by policy, it returns what was booked.
         """
         width = len(OPERATIONS)
+        seqs = np.array([entry.seq for entry in entries], np.int64)
         counts = np.zeros((len(entries), width), np.int64)
-        place_of = {entry.seq: place for place, entry in enumerate(entries)}
-        for segment in self.segments:
-            wanted = [seq for seq in range(segment.start, segment.last + 1) if seq in place_of]
-            if wanted:
-                tally = self._tally_segment(segment)
-                counts[[place_of[seq] for seq in wanted]] += tally[np.array(wanted) - segment.first]
-        alone = [entry for entry in entries if self._is_alone(entry)]
+        gone = seqs <= self.retired
+        counts[gone] = [entry.counts for entry in entries if entry.seq <= self.retired] or np.zeros((0, width))
+        wanted = [(seqs >= max(each.start, self.retired + 1)) & (seqs <= each.last) for each in self.segments]
+        needed = [(segment, here) for segment, here in zip(self.segments, wanted, strict=True) if here.any()]
+        with ThreadPoolExecutor(_READERS) as readers:
+            tallied = readers.map(self._tally_segment, [segment for segment, _ in needed])
+            for (segment, here), tally in zip(needed, tallied, strict=True):
+                counts[here] = tally[seqs[here] - segment.first]
+        place_of = {entry.seq: place for place, entry in enumerate(entries) if self._is_alone(entry)}
+        alone = [entries[place] for place in place_of.values()]
         for entry, batches in self._read(alone, ["operation"]):
             for batch in batches:
                 counts[place_of[entry.seq]] += np.bincount(_codes(batch), minlength=width)
-        told: list[Mapping[Operation, int]] = []
-        for entry, counted in zip(entries, counts.tolist(), strict=True):
-            booked = entry.body.counts
-            gone = (booked["inserted"], booked["updated"], booked["deleted"])
-            told.append(dict(zip(OPERATIONS, gone if entry.seq <= self.retired else counted, strict=True)))
-        return told
+        return counts
 
     def _tally_segment(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Returns a row for each entry that the segment covers, with the number of events of each operation."""
         width, entries = len(OPERATIONS), segment.last - segment.first + 1
         counts = np.zeros(entries * width, np.int64)
         with segment.open(self.store) as file, reading(segment.key):
-            for batch in file.iter_batches(batch_size=RUN, columns=["entry", "operation"]):
-                counts += np.bincount(batch["entry"].to_numpy() * width + _codes(batch), minlength=len(counts))
+            for batch in file.iter_batches(batch_size=_AT_ONCE, columns=["entry", "operation"]):
+                places = batch["entry"].to_numpy() * np.int64(width)
+                places += _codes(batch)
+                counts += np.bincount(places, minlength=len(counts))
         return counts.reshape(entries, width)
 
     def find(self, hashes: Sequence[bytes]) -> list[tuple[Entry, Mapping[Operation, int]]]:
@@ -158,7 +176,7 @@ class Archive:
                 for entry in chain(
                     entries_by(self.state, "seq", alone), read_entries(self.state, after=max(covered, self.retired))
                 )
-                if self._is_alone(entry)
+                if self._is_alone(Held.of(entry))
             ]
             for entry, tally in zip(
                 entries, readers.map(lambda each: self._find_alone(each, hashes), entries), strict=True
@@ -192,13 +210,13 @@ class Archive:
         counted = pc.value_counts(events["operation"]).to_pylist()
         return {each["values"]: each["counts"] for each in counted}
 
-    def _segment_of(self, entry: Entry) -> Segment | None:
-        if not 0 < entry.body.events.rows <= RUN:
+    def _segment_of(self, entry: Held) -> Segment | None:
+        if not 0 < entry.rows <= RUN:
             return None
         return next((each for each in self.segments if each.start <= entry.seq <= each.last), None)
 
-    def _is_alone(self, entry: Entry) -> bool:
-        return entry.seq > self.retired and entry.body.events.rows > 0 and self._segment_of(entry) is None
+    def _is_alone(self, entry: Held) -> bool:
+        return entry.seq > self.retired and entry.rows > 0 and self._segment_of(entry) is None
 
 
 def _codes(events: pa.RecordBatch) -> npt.NDArray[np.intp]:

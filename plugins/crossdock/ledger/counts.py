@@ -7,13 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
-from crossdock.ledger.archive import Archive
-from crossdock.ledger.book import Body, read_entries
+from crossdock.ledger.archive import Archive, Held
+from crossdock.ledger.book import Body
 from crossdock.ledger.rollup import PERIODS, WAYS, Sum, rolled, summed
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
@@ -78,23 +79,25 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         sums, interfaces = _recounted(state, store, names, since, until)
     else:
         sums = summed(state, names, since=since, until=until)
-        whole = summed(state, (), since=since, until=until) if names else sums
-        interfaces = sum(each.interfaces for each in whole)
-    groups: tuple[Mapping[str, str | int], ...] = tuple(
-        {
-            **dict(zip(names, each.key, strict=True)),
-            "shares": each.shares,
-            "deliveries": each.deliveries,
-            "interfaces": each.interfaces,
-        }
-        for each in sorted(sums, key=lambda each: each.key)
-    )
+        told = _interfaces(names, sums)
+        interfaces = (
+            told if told is not None else sum(whole[-1] for whole in summed(state, (), since=since, until=until))
+        )
+    labels = (*names, "shares", "deliveries", "interfaces")
     return Counts(
-        shares=sum(each.shares for each in sums),
-        deliveries=sum(each.deliveries for each in sums),
+        shares=sum(map(itemgetter(-3), sums)),
+        deliveries=sum(map(itemgetter(-2), sums)),
         interfaces=interfaces,
-        groups=groups if names else (),
+        groups=tuple([dict(zip(labels, each, strict=True)) for each in sorted(sums)]) if names else (),
     )
+
+
+def _interfaces(names: tuple[str, ...], sums: list[Sum]) -> int | None:
+    """Returns how many interfaces there are in all, or None when the groups do not tell."""
+    for naming in (("agreement",), ("dataset", "consumer")):
+        if set(naming) <= set(names):
+            return len(set(map(itemgetter(*map(names.index, naming)), sums)))
+    return None if names else sum(each[-1] for each in sums)
 
 
 def group_of(body: Body, names: Sequence[str]) -> tuple[str, ...]:
@@ -188,9 +191,7 @@ def booked(state: State, names: tuple[str, ...], since: str | None, until: str |
         body, shares = _body_and_shares(connection)
         groups = [_group(body, name) for name in names]
         query = sa.select(*groups, shares, sa.func.count()).group_by(*map(_place, range(len(groups))))
-        query = query.where(ledger_entry.c.day >= since) if since else query
-        query = query.where(ledger_entry.c.day <= until) if until else query
-        rows = _asked(connection, query)
+        rows = _asked(connection, _between(query, since, until))
     if any(None in row[:-2] for row in rows):
         raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
     return [(tuple(row[:-2]), int(row[-2] or 0), row[-1]) for row in rows]
@@ -200,17 +201,48 @@ def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
 ) -> tuple[list[Sum], int]:
     """Counts every event in its file; returns the sums and how many interfaces there are in all."""
-    entries = list(read_entries(state, since=since, until=until))
+    entries = _briefly(state, names, since, until)
     shares: Counter[tuple[str, ...]] = Counter()
     deliveries: Counter[tuple[str, ...]] = Counter()
     agreements: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    for entry, operations in zip(entries, Archive.open(state, store).tallies(entries), strict=True):
-        key = group_of(entry.body, names)
-        shares[key] += operations["insert"] + operations["update"]
-        deliveries[key] += 1
-        agreements[key].add(entry.body.agreement)
-    sums = [
-        Sum(key=key, shares=shares[key], deliveries=made, interfaces=len(agreements[key]))
-        for key, made in deliveries.items()
-    ]
+    found = Archive.open(state, store).tallies([entry.events for entry in entries])
+    for entry, (inserted, updated, _) in zip(entries, found.tolist(), strict=True):
+        shares[entry.key] += inserted + updated
+        deliveries[entry.key] += 1
+        agreements[entry.key].add(entry.agreement)
+    sums = [(*key, shares[key], made, len(agreements[key])) for key, made in deliveries.items()]
     return sums, len(set().union(*agreements.values()))
+
+
+class _Brief(NamedTuple):
+    """What of an entry it takes to recount it: there are thousands, and the database reads it where the entry lies."""
+
+    key: tuple[str, ...]
+    agreement: str
+    events: Held
+
+
+def _briefly(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Brief]:
+    with state.connect() as connection:
+        body, _ = _body_and_shares(connection)
+        numbers = [body["events"]["rows"], *(body["counts"][name] for name in ("inserted", "updated", "deleted"))]
+        query = _between(
+            sa.select(
+                ledger_entry.c.seq,
+                body["events"]["key"].as_string(),
+                *(number.as_integer() for number in numbers),
+                body["agreement"].as_string(),
+                *(_group(body, name) for name in names),
+            ),
+            since,
+            until,
+        )
+        rows = _asked(connection, query)
+    if any(None in row for row in rows):
+        raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
+    return [_Brief(tuple(row[7:]), row[6], Held(row[0], row[1], row[2], tuple(row[3:6]))) for row in rows]
+
+
+def _between(query: sa.Select[Any], since: str | None, until: str | None) -> sa.Select[Any]:
+    query = query.where(ledger_entry.c.day >= since) if since else query
+    return query.where(ledger_entry.c.day <= until) if until else query

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,10 +20,11 @@ from crossdock.errors import ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
 
 RETIRED = "ledger/retired.json"
-_PIECE = 1 << 20
+_PIECE, _KEPT = 1 << 20, 1 << 28  # bytes of a file that are read at a time; up to which it is kept in memory
 WORDS = ("insert", "update", "delete")
+_CODES = {word: code for code, word in enumerate(WORDS)}
 _LEAF, _BATCH = 1_024, 131_072  # events that are one leaf of their tree; events that are read at a time
-_EVENT = np.dtype([("subject", "V16"), ("operation", "u1"), ("named", "u1"), ("record", "V16")])
+EVENT = np.dtype([("subject", "V16"), ("operation", "u1"), ("named", "u1"), ("record", "V16")])
 _SAME = (
     "delivery",
     "dataset",
@@ -46,15 +47,16 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
     events = body["events"]
     key = events["key"]
     filesystem, root = store.filesystem()
-    found = file_sha256(filesystem, f"{root}/{key}", key)
+    found = stored(filesystem, f"{root}/{key}", key)
     if found is None:
         yield "The event file is missing.", key
         return
-    if found != events["sha256"]:
+    if found.sha256 != events["sha256"]:
         yield "The event file's bytes are not those that were booked (SHA-256 differs).", key
         return
     try:
-        tally, tree = _recount(filesystem, f"{root}/{key}")
+        with found.open() as file:
+            tally, tree = _recount(file)
     except (pa.ArrowInvalid, KeyError, IndexError):
         yield "The event file was booked, but cannot be read as share events.", key
         return
@@ -68,25 +70,27 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         yield "The Merkle tree over the events is not the one that was booked.", key
 
 
-def _recount(filesystem: Any, path: str) -> tuple[Counter[str], str]:
+def _recount(file: pq.ParquetFile) -> tuple[Counter[str], str]:
     """Counts an event file's operations, and returns the root of the Merkle tree over its events, as hex."""
     tally: Counter[str] = Counter()
     level: list[bytes] = []
-    with pq.ParquetFile(path, filesystem=filesystem) as file:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            events = spelled(batch)
-            tally.update(tally_of(events))
-            level += leaf_hashes(events)
+    for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        events = spelled(batch)
+        tally.update(tally_of(events))
+        level += leaf_hashes(events)
     return tally, tree_over(level)
 
 
 def spelled(events: pa.RecordBatch) -> Spelled:
     """Returns events as their leaves have them."""
-    found = np.zeros(len(events), _EVENT)
+    found = np.zeros(len(events), EVENT)
     found["subject"] = _sixteens(events["subject"])
-    found["operation"] = pc.index_in(events["operation"].dictionary_decode(), pa.array(WORDS))
-    found["named"] = events["record"].is_valid()
-    found["record"] = _sixteens(events["record"].fill_null(bytes(16)))
+    words, record = events["operation"], events["record"]
+    codes = np.array([_CODES[word] for word in words.dictionary.to_pylist()] or [0], np.uint8)
+    found["operation"] = codes[words.indices.to_numpy(zero_copy_only=False)]
+    if record.null_count < len(record):
+        found["named"] = record.is_valid()
+        found["record"] = _sixteens(record.fill_null(bytes(16)))
     return found
 
 
@@ -98,8 +102,8 @@ def tally_of(events: Spelled) -> dict[str, int]:
 
 def leaf_hashes(events: Spelled) -> list[bytes]:
     """Returns the hashes of the leaves that events make."""
-    octets, step = events.tobytes(), _LEAF * _EVENT.itemsize
-    return [_hash(b"\x00", octets[at : at + step]) for at in range(0, len(octets), step)]
+    octets, step = pa.py_buffer(events), _LEAF * EVENT.itemsize
+    return [_hash(b"\x00", octets[at : at + step]) for at in range(0, octets.size, step)]
 
 
 def tree_over(level: list[bytes]) -> str:
@@ -116,7 +120,7 @@ def _sixteens(hashes: pa.Array) -> np.ndarray:
     return np.frombuffer(octets, "V16", count=hashes.offset + len(hashes))[hashes.offset :]
 
 
-def _hash(*octets: bytes) -> bytes:
+def _hash(*octets: bytes | memoryview) -> bytes:
     return hashlib.sha256(b"".join(octets)).digest()
 
 
@@ -132,22 +136,45 @@ def booked(body: Mapping[str, Any]) -> dict[str, int]:
     return {word: int(rows) for word, rows in expected.items() if rows}
 
 
-def file_sha256(filesystem: Any, path: str, key: str) -> str | None:
-    """Returns a stored file's SHA-256, read in pieces, or None when there is no such file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A file as it was found in the store: what is examined is what was hashed, and is fetched once."""
+
+    sha256: str
+    _content: bytes | None  # None when it is too large to be kept
+    _at: tuple[Any, str]  # file system and path
+
+    def open(self) -> pq.ParquetFile:
+        """Opens it as parquet."""
+        if self._content is None:
+            filesystem, path = self._at
+            return pq.ParquetFile(path, filesystem=filesystem)
+        return pq.ParquetFile(pa.BufferReader(self._content), pre_buffer=False)
+
+
+def stored(filesystem: Any, path: str, key: str) -> Stored | None:
+    """Reads a file in the store, in pieces; returns None when there is none.
 
     Raises:
         Transient: the store did not answer.
     """
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
+    pieces: list[bytes] = []
     try:
         with filesystem.open_input_stream(path) as stream:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
+                size += len(piece)
+                pieces.append(piece)
+                if size > _KEPT:
+                    pieces.clear()
     except (FileNotFoundError, pa.ArrowInvalid):  # a damaged entry may name what is no path at all
         return None
     except OSError as error:
         raise _silent(key) from error
-    return digest.hexdigest()
+    return Stored(
+        sha256=digest.hexdigest(), _content=b"".join(pieces) if size <= _KEPT else None, _at=(filesystem, path)
+    )
 
 
 def _silent(key: str) -> Transient:

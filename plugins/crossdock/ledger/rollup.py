@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
@@ -41,13 +41,8 @@ class Tally:
     deliveries: int
 
 
-class Sum(NamedTuple):
-    """A tally with its `interfaces`: agreements under which something was delivered. A tuple: there may be many."""
-
-    key: tuple[str, ...]
-    shares: int
-    deliveries: int
-    interfaces: int
+# Values of a group, then its shares, its deliveries, and its interfaces: agreements under which something was delivered.
+Sum = tuple[Any, ...]
 
 
 def roll_up(connection: sa.Connection, body: Body) -> None:
@@ -86,14 +81,29 @@ def summed(state: State, by: Sequence[str], *, since: str | None = None, until: 
     ]
     one = "agreement" in by or {"dataset", "consumer"} <= set(by)  # these two name the agreement
     interfaces = sa.literal(1) if one else sa.func.count(table.c.agreement.distinct())
-    query = _sums(table, groups).add_columns(interfaces)
+    single = one and period in by  # each row is a group, unless its agreement or contract was changed meanwhile
+    query = sa.select(*groups, *_numbers(table)) if single else _sums(table, groups)
+    query = query.add_columns(interfaces)
     query = query.where(table.c[period] >= since) if since else query
     query = query.where(table.c[period] <= until) if until else query
     with state.connect() as connection:
         rows = connection.execute(query).all()
-    return [
-        Sum(tuple(key), int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries
-    ]
+    if single:
+        return _merged([tuple(row) for row in rows])
+    return [(*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries]
+
+
+def _merged(rows: list[Sum]) -> list[Sum]:
+    """Adds up the rows of one group, of which there is hardly ever more than one."""
+    found = {row[:-3]: row for row in rows}
+    if len(found) == len(rows):
+        return rows
+    sums = {key: [0, 0] for key in found}
+    for *key, shares, deliveries, _ in rows:
+        each = sums[tuple(key)]
+        each[0] += shares
+        each[1] += deliveries
+    return [(*key, *each, 1) for key, each in sums.items()]
 
 
 def rolled() -> dict[str, tuple[sa.Select[Any], Sequence[str]]]:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossdock.ledger.evidence import booked, file_sha256, leaf_hashes, spelled, tally_of, told, tree_over
+from crossdock.ledger.evidence import (
+    EVENT,
+    Spelled,
+    booked,
+    leaf_hashes,
+    spelled,
+    stored,
+    tally_of,
+    told,
+    tree_over,
+)
 from crossdock.storage.store import Store
 
 _FOLDER = "ledger/segments/"
 _NAME = re.compile(rf"{_FOLDER}(\d+)-(\d+)-(\d+)-([0-9a-f]{{16}})\.parquet")
 _TOGETHER = 1_048_576  # a delivery of more events has a file of its own
-_BATCH = 1_048_576
+_AT_ONCE = 2  # segments, of up to 300 MB in memory each
 Objection = tuple[int, str, str, str]  # the entry concerned and its delivery, what is wrong, and in which object
 
 
@@ -62,30 +74,30 @@ class Covered:
         Raises:
             Transient: the store did not answer.
         """
+        with ThreadPoolExecutor(_AT_ONCE) as readers:
+            for found in readers.map(lambda key: list(self._objections_to(key, retired)), self._keys):
+                yield from found
+
+    def _objections_to(self, key: str, retired: int) -> Iterator[Objection]:
+        if key not in self._ranges:
+            yield 0, "", "It is no segment's name.", key
+            return
+        first, last, sha256 = self._ranges[key]
+        if last <= retired:
+            return  # on its way out
         filesystem, root = self._store.filesystem()
-        for key in self._keys:
-            if key not in self._ranges:
-                yield 0, "", "It is no segment's name.", key
-                continue
-            first, last, sha256 = self._ranges[key]
-            if last <= retired:
-                continue  # on its way out
-            if not (file_sha256(filesystem, f"{root}/{key}", key) or "").startswith(sha256):
-                yield (
-                    first,
-                    self._delivery(first),
-                    "The segment is missing, or its bytes are not those of its name.",
-                    key,
-                )
-                continue
-            try:
-                with pq.ParquetFile(f"{root}/{key}", filesystem=filesystem) as file:
-                    found = list(self._examined(file, first, last))
-            except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
-                file_sha256(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
-                found = [(first, "The segment cannot be read as share events.")]
-            for seq, what in found:
-                yield seq, self._delivery(seq), what, key
+        stands = stored(filesystem, f"{root}/{key}", key)
+        if stands is None or not stands.sha256.startswith(sha256):
+            yield first, self._delivery(first), "The segment is missing, or its bytes are not those of its name.", key
+            return
+        try:
+            with stands.open() as file:
+                found = list(self._examined(file, first, last))
+        except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
+            stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
+            found = [(first, "The segment cannot be read as share events.")]
+        for seq, what in found:
+            yield seq, self._delivery(seq), what, key
 
     def _delivery(self, seq: int) -> str:
         return self._expected[seq].delivery if seq in self._expected else ""
@@ -95,20 +107,16 @@ class Covered:
         apart = [seq for seq, expected in here.items() if expected.rows > _TOGETHER]
         if json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"]) != apart:
             yield first, "The segment does not name the entries that it leaves out."
-        events, entries = _read(file)
-        if not _is_sorted(file, events["subject"]):
+        read = _read(file, last - first + 2)  # one more, for events of an entry that is none of these
+        if not read.in_order:
             yield first, "The segment's events are not in their order: a lookup would miss some."
-        small = entries.astype(np.uint16) if last - first < 1 << 16 else entries  # which sort by radix
-        order = np.argsort(small, kind="stable")
-        entries, events = entries[order], np.take(events, order)
-        unknown = set(np.unique(entries).tolist()) - {seq - first for seq in here if seq not in apart}
+        unknown = set(np.flatnonzero(np.diff(read.ends)).tolist()) - {seq - first for seq in here if seq not in apart}
         if unknown:
             yield first + min(unknown), "The segment holds events of an entry that has none in it."
-        ends = np.searchsorted(entries, np.arange(last - first + 2, dtype=entries.dtype))
         for seq, expected in here.items():
             if expected.rows > _TOGETHER:
                 continue
-            own = events[ends[seq - first] : ends[seq - first + 1]]
+            own = read.events[read.ends[seq - first] : read.ends[seq - first + 1]]
             tally = tally_of(own)
             if tally != expected.tally:
                 yield seq, f"The segment holds {told(tally)}; the entry says {told(expected.tally)}."
@@ -116,34 +124,75 @@ class Covered:
                 yield seq, "The Merkle tree over the entry's events in the segment is not the one that was booked."
 
 
-def _read(file: pq.ParquetFile) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a segment's events as leaves have them, and beside each the place of its entry."""
-    parts, entries = [spelled(_EMPTY)], [np.zeros(0, np.int32)]
-    for batch in file.iter_batches(batch_size=_BATCH):
-        parts.append(spelled(batch))
-        entries.append(batch["entry"].to_numpy())
-    return np.concatenate(parts), np.concatenate(entries)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A segment's events as leaves have them, brought together by entry, each in the order of the file."""
+
+    events: Spelled
+    ends: npt.NDArray[np.int64]  # where the events of each entry begin, and the last one's end
+    in_order: bool  # by subject, and each row group says truly with which it begins and ends
+
+
+def _read(file: pq.ParquetFile, entries: int) -> _Read:
+    """Reads a segment of so many entries, a row group at a time: first whose events they are, then the events.
+
+    Raises:
+        IndexError, TypeError, ValueError: an entry is no number of one.
+    """
+    from crossdock.ledger.gathering import gather
+
+    groups = range(file.metadata.num_row_groups)
+    of_each = np.zeros(entries, np.int64)
+    for group in groups:
+        read = file.read_row_group(group, ["entry"], use_threads=False)
+        of_each += np.bincount(_places(read, entries), minlength=entries)
+    ends = np.concatenate([[0], np.cumsum(of_each)])
+    found, free, in_order = np.empty(ends[-1], EVENT), ends[:-1].copy(), True
+    last = bytes(16)
+    for group in groups:
+        (batch,) = file.read_row_group(group, use_threads=False).combine_chunks().to_batches() or [_EMPTY]
+        events = spelled(batch)
+        if len(events):
+            in_order = in_order and _is_sorted(last, events["subject"], file.metadata.row_group(group))
+            last = events["subject"][-1].tobytes()
+        here = _places(batch, entries)
+        # The loop checks no bounds, and a file too large to be kept may have been replaced since it was counted.
+        if (free + np.bincount(here, minlength=entries) > ends[1:]).any():
+            raise IndexError
+        gather(_pieces(events), here, free, _pieces(found))
+    return _Read(events=found, ends=ends, in_order=in_order)
+
+
+def _places(events: pa.Table | pa.RecordBatch, entries: int) -> npt.NDArray[np.int32]:
+    """Returns the places of the entries, those that are too high as the last one."""
+    column = events["entry"]
+    if column.type != pa.int32() or column.null_count:
+        raise TypeError
+    places: npt.NDArray[np.int32] = np.minimum(column.to_numpy(), np.int32(entries - 1))
+    return places
+
+
+def _pieces(events: Spelled) -> npt.NDArray[np.uint16]:
+    return events.view(np.uint16).reshape(len(events), EVENT.itemsize // 2)
 
 
 _SIXTEEN = pa.binary(16)
 _EMPTY = pa.record_batch(
-    [pa.array([], _SIXTEEN), pa.array([], _SIXTEEN), pa.array([], pa.string()).dictionary_encode()],
-    ["subject", "record", "operation"],
+    [
+        pa.array([], _SIXTEEN),
+        pa.array([], _SIXTEEN),
+        pa.array([], pa.string()).dictionary_encode(),
+        pa.array([], pa.int32()),
+    ],
+    ["subject", "record", "operation", "entry"],
 )
 
 
-def _is_sorted(file: pq.ParquetFile, subjects: np.ndarray) -> bool:
-    """True when subjects ascend, and each row group says truly with which it begins and ends."""
+def _is_sorted(last: bytes, subjects: np.ndarray, group: pq.RowGroupMetaData) -> bool:
+    """True when a row group's subjects ascend from the last one before, and it says truly with which it begins and ends."""
     halves = np.ascontiguousarray(subjects).view(">u8").reshape(-1, 2)
     high, low = halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
     ascending = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1]))
-    if not ascending.all():
-        return False
-    start = 0
-    for group in range(file.metadata.num_row_groups):
-        described = file.metadata.row_group(group)
-        ends, rows = described.column(0).statistics, described.num_rows
-        if ends is None or (ends.min, ends.max) != (subjects[start].tobytes(), subjects[start + rows - 1].tobytes()):
-            return False
-        start += rows
-    return True
+    ends, first = group.column(0).statistics, subjects[0].tobytes()
+    true = ends is not None and (ends.min, ends.max) == (first, subjects[-1].tobytes())
+    return bool(ascending.all()) and last <= first and true
