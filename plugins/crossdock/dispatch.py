@@ -15,7 +15,7 @@ from crossdock.contracts.model import Agreement, Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment
-from crossdock.delivery.prepare import Events, Prepared
+from crossdock.delivery.prepared import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.exchange import Exchange
 from crossdock.faults import reached

@@ -21,7 +21,8 @@ from crossdock.contracts.model import ONCE, Agreement, Contract
 from crossdock.delivery.channels.channel import Ahead
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
-from crossdock.delivery.prepare import Events, Prepared, prepare
+from crossdock.delivery.prepare import prepare
+from crossdock.delivery.prepared import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.delivery.terms import Terms
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held

@@ -16,7 +16,8 @@ from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec,
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Shipment
 from crossdock.delivery.manifest import Consignment, manifest
-from crossdock.delivery.prepare import Prepared, prepare
+from crossdock.delivery.prepare import prepare
+from crossdock.delivery.prepared import Prepared
 from crossdock.delivery.terms import Terms
 from crossdock.keys import Keys
 

@@ -26,7 +26,7 @@ from crossdock.delivery.layout import (
     refused,
     spelled,
 )
-from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.prepared import Prepared
 from crossdock.delivery.rejections import MOST, RecordsRejected, find_rejected
 from crossdock.errors import ConsumerRefused
 from crossdock.identity import instant, now

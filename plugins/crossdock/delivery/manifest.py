@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from crossdock.contracts.durations import later
 from crossdock.contracts.model import Agreement, Contract
-from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.prepared import Prepared
 from crossdock.identity import canonical, instant
 from crossdock.keys import Keys
 from crossdock.storage.recalls import RECALL, Recall

@@ -20,7 +20,7 @@ import pyarrow.dataset as pads
 
 from crossdock.delivery.changes import Comparison, Received, holdings_schema
 from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, delivered_file
-from crossdock.delivery.prepare import Counts, Digests, Events, Prepared
+from crossdock.delivery.prepared import Counts, Digests, Events, Prepared
 from crossdock.delivery.terms import Terms
 from crossdock.identity import RowsDigest
 

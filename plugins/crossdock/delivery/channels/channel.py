@@ -26,8 +26,8 @@ from typing import Protocol, cast
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
 from crossdock.delivery.manifest import Consignment
-from crossdock.delivery.prepare import Ahead as Taking
-from crossdock.delivery.prepare import Prepared
+from crossdock.delivery.prepared import Ahead as Taking
+from crossdock.delivery.prepared import Prepared
 from crossdock.errors import ConsumerRefused, did_you_mean
 
 

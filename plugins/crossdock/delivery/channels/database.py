@@ -87,7 +87,7 @@ class _Ahead:
         self._rows = 0
 
     def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
-        """See `prepare.Ahead`."""
+        """See `prepared.Ahead`."""
         table = target(self._order.agreement)
         database = self._stack.enter_context(open_database(self._connection))
         goods = Goods(schema=schema, key_columns=key_columns, replaces=True, base=None)

@@ -1,0 +1,100 @@
+"""A delivery that is prepared: its files, and what is counted in them; and who takes events and rows while it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from crossdock.delivery.files import DeliveredFile
+from crossdock.identity import RowsDigest
+
+
+class Events(Protocol):
+    """Takes the share events of a delivery: one per record that is delivered or deleted."""
+
+    def add(self, record: pa.Array, subject: pa.Array | None, operation: pa.Array | str) -> None:
+        """Adds events.
+
+        Args:
+            record: keyed hashes, 16 bytes each.
+            subject: keyed hashes of whom each record is about; None where the record is the subject, or has none.
+            operation: "insert", "update" or "delete", for all or one per record.
+        """
+        ...
+
+    def done(self) -> None:
+        """Says that all events were added: they may be written beside what is done next."""
+        ...
+
+    def again(self, name: str) -> bool:
+        """Takes over all events that another delivery kept under a name; False when there are none."""
+        ...
+
+    def keep(self, name: str) -> None:
+        """Keeps all events under a name, for deliveries that have the same."""
+        ...
+
+
+class Ahead(Protocol):
+    """Takes rows into the consumer's system while the rest of their delivery is made; seen by nobody until it is sent."""
+
+    def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
+        """Takes all rows of a delivery that replaces what the consumer holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many of the snapshot's rows went where; `deleted` counts records the consumer had and no longer gets."""
+
+    accepted: int
+    inserted: int
+    updated: int
+    deleted: int
+    unchanged: int
+    filtered: int
+
+    @property
+    def delivered(self) -> int:
+        """Rows that reach the consumer: the count of shares."""
+        return self.inserted + self.updated
+
+    def to_dict(self) -> dict[str, int]:
+        """Returns the JSON form, as state, manifest and ledger hold it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """Order-free digests over the snapshot's typed rows, before projection and protection."""
+
+    accepted: RowsDigest
+    delivered: RowsDigest
+    unchanged: RowsDigest
+    filtered: RowsDigest
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns the JSON form, as state, manifest and ledger hold it."""
+        return {name: str(getattr(self, name)) for name in ("accepted", "delivered", "unchanged", "filtered")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that one delivery carries, on local disk."""
+
+    rows: Path  # parquet: the rows to insert or update (mode full: all rows)
+    deletes: Path | None  # parquet of the consumer's key columns; None in mode full
+    received: Path | None  # parquet: what the consumer holds afterwards (see `changes`); None in mode full
+    replaces: bool  # whatever the consumer held before goes: mode full, a first delivery, or another layout
+    base: str | None  # the delivery whose result the changes build on; None when it replaces
+    counts: Counts
+    digests: Digests
+    schema: pa.Schema  # of rows
+    key_columns: tuple[str, ...]  # the consumer's key; empty in mode full
+    files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
+    held_back: int = 0  # rows that the consumer has rejected; they are among those that `counts` has as filtered
+    kept: int = 0  # of those, the records that the consumer goes on holding as it has them
