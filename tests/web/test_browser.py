@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from crossdock.ledger.counts import count
 
 CHARTS = 6
-DRAWN = "html[data-drawn]"
+DRAWN = "html[data-drawn=all]"
 
 
 @pytest.fixture(params=["light", "dark"])

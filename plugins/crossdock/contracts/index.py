@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,10 @@ def load_index(root: Path, cache: Path, *, transforms: Path) -> Index:
 def _stamp(root: Path, transforms: Path) -> str:
     """Returns a digest over path, time and size of every file that the index depends on, our own readers among them."""
     folders = (root, transforms, _CODE / "contracts", _CODE / "delivery" / "channels")
-    seen = sorted(line for folder in folders for line in _seen(str(folder)))
+    seen: list[str] = []
+    for folder in folders:
+        _look(str(folder), seen)
+    seen.sort()
     return hashlib.sha256("\n".join(seen).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -108,8 +110,8 @@ def _kept(cache: Path) -> dict[str, Any] | None:
     return kept if isinstance(kept, dict) and isinstance(kept.get("index"), dict) else None
 
 
-def _seen(folder: str, depth: int = 4) -> Iterator[str]:
-    """Yields a line per folder and file of a tree that changes when it does; links are followed."""
+def _look(folder: str, seen: list[str], depth: int = 4) -> None:
+    """Adds a line per folder and file of a tree that changes when it does; links are followed."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -118,10 +120,10 @@ def _seen(folder: str, depth: int = 4) -> Iterator[str]:
         if entry.name.endswith((".yaml", ".yml", ".py")):
             with contextlib.suppress(OSError):  # gone since, or a link to nothing: no longer there to be read
                 status = entry.stat()
-                yield f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}"
+                seen.append(f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}")
         elif depth and entry.is_dir() and not entry.name.startswith(("_", ".")):
-            yield entry.path
-            yield from _seen(entry.path, depth - 1)
+            seen.append(entry.path)
+            _look(entry.path, seen, depth - 1)
 
 
 def _compiled(root: Path, transforms: Path) -> Index:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -32,9 +32,8 @@ class Period:
     last: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How much one group has: `key` holds the group's values in the order that was asked for."""
+class Tally(NamedTuple):
+    """How much one group has: `key` holds the group's values in the order asked for. A tuple: there may be many."""
 
     key: tuple[str, ...]
     shares: int
@@ -170,4 +169,4 @@ def _sums(table: sa.Table, by: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any
 def _tallies(state: State, query: sa.Select[Any]) -> list[Tally]:
     with state.connect() as connection:
         rows = connection.execute(query).all()
-    return [Tally(key=tuple(row[:-2]), shares=int(row[-2]), deliveries=int(row[-1])) for row in rows if row[-1]]
+    return [Tally(tuple(key), int(shares), int(deliveries)) for *key, shares, deliveries in rows if deliveries]

@@ -6,7 +6,7 @@ contract and no manifest is opened.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -153,13 +153,12 @@ def _every_day(days: set[str]) -> Iterator[str]:
 
 def _summed(tallies: list[Tally], places: tuple[int, ...]) -> list[Tally]:
     """Returns the sums by some of the keys' places, most shares first."""
-    shares: Counter[tuple[str, ...]] = Counter()
-    deliveries: Counter[tuple[str, ...]] = Counter()
-    for tally in tallies:
-        key = tuple(tally.key[place] for place in places)
-        shares[key] += tally.shares
-        deliveries[key] += tally.deliveries
-    found = (Tally(key=key, shares=total, deliveries=deliveries[key]) for key, total in shares.items())
+    sums: defaultdict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for whole, shares, deliveries in tallies:
+        total = sums[tuple([whole[place] for place in places])]
+        total[0] += shares
+        total[1] += deliveries
+    found = (Tally(key, *total) for key, total in sums.items())
     return sorted(found, key=lambda tally: (-tally.shares, tally.key))
 
 

@@ -48,20 +48,35 @@ const flow = (rows) => {
 
 const kinds = { line, bars, flow };
 
-for (const figure of document.querySelectorAll("figure[data-chart]")) {
+const draw = (figure) => {
   const table = figure.querySelector("table");
-  const rows = table ? rowsOf(table) : [];
-  if (!rows.length || !window.Plotly) continue;
   const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
-  const { traces, layout } = kinds[figure.dataset.chart](rows, heads);
-  const chart = figure.querySelector(".chart");
-  chart.classList.add("drawn"); // gives it the height that the library asks for
+  const { traces, layout } = kinds[figure.dataset.chart](rowsOf(table), heads);
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), fixedrange: true };
-  Plotly.newPlot(chart, traces, {
+  Plotly.newPlot(figure.querySelector(".chart"), traces, {
     margin: { t: 12, r: 12, b: 36, l: 56 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, 'Noto Sans CJK SC', sans-serif", color: colour("--ink"), size: 12 },
     showlegend: false, legend: { orientation: "h", y: 1.12 }, ...layout,
     xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
   }, { displayModeBar: false, responsive: true });
-}
-document.documentElement.dataset.drawn = "yes";
+};
+
+// What is in view is drawn first; the rest one by one, when nothing else is to be done.
+const page = document.documentElement;
+const figures = [...document.querySelectorAll("figure[data-chart]")]
+  .filter((figure) => window.Plotly && figure.querySelector("tbody tr"));
+for (const figure of figures) figure.querySelector(".chart").classList.add("drawn"); // the height that the library asks for
+const inView = new Set(figures.filter((figure) => figure.getBoundingClientRect().top < window.innerHeight));
+const waiting = figures.filter((figure) => !inView.has(figure));
+const idle = window.requestIdleCallback ?? ((work) => setTimeout(work));
+const goOn = () => {
+  if (!waiting.length) {
+    page.dataset.drawn = "all";
+    return;
+  }
+  draw(waiting.shift());
+  idle(goOn);
+};
+inView.forEach(draw);
+page.dataset.drawn = "seen";
+idle(goOn);
