@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,31 @@ class Postgres:
     """A PostgreSQL server; `new_database` makes an empty database and returns its connection and URL."""
 
     port: int
+    data: Path
+
+    @contextmanager
+    def asking_for_password(self, role: str) -> Iterator[None]:
+        """Has the server ask one role for its password; it trusts all others."""
+        rules = self.data / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{before}")
+        self._reload()
+        try:
+            yield
+        finally:
+            rules.write_text(before)
+            self._reload()
+
+    def _reload(self) -> None:
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+        def ask(what: str) -> object:
+            with engine.connect() as connection:
+                return connection.execute(sa.text(f"SELECT {what}")).scalar_one()
+
+        before = ask("pg_conf_load_time()")
+        ask("pg_reload_conf()")
+        wait_until(lambda: ask("pg_conf_load_time()") != before, "PostgreSQL with other rules")
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://crossdock@127.0.0.1:{self.port}/{database}"
@@ -67,7 +93,7 @@ def postgres() -> Iterator[Postgres]:
         stderr=subprocess.DEVNULL,
         **quiet,
     )
-    made = Postgres(port)
+    made = Postgres(port, data)
     engine = sa.create_engine(made.url("postgres"))
     try:
         wait_until(lambda: _connects(engine), "PostgreSQL", server)
