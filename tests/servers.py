@@ -7,43 +7,22 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
 from packages import demand
+from ports import PATIENCE, free_port, wait_until
+from s3_server import S3, S3Server
 from sftp_server import SftpServer
-
-PATIENCE = 60  # seconds until a server that does not answer is given up
-
-
-def free_port() -> int:
-    """Returns a TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(answers: Callable[[], bool], what: str, server: subprocess.Popen[bytes] | None = None) -> None:
-    """Waits until a server answers; one that has ended (its port was taken meanwhile, perhaps) is not waited for."""
-    end = time.monotonic() + PATIENCE
-    while not answers():
-        if server is not None and server.poll() is not None:
-            raise ChildProcessError(f"{what} ended with exit code {server.returncode} before it answered")
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not answer within {PATIENCE} s")
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -51,6 +30,31 @@ class Postgres:
     """A PostgreSQL server; `new_database` makes an empty database and returns its connection and URL."""
 
     port: int
+    data: Path
+
+    @contextmanager
+    def asking_for_password(self, role: str) -> Iterator[None]:
+        """Has the server ask one role for its password; it trusts all others."""
+        rules = self.data / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{before}")
+        self._reload()
+        try:
+            yield
+        finally:
+            rules.write_text(before)
+            self._reload()
+
+    def _reload(self) -> None:
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+        def ask(what: str) -> object:
+            with engine.connect() as connection:
+                return connection.execute(sa.text(f"SELECT {what}")).scalar_one()
+
+        before = ask("pg_conf_load_time()")
+        ask("pg_reload_conf()")
+        wait_until(lambda: ask("pg_conf_load_time()") != before, "PostgreSQL with other rules")
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://crossdock@127.0.0.1:{self.port}/{database}"
@@ -89,7 +93,7 @@ def postgres() -> Iterator[Postgres]:
         stderr=subprocess.DEVNULL,
         **quiet,
     )
-    made = Postgres(port)
+    made = Postgres(port, data)
     engine = sa.create_engine(made.url("postgres"))
     try:
         wait_until(lambda: _connects(engine), "PostgreSQL", server)
@@ -192,94 +196,16 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class S3:
-    """An S3 server that checks secrets; `connection` is the Airflow connection to it."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str
-
-    @property
-    def connection(self) -> Connection:
-        return Connection(
-            id="store",
-            type="aws",
-            login=self.access_key,
-            password=self.secret_key,
-            extra={"endpoint_url": f"http://{self.endpoint}", "region_name": "us-east-1"},
-        )
-
-    def new_bucket(self) -> str:
-        from minio import Minio
-
-        name = f"t-{secrets.token_hex(6)}"
-        Minio(
-            self.endpoint, access_key=self.access_key, secret_key=self.secret_key, secure=False, region="us-east-1"
-        ).make_bucket(name)
-        return name
-
-
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
-    """A SeaweedFS server with its S3 gateway; every port listens on loopback only."""
-    folder = Path(tempfile.mkdtemp(prefix="crossdock-s3-"))
-    key, secret = secrets.token_hex(8), secrets.token_hex(16)
-    ports = {name: free_port() for name in ("s3", "filer", "master", "volume", "admin")}
-    grpc = {name: free_port() for name in ports}
-    options = [f"-{name}.port={port}" for name, port in ports.items()]
-    options += [f"-{name}.port.grpc={port}" for name, port in grpc.items()]
-    options += [f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/filer.sock"]
-    weed = Path(sys.executable).with_name("weed")
-    server = subprocess.Popen(
-        [
-            weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-webdav=false", "-admin.ui=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false", "-master.telemetry=false",
-        ],
-        env={**os.environ, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )  # fmt: skip
-    made = S3(f"127.0.0.1:{ports['s3']}", key, secret)
-    try:
-        wait_until(lambda: _stores(made), "the S3 server", server)
-        yield made
-    finally:
-        server.kill()  # it would take 12 s to end in order, and nothing of it is kept
-        server.wait(PATIENCE)
-        shutil.rmtree(folder, ignore_errors=True)
-        for port in (*ports.values(), *grpc.values()):  # some of its sockets go there whatever the options say
-            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-                socket_file.unlink(missing_ok=True)
-
-
-def _stores(server: S3) -> bool:
-    """True once a bucket can be made and an object written: the gateway answers before its volumes do."""
-    import io
-
-    from minio import Minio
-    from minio.error import S3Error
-    from urllib3 import PoolManager, Retry
-    from urllib3.exceptions import HTTPError
-
-    try:
-        httpx.get(f"http://{server.endpoint}/status", timeout=1)
-        once = PoolManager(retries=Retry(0), timeout=5)
-        client = Minio(
-            server.endpoint,
-            access_key=server.access_key,
-            secret_key=server.secret_key,
-            secure=False,
-            region="us-east-1",
-            http_client=once,
-        )
-        if not client.bucket_exists("ready"):
-            client.make_bucket("ready")
-        client.put_object("ready", "probe", io.BytesIO(b"1"), 1)
-    except (httpx.HTTPError, S3Error, HTTPError):
-        return False
-    return True
+    """An S3 server that knows one login, which may do everything."""
+    with tempfile.TemporaryDirectory(prefix="crossdock-s3-") as folder:
+        server = S3Server(Path(folder))
+        try:
+            server.start()
+            yield server.s3
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from crossdock.exchange import open_exchange
 from crossdock.reviews import requests
 from crossdock.storage.quarantine import entries, waivers
 from crossdock.storage.records import deliveries
-from servers import free_port
+from ports import free_port
 
 PATIENCE = 240
 ENTERPRISES = "market_regulation/enterprises"

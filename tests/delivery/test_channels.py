@@ -130,6 +130,20 @@ def test_awkward_text_arrives_as_it_is(system, tmp_path):
     assert system.rows() == expected(people)
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["bucket", "sftp"])
+def test_every_format_arrives_by_every_channel_of_files(kind, form, tmp_path, request):
+    """The folder has its formats as kinds of their own; a web service takes JSON lines only."""
+    system = consumer(kind, tmp_path, request)
+    system.options["format"] = form
+    agreed = system.agreed("changes")
+    for number, rows in ((1, FIRST), (2, SECOND)):
+        deliver(make(tmp_path, agreed, number), system.connection)
+        assert system.rows() == expected(rows)
+    names = [name for _, files in system.deliveries() for name in files]
+    assert sorted(names) == sorted(f"{name}.{form}" for name in ("rows", "rows", "deletes"))
+
+
 KINDS_OF = {
     "database": ("sqlite", "postgres", "mariadb", "dialect"),
     "folder": ("folder-csv",),

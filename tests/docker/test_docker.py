@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from servers import free_port, wait_until
+from ports import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"

@@ -22,7 +22,8 @@ from crossdock.storage.open import open_store
 from crossdock.storage.records import Delivery, complete_delivery, intend_delivery
 from crossdock.storage.state import State
 from crossdock.storage.store import Ref, Store
-from servers import S3, Postgres
+from s3_server import S3
+from servers import Postgres
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from crossdock.publishing.versions import Release, Version, release
 from crossdock.storage.local import LocalStore
 from crossdock.storage.open import open_store
 from crossdock.storage.store import Store
-from servers import S3
+from s3_server import S3
 
 ROWS = {"carrier": ["UA", "AA", None], "distance": [1400, 1416, 1089], "day": [1, 2, 3]}
 

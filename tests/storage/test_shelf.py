@@ -79,3 +79,9 @@ def test_a_shelf_on_another_disk_holds_copies(tmp_path, shelf, monkeypatch):
     shelf.put("name", made(tmp_path, "one", b"content"))
     assert shelf.take("name", tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"content"
+
+
+def test_a_shelf_that_takes_nothing_stops_nobody(tmp_path, shelf):
+    shelf.folder.write_bytes(b"")  # a file where the folder should be
+    shelf.put("name", made(tmp_path, "one", b"content"))
+    assert not shelf.take("name", tmp_path / "a")

@@ -16,7 +16,7 @@ from crossdock.storage.usage import Usage, usage
 from crossdock.usage.ingest import ingest
 from killing import KILLED, code, start
 from packages import demand
-from servers import free_port, wait_until
+from ports import free_port, wait_until
 
 DATASETS = {"transport/flights", "civil_affairs/divisions"}
 VERSION = f"versions/{'0f' * 16}/data.parquet"

@@ -14,7 +14,7 @@ from crossdock.airflow.processes import Children
 from crossdock.airflow.secrets import PASSWORDS
 from crossdock.exchange import open_exchange
 from crossdock.storage.records import deliveries, latest_snapshot
-from servers import free_port, wait_until
+from ports import free_port, wait_until
 
 SPITE = "<script>alert('航班')</script>"
 CLERK = {  # a user who belongs to the tax department

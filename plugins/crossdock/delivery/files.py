@@ -50,6 +50,7 @@ class ParquetSink:
         self.path, self.rows = path, 0
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
+        self._file: pa.OSFile | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
 
@@ -59,11 +60,15 @@ class ParquetSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush(at_least=1)
-            self._open(self._schema.empty_table())
-        if self._writer is not None:
-            self._writer.close()
+        try:
+            if kind is None:
+                self._flush(at_least=1)
+                self._open(self._schema.empty_table())
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            if self._file is not None:  # a writer that fails to close would keep it, and its room on a full disk
+                self._file.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Adds rows; whole row groups go to the file."""
@@ -87,8 +92,9 @@ class ParquetSink:
         """Returns the writer; how columns are encoded is settled by the first rows."""
         if self._writer is None:
             few = few_values(rows)
+            self._file = pa.OSFile(str(self.path), "wb")
             self._writer = pq.ParquetWriter(
-                self.path,
+                self._file,
                 self._schema,
                 compression="zstd",
                 use_dictionary=few,

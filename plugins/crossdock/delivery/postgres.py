@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -31,6 +32,9 @@ _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 
+# Wrong password, no such login or not from here, no such database, no right to connect to it.
+_STRANGER = ("28P01", "28000", "3D000", "42501")
+
 # The unique indexes of a table without triggers, by their columns.
 _UNIQUE = """SELECT i.indexrelid::text, a.attname::text
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
@@ -56,9 +60,7 @@ def open_postgres(connection: Connection) -> Iterator[Database]:
     try:
         session = dbapi.connect(_uri(connection))
     except Error:
-        raise ConsumerUnavailable(
-            "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
-        ) from None
+        raise _not_let_in(connection, where) from None
     try:
         with session, session.cursor() as cursor:
             yield _Postgres(where, session, cursor)
@@ -181,10 +183,38 @@ class _Postgres:
         return "text" if sql_type.startswith("character varying") else sql_type
 
 
-def _uri(connection: Connection) -> str:
+def _not_let_in(connection: Connection, where: str) -> CrossdockError:
+    """Tells a login that is wrong, which trying again may lock, from a server that is not there."""
+    state = asyncio.run(_refusal(connection))
+    if state in _STRANGER:
+        return ConsumerRefused(
+            f"The PostgreSQL database does not let us in (SQLSTATE {state}).",
+            where=where,
+            fix="Check login, password and database name in the connection, and what the server lets this login do.",
+        )
+    return ConsumerUnavailable(
+        "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
+    )
+
+
+async def _refusal(connection: Connection) -> str | None:
+    """Returns the server's code for not letting us in, None if it gives none: libpq, and so ADBC, keeps it to itself."""
+    import asyncpg
+
+    try:
+        session = await asyncpg.connect(_uri(connection, {}), timeout=int(_ALIVE["connect_timeout"]))
+    except asyncpg.PostgresError as error:
+        return str(error.sqlstate)
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        return None
+    await session.close(timeout=int(_ALIVE["connect_timeout"]))
+    return None
+
+
+def _uri(connection: Connection, options: Mapping[str, str] = _ALIVE) -> str:
     login = quote(connection.login, safe="")
     secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    query = _ALIVE | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
+    query = dict(options) | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
     address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
     return f"postgresql://{login}{secret}@{address}?{urlencode(query)}"
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from crossdock.connections import Connection
 from crossdock.delivery.databases import Alteration, Database, Table, Value, deleting_listed
 from crossdock.delivery.files import json_texts
-from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError, Transient
 
 _PATIENCE = 30.0  # seconds to wait for another writer
 _TRANSIENT = frozenset(
@@ -67,10 +67,21 @@ class _Sqlite:
         path = scratch / f"{name}-{secrets.token_hex(4)}.db"
         empty = _storable_rows(pa.RecordBatch.from_pylist([], schema))
         source = pa.RecordBatchReader.from_batches(empty.schema, map(_storable_rows, rows))
-        with dbapi.connect(str(path)) as staging, staging.cursor() as cursor:
-            cursor.adbc_ingest("staged", source, mode="create")
-            staging.commit()
+        try:
+            with dbapi.connect(str(path)) as staging, staging.cursor() as cursor:
+                cursor.adbc_ingest("staged", source, mode="create")
+                staging.commit()
+        except dbapi.Error as error:
+            # The driver gives no code, and quotes its query: only SQLite's own words for this are looked for.
+            why = "the disk is full" if "database or disk is full" in str(error) else type(error).__name__
+            raise Transient(
+                f"Rows could not be put into a file of our own ({why}).",
+                where=str(scratch),
+                fix="Look whether that disk has room and can be written, then try again.",
+            ) from None
         self._session.execute(f"ATTACH ? AS stage_{name}", (str(path),))
+        # A transaction over two files that both keep journals leaves a third at the consumer when it fails.
+        self._session.execute(f"PRAGMA stage_{name}.journal_mode = MEMORY")
 
     def staged(self, name: str) -> str:
         return f"stage_{name}.staged"
@@ -161,6 +172,10 @@ def _storable_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
 def _translated(error: sqlite3.Error, where: str) -> CrossdockError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code == sqlite3.SQLITE_FULL:
+        return ConsumerUnavailable(
+            "The disk of the SQLite database is full.", where=where, fix="Make room there, then try again."
+        )
     if code in _TRANSIENT:
         return ConsumerUnavailable(
             f"The SQLite database is not usable now ({kind}).", where=where, fix="Try again later."

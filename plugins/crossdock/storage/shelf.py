@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +33,15 @@ class Shelf:
         size = path.stat().st_size
         if size > self.most // 2:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.tidy(room=size)
         fresh = self.folder / f".{secrets.token_hex(8)}"
-        _link(path, fresh)
-        fresh.replace(self.folder / f"{name}.{file_sha256(path)}")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.tidy(room=size)
+            _link(path, fresh)
+            fresh.replace(self.folder / f"{name}.{file_sha256(path)}")
+        except OSError:  # no delivery fails because others can't have what was made for it
+            with suppress(OSError):
+                fresh.unlink()
 
     def take(self, name: str, path: Path) -> bool:
         """Puts what is kept under a name at a path, which is only to be read; tells False when there is nothing."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -257,6 +258,67 @@ def test_a_server_that_does_not_know_us(kind, tmp_path, request):
         assert "SECRET" not in f"{caught.value!r}{caught.value}"
     with pytest.raises(ConsumerRefused, match="driver is not installed"):
         deliver(sent, replace(gone, type="another", extra={"sqlalchemy_url": "nosuch+driver://x"}))
+
+
+@pytest.fixture
+def guarded(postgres):
+    """A database of its own, whose role has a password that the server asks for."""
+    connection, url = postgres.new_database()
+    role = f"r_{connection.schema}"
+    system = ServerConsumer(
+        replace(connection, login=role, password="right SECRET"), "database", {"table": "population"}, url
+    )
+    system.query(f"SET password_encryption = 'scram-sha-256'; CREATE ROLE {role} LOGIN PASSWORD 'right SECRET'")
+    system.query(f"GRANT CREATE ON SCHEMA public TO {role}")
+    with postgres.asking_for_password(role):
+        yield system
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"password": "wrong SECRET"}, "28P01"),
+        ({"login": "stranger"}, "28000"),
+        ({"schema": "no_such_database"}, "3D000"),
+    ],
+)
+def test_postgres_does_not_let_us_in(guarded, change, state, tmp_path):
+    sent = shipment(tmp_path / "1", guarded.agreed(), PEOPLE)
+    with pytest.raises(ConsumerRefused, match=f"let us in .SQLSTATE {state}") as caught:
+        deliver(sent, replace(guarded.connection, **change))
+    assert "SECRET" not in f"{caught.value!r}{caught.value}"
+    deliver(sent, guarded.connection)
+    assert len(guarded.rows()) == len(PEOPLE)
+
+
+def test_postgres_may_let_us_in_but_not_into_this_database(guarded, tmp_path):
+    guarded.query(f"REVOKE CONNECT ON DATABASE {guarded.connection.schema} FROM public")
+    with pytest.raises(ConsumerRefused, match="SQLSTATE 42501"):
+        deliver(shipment(tmp_path / "1", guarded.agreed(), PEOPLE), guarded.connection)
+
+
+def test_postgres_with_no_connection_left_is_for_later(guarded, tmp_path):
+    guarded.query(f"ALTER DATABASE {guarded.connection.schema} CONNECTION LIMIT 0")
+    with pytest.raises(ConsumerUnavailable):
+        deliver(shipment(tmp_path / "1", guarded.agreed(), PEOPLE), guarded.connection)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"R\0\0\0\1", b"E\0\0\0\7C2"])
+def test_a_server_that_is_not_postgres_is_for_later(answer, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def talk():
+            with suppress(OSError):
+                while True:
+                    with listening.accept()[0] as one:
+                        one.recv(1024)
+                        one.sendall(answer)
+
+        threading.Thread(target=talk, daemon=True).start()
+        there = Connection(id="consumer_tax", type="postgres", host="127.0.0.1", port=listening.getsockname()[1])
+        system = ServerConsumer(there, "database", {"table": "population"})
+        with pytest.raises(ConsumerUnavailable):
+            deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), there)
 
 
 CUT = {

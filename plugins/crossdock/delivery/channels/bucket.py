@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import PurePosixPath
 
@@ -36,6 +37,8 @@ from crossdock.faults import reached
 from crossdock.identity import instant
 
 _TRANSIENT = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "OperationAborted"})
+_SILENCE = 60  # seconds until a server that says nothing is asked again
+_AGAIN = 2  # times, before it is given up
 _SMALL = 16 * 1024 * 1024  # no manifest is larger
 
 
@@ -129,7 +132,7 @@ def _place(agreement: Agreement, connection: Connection) -> _Place:
             where=where,
             fix="Mend the connection.",
         )
-    http = PoolManager(timeout=60, retries=Retry(2, backoff_factor=0.2))
+    http = PoolManager(timeout=_SILENCE, retries=Retry(_AGAIN, backoff_factor=0.2))
     return _Place(
         client=Minio(
             host, connection.login, connection.password, secure=scheme == "https", region=region, http_client=http
@@ -141,7 +144,8 @@ def _place(agreement: Agreement, connection: Connection) -> _Place:
             access_key_id=connection.login,
             secret_access_key=connection.password,
             virtual_hosted_style_request=False,
-            client_options={"allow_http": scheme == "http"},
+            client_options={"allow_http": scheme == "http", "timeout": timedelta(seconds=_SILENCE)},
+            retry_config={"max_retries": _AGAIN},
         ),
         bucket=bucket,
         path=str(target(agreement)),

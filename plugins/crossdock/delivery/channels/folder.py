@@ -27,6 +27,7 @@ from crossdock.faults import reached
 from crossdock.identity import instant
 
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 OPTIONS = {"path": REQUIRED, "format": OPTIONAL}
@@ -155,6 +156,10 @@ def _translated(connection: Connection) -> Iterator[None]:
         if error.errno in _LASTING:
             raise ConsumerRefused(
                 f"The consumer's folder does not let us write ({code}).", where=where, fix="Mend its rights."
+            ) from None
+        if error.errno in _FULL:
+            raise ConsumerUnavailable(
+                "The disk of the consumer's folder is full.", where=where, fix="Make room there, then try again."
             ) from None
         raise ConsumerUnavailable(
             f"The consumer's folder failed ({code}).", where=where, fix="Try again later."
