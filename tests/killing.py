@@ -9,6 +9,7 @@ import ast
 import multiprocessing as mp
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def start(home: Path, *, fault: str = "", arguments: tuple[str, ...] = ("run",))
     process = _server.Process(target=_command, args=(str(home), fault, arguments), daemon=True)
     process.start()
     return process
+
+
+def until(step: str, work: Callable[..., None], *args: object) -> mp.context.ForkServerProcess:
+    """Starts work in a process that dies at a step; module level functions and plain values only."""
+    process = _server.Process(target=_until, args=(step, work, args), daemon=True)
+    process.start()
+    return process
+
+
+def _until(step: str, work: Callable[..., None], args: tuple[object, ...]) -> None:
+    os.environ["CROSSDOCK_FAULT"] = step
+    work(*args)
 
 
 def code(process: mp.context.ForkServerProcess) -> int | None:
