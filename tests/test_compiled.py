@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.compiled import blake2b, spell
+from crossdock.compiled import NEW, OTHER, SAME, blake2b, look_up, spell
 from crossdock.identity import keyed_hashes
 
 MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5)
@@ -62,3 +62,40 @@ def test_values_are_spelled_one_behind_the_other():
     spell(messages, ends, octets(b"xyz"), np.array([0, 0, 0]), np.array([True, False]))
     assert messages.tobytes() == bytes(4) + b"\xff" + bytes(4)
     assert ends.tolist() == [4, 5]
+
+
+NAMES = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12, unique=True
+)  # few: they meet in one slot
+
+
+def words(pairs):
+    made = np.array(pairs, np.uint64).reshape(-1, 2)
+    made.flags.writeable = False
+    return made
+
+
+@settings(deadline=None)
+@given(before=NAMES, after=NAMES, changed=st.sets(st.integers(0, 11)), twice=st.booleans())
+def test_records_are_found_as_a_dictionary_finds_them(before, after, changed, twice):
+    after = [*after, after[0]] if twice and after else after
+    slots, names = np.full(64, -1, np.int32), np.empty((24, 2), np.uint64)
+    rows = words([(n, n) for n in range(len(before))])
+    nothing, found = (words([]), np.zeros(0, np.bool_)), np.zeros(len(before), np.bool_)
+    told = np.empty(len(before), np.int8), np.empty(len(before), np.int64)
+    used = look_up((slots, names, 0), nothing, (words(before), rows), told)
+    assert used == len(before)
+    known = {name: place for place, name in enumerate(before)}
+    new_rows = words([(99 if n in changed else known.get(name, 0),) * 2 for n, name in enumerate(after)])
+    marks, places = np.empty(len(after), np.int8), np.empty(len(after), np.int64)
+    used = look_up((slots, names, used), (rows, found), (words(after), new_rows), (marks, places))
+    if twice and after:
+        assert used == -1
+        return
+    expected = [NEW if name not in known else OTHER if n in changed else SAME for n, name in enumerate(after)]
+    assert marks.tolist() == expected
+    assert [places[n] for n, name in enumerate(after) if name in known] == [
+        known[name] for name in after if name in known
+    ]
+    assert found.tolist() == [name in after for name in before]
+    assert used == len(before) + expected.count(NEW)

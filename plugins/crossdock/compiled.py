@@ -43,8 +43,6 @@ _ORDERS = np.array(
         [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
         [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
         [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
     ],
     np.uint8,
 )  # fmt: skip
@@ -55,14 +53,15 @@ def compiled(function: _Function) -> _Function:
     try:
         return cast("_Function", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # there is nowhere to keep it: each process compiles it anew
-        return _inlined(function)
+        return _part(function)
 
 
-def _inlined(function: _Function) -> _Function:
+def _part(function: _Function) -> _Function:
+    """Compiles a function together with those that call it."""
     return cast("_Function", numba.njit(nogil=True)(function))
 
 
-@_inlined
+@_part
 def _word(data: Bytes, at: int, size: int) -> Any:
     """Returns the little-endian number of the up to eight bytes at a place."""
     word = U(0)
@@ -129,12 +128,12 @@ def mix(words: Words) -> None:
         flat[i] = word ^ (word >> U(31))
 
 
-@_inlined
+@_part
 def _turned(word: Any, bits: Any) -> Any:
     return (word >> bits) | (word << (U(64) - bits))
 
 
-@_inlined
+@_part
 def _stir(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:  # noqa: PLR0913, PLR0917 - as RFC 7693 has it
     a += b + x
     d = _turned(d ^ a, U(32))
@@ -147,14 +146,14 @@ def _stir(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:  # noqa: PLR09
     return a, b, c, d
 
 
-@_inlined
+@_part
 def _compress(state: Words, block: Words, done: Any, last: Any) -> None:
     """Compresses a block into the state, as RFC 7693 has it; `done` is how many bytes there were up to its end."""
     s, w = _START, block
     a0, a1, a2, a3, b0, b1, b2, b3 = state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
     c0, c1, c2, c3, d0, d1, d2, d3 = s[0], s[1], s[2], s[3], s[4] ^ done, s[5], s[6] ^ last, s[7]
     for turn in range(12):
-        o = _ORDERS[turn]
+        o = _ORDERS[turn % 10]
         a0, b0, c0, d0 = _stir(a0, b0, c0, d0, w[o[0]], w[o[1]])
         a1, b1, c1, d1 = _stir(a1, b1, c1, d1, w[o[2]], w[o[3]])
         a2, b2, c2, d2 = _stir(a2, b2, c2, d2, w[o[4]], w[o[5]])
