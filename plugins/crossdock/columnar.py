@@ -28,7 +28,14 @@ def few_values(rows: pa.RecordBatch | pa.Table) -> list[str]:
         for index, field in enumerate(first.schema)
         if not (pa.types.is_boolean(field.type) or pa.types.is_nested(field.type))
     ]
-    return [first.schema.field(index).name for index in plain if pc.count_distinct(first.column(index)).as_py() <= _FEW]
+    return [first.schema.field(index).name for index in plain if _has_few(first.column(index))]
+
+
+def _has_few(values: pa.Array | pa.ChunkedArray) -> bool:
+    try:
+        return bool(pc.count_distinct(values).as_py() <= _FEW)
+    except pa.ArrowNotImplementedError:  # of nulls, and of what is a dictionary already
+        return True
 
 
 def worth_bounds(schema: pa.Schema, few: Sequence[str]) -> list[str]:
