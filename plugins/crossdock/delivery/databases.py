@@ -5,7 +5,7 @@ Drivers put row values into their messages ("Key (id)=(...) already exists"), so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from crossdock.errors import ConsumerRefused, did_you_mean
 
 MARKER = "crossdock_delivery"
 Value = str | int | None
+Copy = Callable[[Iterator[pa.RecordBatch]], object]
 _FAMILY = ("mysql", "mariadb")
 
 
@@ -84,6 +85,13 @@ class Database(Protocol):
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
+        ...
+
+    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:
+        """Returns what copies rows into a table at once, in the transaction; None where they have to be staged.
+
+        The table may not be there yet.
+        """
         ...
 
     def staged(self, name: str) -> str:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Alteration, Database, Table, Value, quoted
+from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, quoted
 from crossdock.delivery.dialect_types import FAMILY, MODE, comparable, literals, type_of
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
@@ -133,6 +133,9 @@ class _Dialect:
         if pa.types.is_timestamp(values.type) and values.type.tz and self._family in FAMILY:
             return values.cast(pa.timestamp("us"))
         return json_texts(values)
+
+    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002
+        return None
 
     def staged(self, name: str) -> str:
         return self._staged[name]

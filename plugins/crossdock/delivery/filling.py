@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossdock.delivery.channels.channel import Order, Receipt, Shipment
-from crossdock.delivery.databases import MARKER, Database, Table, quoted, quoted_names
+from crossdock.delivery.databases import MARKER, Copy, Database, Table, quoted, quoted_names
 from crossdock.delivery.files import batches
 from crossdock.delivery.layout import (
     LOST,
@@ -72,6 +72,21 @@ class Filling:
 
     def change(self) -> Receipt | None:
         """Brings the table to the state after this delivery, in a transaction; returns the receipt if it is there already."""
+        known = self._begin()
+        if known is None:
+            self._change()
+        return known
+
+    def copy(self, copy: Copy, rows: Iterator[pa.RecordBatch]) -> Receipt | None:
+        """Does what `change` does, with rows that were not staged and replace all."""
+        known = self._begin()
+        if known is None:
+            self._clear()
+            copy(rows)
+        return known
+
+    def _begin(self) -> Receipt | None:
+        """Begins the transaction that nobody else is in, with the tables as they are to be, if the delivery is not there."""
         if self.database.ddl_commits:
             # What commits by itself comes first: the transaction after it finds the tables as they are to be.
             make_tables(self.database, self.table, self.goods)
@@ -82,7 +97,6 @@ class Filling:
         known = self.known()
         if known is None:
             self.admit()
-            self._change()
         return known
 
     def admit(self) -> None:

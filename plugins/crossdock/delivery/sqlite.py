@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Alteration, Database, Table, Value, deleting_listed
+from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, deleting_listed
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError, Transient
 
@@ -82,6 +82,9 @@ class _Sqlite:
         self._session.execute(f"ATTACH ? AS stage_{name}", (str(path),))
         # A transaction over two files that both keep journals leaves a third at the consumer when it fails.
         self._session.execute(f"PRAGMA stage_{name}.journal_mode = MEMORY")
+
+    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002
+        return None
 
     def staged(self, name: str) -> str:
         return f"stage_{name}.staged"

@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pyarrow as pa
 
@@ -85,6 +87,7 @@ class _Ahead:
         self._order, self._connection, self._scratch, self._stack = order, connection, scratch, stack
         self._begun: tuple[Filling, Future[Receipt | None]] | None = None
         self._rows = 0
+        self._given_up = Event()  # nobody waits for the rest any more
 
     def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
         """See `prepared.Ahead`."""
@@ -96,26 +99,39 @@ class _Ahead:
         # back waits until the delivery is whole.
         if work.known() or work.alters():
             return
-        database.stage("rows", schema, self._counted(rows), self._scratch)
-        reached("delivery.database.staged")
+        change: Callable[[], Receipt | None] = work.change
+        copy = database.copier(table, schema)
+        if copy:
+            change = partial(work.copy, copy, self._counted(rows))
+        else:
+            database.stage("rows", schema, self._counted(rows), self._scratch)
+            reached("delivery.database.staged")
         # Its thread ends before the session is closed.
         beside = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="crossdock"))
-        self._begun = work, beside.submit(work.change)
+        self._stack.callback(self._given_up.set)
+        self._begun = work, beside.submit(change)
 
     def finish(self, shipment: Shipment) -> Receipt | None:
         """See `channel.Ahead`."""
         if self._begun is None:
             return None
-        if self._rows != shipment.prepared.counts.delivered:
-            raise LedgerBroken(
-                f"{self._rows:,} rows were staged where {shipment.prepared.counts.delivered:,} are delivered.",
-                fix="Nothing has left. The snapshot's file was changed meanwhile: put back the one that the state names.",
-            )
         work, changing = self._begun
-        return _complete(work, shipment, changing.result)
+
+        def changed() -> Receipt | None:
+            known = changing.result()
+            if known is None and self._rows != shipment.prepared.counts.delivered:
+                raise LedgerBroken(
+                    f"{self._rows:,} rows came ahead where {shipment.prepared.counts.delivered:,} are delivered.",
+                    fix="Nothing has left. The snapshot's file was changed meanwhile: put back the one that the state names.",
+                )
+            return known
+
+        return _complete(work, shipment, changed)
 
     def _counted(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in rows:
+            if self._given_up.is_set():
+                return
             self._rows += batch.num_rows
             yield batch
 
