@@ -41,12 +41,14 @@ def _has_few(values: pa.Array | pa.ChunkedArray) -> bool:
 def worth_bounds(schema: pa.Schema, few: Sequence[str]) -> list[str]:
     """Names the columns of which a reader is told the least and greatest value of a row group.
 
-    Of many different texts in no order they would leave nothing out, and finding them takes a fourth of the writing.
+    Of many different texts or hashes in no order they would leave nothing out, and finding them takes a fourth of the
+    writing.
     """
     return [
         field.name
         for field in schema
-        if not pa.types.is_nested(field.type) and (field.name in few or not pa.types.is_string(field.type))
+        if not pa.types.is_nested(field.type)
+        and (field.name in few or not (pa.types.is_string(field.type) or pa.types.is_fixed_size_binary(field.type)))
     ]
 
 

@@ -82,6 +82,13 @@ def test_the_same_extract_gives_the_same_bytes(tmp_path):
     assert one.result == two.result
 
 
+def test_a_snapshot_s_columns_of_few_values_get_a_dictionary(tmp_path):
+    many = 5_000
+    rows = {"id": [f"p{n:05}" for n in range(many)], "age": [str(n % 90) for n in range(many)], "born": [None] * many}
+    group = pq.read_metadata(judged(tmp_path, PEOPLE, rows).accepted_file).row_group(0)
+    assert [group.column(place).has_dictionary_page for place in (0, 1)] == [False, True]
+
+
 def test_an_extract_without_faults_is_accepted_and_has_no_quarantine(tmp_path):
     result = judged(tmp_path, PEOPLE, {"id": ["a"], "age": [None], "born": [None]})
     assert (result.outcome, result.quarantine_file, result.findings) == ("accepted", None, ())

@@ -8,6 +8,7 @@ pseudonym or filter is found as well as a change at the source.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
-from crossdock.delivery.files import ParquetSink, in_pieces
+from crossdock.delivery.files import ParquetSink, in_pieces, row_groups
 from crossdock.delivery.terms import Terms
 from crossdock.errors import Permanent
 
@@ -69,6 +70,11 @@ def holdings_schema(terms: Terms) -> pa.Schema:
     key = pa.struct([terms.schema.field(name) for name in terms.key_columns])
     fields = [pa.field("record", HASH), pa.field("row", HASH), pa.field("subject", HASH), pa.field("key", key)]
     return pa.schema(fields, metadata={b"layout": terms.layout.encode()})
+
+
+def holdings_sink(path: Path, terms: Terms) -> ParquetSink:
+    """Returns what writes a holdings file: hashes are random, only keys can be compressed."""
+    return ParquetSink(path, holdings_schema(terms), compressed=[f"key.{name}" for name in terms.key_columns])
 
 
 def holdings(terms: Terms, snapshot: pa.RecordBatch, outgoing: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
@@ -144,20 +150,30 @@ class Comparison:
         """Writes what was never marked, once all is; and the keys that have to go with it."""
         schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
         keys = pa.schema([self._terms.schema.field(name) for name in self._terms.key_columns])
-        start = 0
         with (
             ParquetSink(scratch / "gone.parquet", schema) as records,
             ParquetSink(scratch / "deletes.parquet", keys) as deletes,
         ):
-            for batch in in_pieces(self._before.rows) if self._before else ():
+            for start, batch in self._pieces([*schema.names, "key"]):
                 gone = ~self._found[start : start + batch.num_rows]
                 records.add(batch.filter(pa.array(gone)).select(schema.names).cast(schema))
                 if self._same_layout:  # else all is replaced
                     old = batch.column("key").filter(pa.array(gone | self._other_keys(batch.column("key"), start)))
                     columns = [pc.struct_field(old, i).cast(field.type) for i, field in enumerate(keys)]
                     deletes.add(pa.RecordBatch.from_arrays(columns, schema=keys))
-                start += batch.num_rows
         return Gone(records=records.path, deletes=deletes.path, deleted=records.rows)
+
+    def _pieces(self, names: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yields what the consumer held, with the place where it begins, of row groups in which anything is gone or moved."""
+        start, moved = 0, self._moved[0]
+        for group in row_groups(self._before.rows) if self._before else ():
+            end = start + group.count_rows()
+            if self._found[start:end].all() and not any(((at >= start) & (at < end)).any() for at in moved):
+                start = end
+                continue
+            for batch in group.to_batches(columns=names):
+                yield start, batch
+                start += batch.num_rows
 
     def _look_up(self, names: _Words, rows: _Words) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
         from crossdock.compiled import look_up

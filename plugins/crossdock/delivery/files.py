@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -46,9 +46,17 @@ class DeliveredFile:
 class ParquetSink:
     """Writes batches as one parquet file whose bytes depend on the rows alone, not on how they were cut up."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, *, compressed: Sequence[str] | None = None) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: of the file.
+            schema: of the rows.
+            compressed: columns (of objects, their fields: "column.field") that compression makes smaller; None means all.
+        """
         self.path, self.rows = path, 0
         self._schema = schema
+        self._compression = "zstd" if compressed is None else dict.fromkeys(compressed, "zstd")
         self._writer: pq.ParquetWriter | None = None
         self._file: pa.OSFile | None = None
         self._waiting: list[pa.RecordBatch] = []
@@ -96,7 +104,7 @@ class ParquetSink:
             self._writer = pq.ParquetWriter(
                 self._file,
                 self._schema,
-                compression="zstd",
+                compression=self._compression,
                 use_dictionary=few,
                 write_statistics=worth_bounds(self._schema, few),
             )
@@ -130,10 +138,14 @@ def in_pieces(
     rows: pads.Dataset, columns: list[str] | dict[str, pc.Expression] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
+    for group in row_groups(rows):
+        yield from group.scanner(schema=rows.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+
+
+def row_groups(rows: pads.Dataset) -> Iterator[pads.Fragment]:
+    """Yields the parts of files that are read at a time."""
     for fragment in rows.get_fragments():
-        groups = fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
-        for group in groups:
-            yield from group.scanner(schema=rows.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+        yield from fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
 
 
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema
+from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema, holdings_sink
 from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.files import ParquetSink, batches, delivered_file, in_pieces
@@ -164,7 +164,7 @@ class _Work:
         delivered, unchanged, inserted = RowsDigest(), RowsDigest(), 0
         with (
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
-            ParquetSink(self.scratch / "received.parquet", holdings_schema(self.terms)) as held,
+            holdings_sink(self.scratch / "received.parquet", self.terms) as held,
         ):
             for kept in self._kept(self.terms, self._holdings):
                 marks = comparison.mark(kept.told)

@@ -193,7 +193,9 @@ class _Sink:
 
 
 def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[str]:
-    return few_values(typed.get_batch(0).select(range(len(schema)))) if typed.num_record_batches else []
+    if not typed.num_record_batches:
+        return []
+    return few_values(typed.get_batch(0).select(range(len(schema))).rename_columns(schema.names))
 
 
 def _rest(whole: RowsDigest, part: RowsDigest) -> RowsDigest:
