@@ -1,4 +1,4 @@
-"""`make bench`: one table from SQLite into parquet and into PostgreSQL (by key), by dlt and by crossdock, in the same run.
+"""`make bench`: one table from PostgreSQL into parquet and into PostgreSQL (by key), by dlt and by crossdock, in the same run.
 
 dlt copies. crossdock pulls, judges every row by the contract, delivers under an agreement, signs and books; so `pull`
 alone, which copies into parquet as well, stands beside. dlt runs in a process of its own with packages of its own;
@@ -10,24 +10,26 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import adbc_driver_postgresql.dbapi
+import adbc_driver_sqlite.dbapi
 from measuring import Timed, machine, medians, timed
 
 from crossdock import pipeline
+from crossdock.connections import Connection
 from crossdock.display import terminal
+from crossdock.rowhash import warm_up
 from delivery import DATASET, lay_out
 from servers import Postgres, postgres
 from validation import python_with
 
-PACKAGES = ("dlt[postgres,parquet,sql_database]==1.31.0", "connectorx", "adbc-driver-postgresql==1.13.0")
+PACKAGES = ("dlt[postgres,parquet,sql_database]==1.31.0", "connectorx", "adbc-driver-postgresql==1.13.0", "psycopg[binary]")
 SCRIPT = Path(__file__).parent / "engines" / "dlt_load.py"
 WAYS = [  # target, backend, file format
     ("parquet", "pyarrow", "parquet"),
@@ -39,19 +41,39 @@ WAYS = [  # target, backend, file format
 ]
 
 
-def as_text(register: Path) -> None:
-    """Makes a copy of the table in which everything is text: dlt ends at the first date that is none, and some are."""
-    with closing(sqlite3.connect(register)) as database, database:
-        names = [row[0] for row in database.execute("SELECT name FROM pragma_table_info('t_population')")]
-        database.execute(f"CREATE TABLE as_text ({', '.join(f'{name} TEXT' for name in names)})")
-        database.execute("INSERT INTO as_text SELECT * FROM t_population")
+def move(home: Path, database: Connection) -> None:
+    """Puts the register into a PostgreSQL database, and the exchange's connection with it.
+
+    Everything is text there: dlt ends at the first date that is none, and some are.
+    """
+    (register,) = home.rglob("registers.db")
+    with (
+        adbc_driver_sqlite.dbapi.connect(str(register)) as source,
+        adbc_driver_postgresql.dbapi.connect(plain_url(database)) as target,
+        source.cursor() as rows,
+        target.cursor() as cursor,
+    ):
+        rows.execute("SELECT name FROM pragma_table_info('t_population')")
+        names = rows.fetch_arrow_table()["name"].to_pylist()
+        rows.execute(f"SELECT {', '.join(f'CAST({name} AS TEXT) AS {name}' for name in names)} FROM t_population")
+        cursor.adbc_ingest("t_population", rows.fetch_record_batch(), mode="create")
+        target.commit()
+    file = home / "var" / "connections.json"
+    place = {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login}
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"dept_public_security": place | {"schema": database.schema}})
+    )
+
+
+def plain_url(database: Connection) -> str:
+    return f"postgresql://{database.login}:any@{database.host}:{database.port}/{database.schema}"
 
 
 def once(folder: Path, rows: int, server: Postgres, times: Timed, failed: dict[str, str]) -> None:
     database, _ = server.new_database()
+    held, _ = server.new_database()
     exchange = lay_out(folder / "exchange", rows, database)
-    (register,) = [*(folder / "exchange").rglob("registers.db")]
-    as_text(register)
+    move(folder / "exchange", held)
     extract = timed(times, "parquet: crossdock, pull alone", lambda: pipeline.pull(exchange, DATASET))
     times.setdefault("pull", []).append(times["parquet: crossdock, pull alone"][-1])
     timed(times, "judge", lambda: pipeline.validate(exchange, extract.id))
@@ -64,9 +86,9 @@ def once(folder: Path, rows: int, server: Postgres, times: Timed, failed: dict[s
         name, place = f"{target}: dlt, {backend}, {form}", folder / f"dlt{number}"
         place.mkdir()
         order = {
-            "source": f"sqlite:///{register}", "table": "as_text", "backend": backend, "format": form,
+            "source": plain_url(held), "table": "t_population", "backend": backend, "format": form,
             "key": "sfzh", "merge": target == "postgresql", "folder": str(place / "work"),
-            "target": server.url(server.new_database()[0].schema).replace("+psycopg://crossdock", "://crossdock:any") if target == "postgresql" else (place / "out").as_uri(),
+            "target": plain_url(server.new_database()[0]) if target == "postgresql" else (place / "out").as_uri(),
         }  # fmt: skip
         done = subprocess.run([*python_with(PACKAGES), SCRIPT], input=json.dumps(order), capture_output=True, text=True, check=False)  # fmt: skip
         if done.returncode:
@@ -82,6 +104,7 @@ def main() -> None:
     words.add_argument("--times", type=int, default=3)
     asked = words.parse_args()
     times: Timed = {}
+    warm_up()
     failed: dict[str, str] = {}
     fixture = postgres.__wrapped__()
     server = next(fixture)
