@@ -49,6 +49,7 @@ _COPIED = (
     pa.types.is_float64,
     pa.types.is_boolean,
     pa.types.is_date32,
+    pa.types.is_time64,
     pa.types.is_timestamp,
     pa.types.is_decimal,
 )

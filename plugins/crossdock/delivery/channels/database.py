@@ -1,8 +1,9 @@
 """Delivery into a table of the consumer's database.
 
-Rows are staged first; then one transaction, under a lock that lets in one delivery at a time, checks what the table
-holds, changes it and writes a marker row into `crossdock_delivery` (`filling` has the steps). Whoever reads the consumer's table sees it before
-or after. The table has exactly the agreed columns; it is made when missing, altered when others are agreed (`layout`), and never
+One transaction, under a lock that lets in one delivery at a time, checks what the table holds, changes it and writes a
+marker row into `crossdock_delivery` (`filling` has the steps). Rows are staged before it; where they replace all and
+the database can copy them into the table itself, they are copied there in it. Whoever reads the consumer's table sees
+it before or after. The table has exactly the agreed columns; it is made when missing, altered when others are agreed (`layout`), and never
 dropped, so the consumer's grants and indexes stay.
 """
 
