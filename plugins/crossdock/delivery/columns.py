@@ -7,7 +7,9 @@ files of their own, cut into the same row groups, become one file by copying the
 from __future__ import annotations
 
 import base64
+import hashlib
 import struct
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -21,6 +23,7 @@ from crossdock.delivery.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, re
 from crossdock.errors import Permanent
 
 _MAGIC = b"PAR1"
+_PIECES = 8  # of a file, each a column of a row group, that wait to be digested
 # Field numbers of parquet's footer (FileMetaData, SchemaElement, RowGroup, ColumnChunk, ColumnMetaData).
 _SCHEMA, _GROUPS, _KEYS, _ORDERS, _CHILDREN = 2, 4, 5, 7, 5
 _CHUNKS, _BYTES, _OFFSET, _COMPRESSED = 1, 2, 5, 6
@@ -71,8 +74,8 @@ class ColumnSinks:
                 each.result()
 
 
-def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> None:
-    """Writes one parquet file of files that hold its columns, in the schema's order.
+def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> str:
+    """Writes one parquet file of files that hold its columns, in the schema's order, and returns its SHA-256 as hex.
 
     Raises:
         Permanent: they are not cut into the same row groups, or one is no parquet file.
@@ -82,7 +85,7 @@ def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> None:
     groups = [footer[_GROUPS][1][1] for footer in footers]
     if len({tuple(group[3][1] for group in groups_of_one) for groups_of_one in groups}) != 1:
         raise Permanent("Columns of one file have other rows.", fix="Nothing has left. Report this fault.")
-    with path.open("wb") as out:
+    with _Digested(path) as out:
         out.write(_MAGIC)
         files = [column.open("rb") for column in columns]
         try:
@@ -98,6 +101,38 @@ def join(columns: Sequence[Path], schema: pa.Schema, path: Path) -> None:
             whole[_ORDERS] = (LIST, (STRUCT, [order for footer in footers for order in footer[_ORDERS][1][1]]))
         footer = write_struct(whole)
         out.write(footer + struct.pack("<I", len(footer)) + _MAGIC)
+    return out.sha256
+
+
+class _Digested:
+    """A file that is written here and digested beside; holds few pieces at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="crossdock")
+        self._waiting: deque[Future[None]] = deque()
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written, as hex; known once it is closed."""
+        return self._digest.hexdigest()
+
+    def write(self, piece: bytes) -> None:
+        self._waiting.append(self._beside.submit(self._digest.update, piece))
+        self._file.write(piece)
+        if len(self._waiting) > _PIECES:
+            self._waiting.popleft().result()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._beside.shutdown()
+        self._file.close()
 
 
 def _footer(path: Path) -> Struct:
@@ -114,7 +149,7 @@ def _footer(path: Path) -> Struct:
     return read_struct(footer)
 
 
-def _group(out: IO[bytes], files: Sequence[IO[bytes]], together: Sequence[Struct]) -> Struct:
+def _group(out: _Digested, files: Sequence[IO[bytes]], together: Sequence[Struct]) -> Struct:
     """Copies the columns of one row group, and returns what the footer says of it."""
     begin = out.tell()
     chunks = [
@@ -128,7 +163,7 @@ def _group(out: IO[bytes], files: Sequence[IO[bytes]], together: Sequence[Struct
     return group
 
 
-def _copied(out: IO[bytes], file: IO[bytes], chunk: Struct) -> Struct:
+def _copied(out: _Digested, file: IO[bytes], chunk: Struct) -> Struct:
     """Copies a column's bytes of one row group, and returns what the footer says of them: the same, elsewhere."""
     about: dict[int, tuple[int, Any]] = dict(chunk[_ABOUT][1])
     offsets = [number for number in (_DATA, _INDEX, _DICTIONARY) if number in about]

@@ -121,11 +121,14 @@ def encode(parquet: Path, format_name: str) -> Path:
     return path
 
 
-def delivered_file(parquet: Path, format_name: str) -> DeliveredFile:
-    """Encodes a parquet file for delivery and measures what came out."""
+def delivered_file(parquet: Path, format_name: str, sha256: str | None = None) -> DeliveredFile:
+    """Encodes a parquet file, whose SHA-256 may be known, for delivery and measures what came out."""
     path = encode(parquet, format_name)
+    known = sha256 if path == parquet else None
     rows = pq.read_metadata(parquet).num_rows
-    return DeliveredFile(name=path.name, path=path, rows=rows, sha256=file_sha256(path), bytes=path.stat().st_size)
+    return DeliveredFile(
+        name=path.name, path=path, rows=rows, sha256=known or file_sha256(path), bytes=path.stat().st_size
+    )
 
 
 def batches(parquet: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ Every row of the snapshot is accounted for: `accepted = delivered + unchanged + 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -126,14 +127,14 @@ class _Work:
                 delivered = self._all(rest, events, sinks)
         rows = self.scratch / "rows.parquet"
         columns = shelved | sinks.paths
-        join([columns[name] for name in self.terms.schema.names], self.terms.schema, rows)
+        sha256 = join([columns[name] for name in self.terms.schema.names], self.terms.schema, rows)
         if cut and self.accepted == cut.accepted:
             cut.keep_columns(self.terms, sinks.paths)
             if fresh:
                 cut.keep_digests(delivered, self.filtered, self.scratch)
                 events.keep(cut.events(self.terms))
         digests = self._digests(delivered, RowsDigest())
-        return self._prepared(agreement, rows, digests, _counts(digests, inserted=delivered.rows))
+        return self._prepared(agreement, rows, digests, _counts(digests, inserted=delivered.rows), sha256=sha256)
 
     def _known(self, cut: Cut, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest | None:
         """Makes the columns that nobody made yet, where the rest is known; returns None where it is not."""
@@ -143,9 +144,11 @@ class _Work:
         delivered, self.filtered = digests
         self.accepted = delivered + self.filtered
         if len(rest.schema):
-            cut.demand_unchanged(self.snapshot)
-            for rows in in_order(rest.outgoing, self._rows(rest.schema.names), beside=1):
-                sinks.add(rows)
+            with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as beside:
+                unchanged = beside.submit(cut.demand_unchanged, self.snapshot)
+                for rows in in_order(rest.outgoing, self._rows(rest.schema.names), beside=1):
+                    sinks.add(rows)
+                unchanged.result()
         return delivered
 
     def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
@@ -242,8 +245,15 @@ class _Work:
             )
         return Digests(accepted=self.accepted, delivered=delivered, unchanged=unchanged, filtered=self.filtered)
 
-    def _prepared(
-        self, agreement: Agreement, rows: Path, digests: Digests, counts: Counts, base: _Base | None = None
+    def _prepared(  # noqa: PLR0913 - a delivery is these things
+        self,
+        agreement: Agreement,
+        rows: Path,
+        digests: Digests,
+        counts: Counts,
+        base: _Base | None = None,
+        *,
+        sha256: str | None = None,
     ) -> Prepared:
         written = pq.read_metadata(rows).num_rows
         if written != counts.delivered:
@@ -261,7 +271,7 @@ class _Work:
             digests=digests,
             schema=self.terms.schema,
             key_columns=self.terms.key_columns,
-            files=tuple(delivered_file(part, form) for part in parts),
+            files=tuple(delivered_file(part, form, sha256 if part == rows else None) for part in parts),
             held_back=self._stopped(),
             kept=self.kept,
         )
