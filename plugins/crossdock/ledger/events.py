@@ -162,7 +162,7 @@ class EventWriter:
             self._order = self._open.enter_context(self.path.with_suffix(ORDER).open("wb"))
         order = _order(run)
         (order + np.uint32(self.rows - self._rows_waiting)).tofile(self._order)
-        subject, record, code = (column.combine_chunks() for column in run.take(pa.array(order)).columns)
+        subject, record, code = (_taken(column, order) for column in run.columns)
         words = pa.DictionaryArray.from_arrays(code, _WORDS)
         self._writer.write_table(pa.table([subject, record, words], schema=SCHEMA), row_group_size=ROW_GROUP)
         for leaf in _leaves(subject, record, np.asarray(code)):
@@ -184,6 +184,11 @@ class EventWriter:
         if self._open is not None:
             self._open.close()
         self.path.unlink(missing_ok=True)
+
+
+def _taken(column: pa.ChunkedArray, order: Order) -> pa.Array:
+    nothing = column.null_count == len(column)  # as are the records where they are the subjects
+    return pa.nulls(len(column), column.type) if nothing else column.combine_chunks().take(pa.array(order))
 
 
 @contextmanager
