@@ -38,6 +38,7 @@ FLOWING = (
     "refusals",
     "reviews",
     "routes",
+    "wordings",
     "pipeline",
     "stewardship",
     "notices",

@@ -11,7 +11,7 @@ import yaml
 
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
-from crossdock.errors import WrongUse
+from crossdock.errors import StorageConflict, WrongUse
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
@@ -183,15 +183,140 @@ def test_an_agreement_that_ended_can_be_recalled_under(hamlet):
     assert tax_rows(hamlet, "permits") == []
 
 
-def test_an_agreement_that_delivers_otherwise_now_is_refused(hamlet):
+def agree(hamlet, dataset, consumer, *, terms=None, **delivery):
+    """Changes an agreement's terms, and how it delivers."""
+    file = hamlet.agreement(dataset, consumer)
+    document = yaml.safe_load(file.read_text())
+    agreed = document["customProperties"][0]["value"]
+    agreed.update(terms or {})
+    agreed["delivery"].update(delivery)
+    write_yaml(file, document)
+
+
+def forget_wordings(exchange):
+    """Leaves the store as it was before wordings were kept."""
+    kept = [key for key in exchange.store.list("outbox/") if "/agreed/" in key]
+    assert kept
+    for key in kept:
+        exchange.store.delete(key)
+
+
+NARROWED = {"columns": ["permit_no", "fee"]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "delivery"),
+    [(NARROWED, {}), ({}, {"mode": "full"}), ({}, {"table": "elsewhere"}), ({}, {"connection": "school_folder", "channel": "folder", "path": "tax"})],
+    ids=["columns", "mode", "table", "channel"],
+)  # fmt: skip
+def test_a_recall_goes_by_what_was_agreed_when_the_delivery_was_made(hamlet, terms, delivery):
     exchange = hamlet.open()
     first = pipeline.push(exchange, TAX).delivery
-    file = hamlet.agreement("permits", "tax")
+    agree(hamlet, "permits", "tax", terms=terms, **delivery)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert pipeline.push(hamlet.open(), TAX).counts["inserted"] == 88  # under the agreement as it is now
+    assert is_sound(exchange)
+
+
+def test_a_recall_finds_the_place_that_the_agreement_has_left_since(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    agree(hamlet, "permits", "tax", table="elsewhere")
+    moved = pipeline.push(hamlet.open(), TAX)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert len(tax_rows(hamlet, "elsewhere")) == 88
+    again = pipeline.push(hamlet.open(), TAX)
+    assert (again.status, again.delivery) == ("unchanged", moved.delivery)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    assert pipeline.push(hamlet.open(), TAX).counts["updated"] == 1
+    assert recalled(hamlet.open(), moved.delivery).counts["deleted"] == 88
+    assert tax_rows(hamlet, "elsewhere") == []
+    assert is_sound(exchange)
+
+
+def test_an_agreement_that_moved_back_is_recalled_under_where_the_delivery_was(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    agree(hamlet, "permits", "tax", table="elsewhere")
+    moved = pipeline.push(hamlet.open(), TAX).delivery
+    agree(hamlet, "permits", "tax", table="permits")
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    back = pipeline.push(hamlet.open(), TAX)
+    assert recalled(hamlet.open(), moved).counts["deleted"] == 88
+    assert tax_rows(hamlet, "elsewhere") == []
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert pipeline.push(hamlet.open(), TAX).delivery == back.delivery
+    assert is_sound(exchange)
+
+
+def test_a_tombstone_goes_into_the_folder_where_the_delivery_lies(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, SCHOOL).delivery
+    agree(hamlet, "permits", "school", path="moved", format="parquet")
+    outcome = recalled(hamlet.open(), first)
+    assert not (hamlet.school / "moved").exists()
+    manifest = manifests(hamlet)[-1]
+    assert (manifest["delivery"], manifest["replaces"]) == (outcome.delivery, True)
+    assert [file["name"] for file in manifest["files"]] == ["rows.csv"]
+    assert is_sound(exchange)
+
+
+def test_a_contract_that_changed_since_and_an_agreement_that_is_gone_do_not_matter(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    hamlet.agreement("permits", "tax").unlink()
+    hamlet.agreement("permits", "school").unlink()
+    file = hamlet.contract("permits")
     document = yaml.safe_load(file.read_text())
-    document["customProperties"][0]["value"]["columns"] = ["permit_no", "fee"]
-    file.write_text(yaml.safe_dump(document))
-    with pytest.raises(WrongUse, match="delivers otherwise"):
+    document["schema"][0]["properties"] = document["schema"][0]["properties"][:2]
+    write_yaml(file, document)
+    pipeline.validate(hamlet.open(), pipeline.pull(hamlet.open(), "town_hall/permits").id)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert is_sound(exchange)
+
+
+def test_a_connection_that_is_gone_is_named(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    file = hamlet.home / "var" / "connections.json"
+    connections = json.loads(file.read_text())
+    kept = connections.pop("tax_database")
+    file.write_text(json.dumps(connections | {"tax_new": kept}))
+    agree(hamlet, "permits", "tax", connection="tax_new")
+    with pytest.raises(WrongUse, match="went through the connection 'tax_database', which can't be used any more"):
         recalled(hamlet.open(), first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert [d.id for d in deliveries(exchange.state)] == [first]
+
+
+def test_what_was_made_before_wordings_were_kept_goes_by_the_agreement_as_it_is(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    forget_wordings(exchange)
+    agree(hamlet, "permits", "tax", terms=NARROWED)
+    with pytest.raises(WrongUse, match="not on record"):
+        recalled(hamlet.open(), first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+    agree(hamlet, "permits", "tax", terms={"columns": ["permit_no", "holder", "fee"]})
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+
+
+@pytest.mark.parametrize("forged", ["other", "moved"])
+def test_a_wording_that_was_changed_is_not_followed(hamlet, forged):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    pipeline.push(exchange, SCHOOL)
+    tax, school = (next(k for k in exchange.store.list(f"outbox/{c}/") if "/agreed/" in k) for c in ("tax", "school"))
+    told = exchange.store.read(tax)
+    exchange.store.delete(tax)
+    other = told.replace(b'"permits"', b'"forged"')
+    assert other != told
+    exchange.store.put_new(tax, other if forged == "other" else exchange.store.read(school))
+    with pytest.raises(StorageConflict, match="not what we signed"):
+        recalled(exchange, first)
     assert len(tax_rows(hamlet, "permits")) == 88
 
 

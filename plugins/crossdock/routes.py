@@ -18,6 +18,7 @@ from crossdock.exchange import Exchange
 from crossdock.publishing.catalogue import index
 from crossdock.publishing.versions import Release, release
 from crossdock.storage.records import Delivery
+from crossdock.wordings import keep_wording, wording_of
 
 
 def outbox(delivery: Delivery) -> str:
@@ -62,6 +63,7 @@ class ToConsumer:
         signed = manifest(consignment, exchange.keys)
         agreement = consignment.agreement
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
+        keep_wording(exchange, agreement, consignment.contract)
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
         shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
@@ -69,8 +71,10 @@ class ToConsumer:
         return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """See `Route.arrived`."""
-        receipt = arrived(agreement, delivery.id, exchange.lookup(agreement.delivery.connection))
+        """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
+        wording = wording_of(exchange, delivery)
+        agreed = wording.agreement if wording else agreement
+        receipt = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
         if receipt is None:
             return None
         return Sent(
