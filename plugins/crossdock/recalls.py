@@ -23,7 +23,7 @@ from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.events import HASH, SCHEMA
 from crossdock.ledger.seals import unseal
-from crossdock.routes import ToConsumer
+from crossdock.routes import ToConsumer, ToPublic
 from crossdock.storage.delivered import delivered, last_delivered
 from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
 from crossdock.storage.records import Delivery, deliveries, delivery_by_id, snapshot_by_seq
@@ -37,13 +37,12 @@ def named(exchange: Exchange, name: str) -> list[str]:
     """Returns the deliveries that a name stands for: one by its id, or all that a snapshot went into.
 
     Raises:
-        WrongUse: nothing of that name was delivered to a department.
+        WrongUse: nothing of that name was delivered.
     """
     made = [d for d in deliveries(exchange.state) if d.status == "delivered" and d.mode != RECALL]
-    found = [d.id for d in made if name in (d.id, d.snapshot) and d.channel != "open"]
+    found = [d.id for d in made if name in (d.id, d.snapshot)]
     if not found:
-        fix = "`crossdock deliveries list` shows them. To take back open data, set its publication to retired."
-        raise WrongUse(f"No department received a delivery '{name}'.", fix=fix)
+        raise WrongUse(f"Nobody received a delivery '{name}'.", fix="`crossdock deliveries list` shows them.")
     return found
 
 
@@ -55,7 +54,7 @@ def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Out
 
     Args:
         exchange: where.
-        delivery_id: a completed delivery to a department.
+        delivery_id: a completed delivery to a department, or to the public.
         reason: why; the consumer reads it.
         by: who says so.
 
@@ -65,17 +64,20 @@ def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Out
         ConsumerRefused: it will not take the recall.
     """
     found = delivery_by_id(exchange.state, delivery_id)
-    if found is None or found.status != "delivered" or found.mode == RECALL or found.channel == "open":
-        raise WrongUse(f"No department received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
+    if found is None or found.status != "delivered" or found.mode == RECALL:
+        raise WrongUse(f"Nobody received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
     if not reason.strip():
         raise WrongUse("A recall needs a reason.", where="--reason", fix="Say why; the consumer reads it.")
-    there, route = _there(exchange, found), ToConsumer()
+    there, route = _there(exchange, found), ToPublic() if found.channel == "open" else ToConsumer()
     finish_arrived(exchange, there.wording.agreement, route)
     known = next((each for each in recalls(exchange.state) if each.recalled == delivery_id), None)
     if known:
         return Outcome(agreement=found.agreement, status="unchanged", reason="It was recalled.", delivery=known.id)
     there = _there(exchange, found)  # with what has arrived there by now
-    _demand_connection(exchange, there)
+    if there.wording.agreement.is_publication:
+        _demand_own_version(exchange, found)
+    else:
+        _demand_connection(exchange, there)
     now = instant(exchange.clock())
     name = content_id("recall", delivery_id, there.last.id)
     asked = Recall(id=name, recalled=delivery_id, reason=reason, recalled_by=by, recalled_at=now)
@@ -126,6 +128,20 @@ def _demand_connection(exchange: Exchange, there: _There) -> None:
             where=error.where,
             fix="Set it again as it was, recall, and remove it afterwards.",
         ) from error
+
+
+def _demand_own_version(exchange: Exchange, found: Delivery) -> None:
+    """A version that was released again is what the later delivery brought."""
+    versions = {
+        d.id: d.receipt["version"] for d in delivered(exchange.state, found.agreement) if d.mode != RECALL and d.receipt
+    }
+    latest = next(each for each, version in versions.items() if version == versions[found.id])
+    if latest != found.id:
+        raise WrongUse(
+            f"Delivery {latest} has released the same version again.",
+            where=found.id,
+            fix="Recall that one: it stands for both.",
+        )
 
 
 def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:

@@ -52,12 +52,12 @@ def keep_wording(exchange: Exchange, agreement: Agreement, contract: Contract) -
 
 
 def wording_of(exchange: Exchange, delivery: Delivery) -> Wording | None:
-    """Returns the wording that a delivery to a department was made under; None when it is not on record.
+    """Returns the wording that a delivery was made under; None when it is not on record.
 
     Raises:
         StorageConflict: what is on record is not what we signed.
     """
-    manifest = f"outbox/{delivery.consumer}/{delivery.id}/manifest.json"
+    manifest = delivery.manifest_key or f"outbox/{delivery.consumer}/{delivery.id}/manifest.json"
     if not exchange.store.exists(manifest):
         return None  # it has not left
     told = json.loads(exchange.store.read(manifest))

@@ -22,7 +22,7 @@ CHANNELS = ("bucket", "sftp", "webhook")  # that the hamlet has not; test_every_
 ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith(tuple(f"delivery.{channel}." for channel in CHANNELS))}
 ALTERED = {"delivery.database.altered"}  # see the test whose agreement changes
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
-RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
+RECALL = {step for step in STEPS if step.startswith(("recall.", "withdrawal."))}  # see the tests of recalls
 REJECTED = {"handover.rejected"}  # see test_rejections
 USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
 TIDIED = {"compaction.written", "compaction.deleted"}  # by the audit
@@ -259,3 +259,34 @@ def test_a_delivery_that_arrived_where_the_agreement_delivers_no_more_is_booked_
     assert [d.status for d in made] == ["delivered"] * len(made)
     assert {killed.id} < {d.id for d in made}
     assert pipeline.check(hamlet.open()).sound
+
+
+WITHDRAWING = sorted(
+    step
+    for step in STEPS.keys() - REJECTED - {"handover.intended"}
+    if step.partition(".")[0] in ("recall", "handover", "withdrawal")
+)
+
+
+@pytest.mark.parametrize("again", ["recalled", "swept"])
+@pytest.mark.parametrize("step", WITHDRAWING)
+def test_a_withdrawal_that_was_killed_is_done_once(hamlet, step, again):
+    assert not hamlet.sweep().failures
+    exchange = hamlet.open()
+    (made,) = (d for d in deliveries(exchange.state) if d.channel == "open")
+    arguments = ("deliveries", "recall", made.id, "--reason", "A mistake.", "--by", "steward")
+    assert code(start(hamlet.home, fault=step, arguments=arguments)) == KILLED
+    if again == "recalled":
+        recalls.recall(exchange, made.id, reason="Another reason.", by="another")
+    assert not hamlet.sweep().failures
+    assert pipeline.check(exchange).sound
+    back = [d for d in deliveries(exchange.state) if d.mode == "recall"]
+    pointer = json.loads(exchange.store.read(f"open/{made.dataset}/latest.json"))
+    told = list(exchange.store.list(f"open/{made.dataset}/recalled/"))
+    if again == "swept" and not told:  # it has not begun to leave
+        assert ([d.status for d in back], pointer["version"]) == (["intended"], made.receipt["version"])
+        return
+    assert [(d.status, d.counts["deleted"]) for d in back] == [("delivered", 9)]
+    assert (pointer["version"], pointer["withdrawn"], pointer["reason"]) == ("", made.receipt["version"], "A mistake.")
+    assert json.loads(exchange.store.read("open/catalogue.json"))["datasets"] == []
+    assert not [key for key in exchange.store.list(f"open/{made.dataset}/versions/") if key.endswith("data.parquet")]

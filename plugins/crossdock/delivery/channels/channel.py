@@ -157,7 +157,8 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
 def place(agreement: Agreement) -> tuple[str, str, str]:
     """Returns where an agreement's deliveries go: channel, connection and what it names there."""
     spec = agreement.delivery
-    return spec.channel, spec.connection, str(_channel(agreement).target(agreement))
+    named = "" if agreement.is_publication else str(_channel(agreement).target(agreement))
+    return spec.channel, spec.connection, named
 
 
 def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
