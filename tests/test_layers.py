@@ -20,6 +20,7 @@ BASE = {
     "rowhash",
     "sorting",
     "keys",
+    "logins",
     "connections",
     "faults",
     "patience",

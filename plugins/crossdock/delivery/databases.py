@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.errors import ConsumerRefused, did_you_mean
+from crossdock.logins import MYSQL_FAMILY
 
 MARKER = "crossdock_delivery"
 Value = str | int | None
 Copy = Callable[[Iterator[pa.RecordBatch]], object]
-_FAMILY = ("mysql", "mariadb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class Database(Protocol):
 
 def works_beside(connection: Connection) -> bool:
     """Returns whether the database is a server, which works while this process does something else."""
-    return _kind(connection) in ("postgres", *_FAMILY)
+    return _kind(connection) in ("postgres", *MYSQL_FAMILY)
 
 
 @contextmanager
@@ -172,13 +172,13 @@ def open_database(connection: Connection) -> Iterator[Database]:
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
         from crossdock.delivery.postgres import open_postgres as opener
-    elif kind in _FAMILY or "sqlalchemy_url" in connection.extra:
+    elif kind in MYSQL_FAMILY or "sqlalchemy_url" in connection.extra:
         from crossdock.delivery.dialects import open_dialect as opener
     else:
         raise ConsumerRefused(
             f"crossdock cannot deliver to a database of type '{connection.type}'.",
             where=f"connection {connection.id}",
-            fix=did_you_mean(connection.type, ("sqlite", "postgres", *_FAMILY)),
+            fix=did_you_mean(connection.type, ("sqlite", "postgres", *MYSQL_FAMILY)),
         )
     with opener(connection) as database:
         yield database
