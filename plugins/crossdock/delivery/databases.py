@@ -55,11 +55,16 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
+    rekeyed: frozenset[str] | None = (
+        None  # what the primary key was, if it is to be `key` now; only where `alters_keys`
+    )
 
     def __str__(self) -> str:
         parts = [f"drop {quoted(name)}" for name in self.lost]
         parts += [f"add {quoted(name)} {kind}" for name, kind in self.gained.items()]
         parts += [f"let {quoted(name)} be {kind}" for name, kind in self.retyped.items()]
+        if self.rekeyed is not None:
+            parts.append(f"let the primary key be ({quoted_names(self.key)})" if self.key else "drop the primary key")
         return "; ".join(parts)
 
     def clauses(self) -> list[str]:
@@ -82,6 +87,7 @@ class Database(Protocol):
     differs: str  # operator: distinct, and a null is not distinct from a null
     updates_from: bool  # knows UPDATE ... FROM; else rows that change are deleted and inserted
     ddl_commits: bool  # making a table ends the transaction
+    alters_keys: bool  # can give a table another primary key, in the transaction
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
@@ -136,6 +142,10 @@ class Database(Protocol):
 
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         """Returns a table's columns and comparable types; None when there is no such table."""
+        ...
+
+    def primary_key(self, table: Table) -> frozenset[str]:
+        """Returns the columns of a table's primary key; none when it has none."""
         ...
 
     def alter(self, table: Table, change: Alteration) -> str | None:

@@ -100,6 +100,7 @@ class _Dialect:
 
     differs = "IS DISTINCT FROM"
     updates_from = False
+    alters_keys = False  # adding one to rows that are there may fail, where altering commits
 
     def __init__(self, name: str, session: sa.Connection) -> None:
         self.name, self._session = name, session
@@ -221,6 +222,10 @@ class _Dialect:
             return None
         return [(str(column["name"]), comparable(column["type"])) for column in found]
 
+    def primary_key(self, table: Table) -> frozenset[str]:
+        found = sa.inspect(self._session).get_pk_constraint(table.name, schema=table.schema or None)
+        return frozenset(map(str, found["constrained_columns"]))
+
     def alter(self, table: Table, change: Alteration) -> str | None:
         clauses = change.clauses()
         if self._family in MYSQL_FAMILY:
@@ -273,13 +278,9 @@ def _kind_of(error: sa.exc.DBAPIError) -> str:
 
 
 def _translated(error: sa.exc.DBAPIError, where: str, family: str) -> CrossdockError:
-    code = turned_away(error.orig, family)
-    if code:
-        return ConsumerRefused(
-            f"The database does not let us in ({code}).",
-            where=where,
-            fix="Check login, password and database name in the connection, and what the server lets this login do.",
-        )
+    if code := turned_away(error.orig, family):
+        fix = "Check login, password and database name in the connection, and what the server lets this login do."
+        return ConsumerRefused(f"The database does not let us in ({code}).", where=where, fix=fix)
     number = _number(error)
     passing = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     if passing and number not in (*_CONSTRAINTS, *_LASTING):
