@@ -240,3 +240,15 @@ def test_a_release_in_the_middle_of_a_withdrawal_is_whole(press, monkeypatch, st
     assert latest(press)["version"] != version.id
     assert not press.store.exists(version.data.key)
     assert is_whole(press)
+
+
+def test_an_s3_store_withdraws_alike(press, s3_store):
+    there = replace(press, store=s3_store)
+    first = there.release()
+    withdrawal(there, first)
+    withdrawal(there, first)
+    assert (latest(there)["withdrawn"], is_whole(there)) == (first.id, True)
+    assert not there.store.exists(first.data.key)
+    again = there.release(seq=2)
+    assert again.id != first.id
+    assert (latest(there)["version"], is_whole(there)) == (again.id, True)
