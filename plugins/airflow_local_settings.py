@@ -1,12 +1,12 @@
-"""Read by Airflow at start: makes crossdock importable, and the scheduler's forked tasks quick.
+"""Read by Airflow at start: makes crossdock importable, and tasks quick that a scheduler or a Celery worker forks.
 
 Airflow puts this folder on sys.path, so `import crossdock` works wherever the package itself is not installed.
 """
 
 import sys
 
-if any(word == "scheduler" for word in sys.argv):
-    # Tasks are forked from the scheduler: what it has imported, they need not import again (4-5 s each for GX).
+if "scheduler" in sys.argv or sys.argv[1:3] == ["celery", "worker"]:
+    # Tasks are forked from these: what they have imported, tasks need not import again (4-5 s each for GX).
     # Imports only: threads that Arrow or DuckDB start before a fork would not exist after it.
     import crossdock.pipeline
     import crossdock.validation.engine

@@ -11,13 +11,13 @@ import yaml
 
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
-from crossdock.errors import WrongUse
+from crossdock.errors import StorageConflict, WrongUse
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
-from crossdock.storage.records import deliveries
-from hamlet import found, permits, tax_rows, write_yaml
+from crossdock.storage.records import deliveries, delivery_by_id
+from hamlet import found, open_rows, permits, tax_rows, write_yaml
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 
@@ -146,7 +146,7 @@ def test_a_table_in_full_is_emptied_or_left(hamlet):
     second = pipeline.push(exchange, TAX).delivery
     recalled(exchange, first)
     assert len(tax_rows(hamlet, "permits")) == 88
-    with pytest.raises(WrongUse, match="No department received"):
+    with pytest.raises(WrongUse, match="Nobody received"):
         recalled(exchange, recalled(exchange, first).delivery)
     assert recalled(exchange, second).counts["deleted"] == 88
     assert tax_rows(hamlet, "permits") == []
@@ -183,28 +183,243 @@ def test_an_agreement_that_ended_can_be_recalled_under(hamlet):
     assert tax_rows(hamlet, "permits") == []
 
 
-def test_an_agreement_that_delivers_otherwise_now_is_refused(hamlet):
+def agree(hamlet, dataset, consumer, *, terms=None, **delivery):
+    """Changes an agreement's terms, and how it delivers."""
+    file = hamlet.agreement(dataset, consumer)
+    document = yaml.safe_load(file.read_text())
+    agreed = document["customProperties"][0]["value"]
+    agreed.update(terms or {})
+    agreed["delivery"].update(delivery)
+    write_yaml(file, document)
+
+
+def forget_wordings(exchange):
+    """Leaves the store as it was before wordings were kept."""
+    kept = [key for key in exchange.store.list("outbox/") if "/agreed/" in key]
+    assert kept
+    for key in kept:
+        exchange.store.delete(key)
+
+
+NARROWED = {"columns": ["permit_no", "fee"]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "delivery"),
+    [(NARROWED, {}), ({}, {"mode": "full"}), ({}, {"table": "elsewhere"}), ({}, {"connection": "school_folder", "channel": "folder", "path": "tax"})],
+    ids=["columns", "mode", "table", "channel"],
+)  # fmt: skip
+def test_a_recall_goes_by_what_was_agreed_when_the_delivery_was_made(hamlet, terms, delivery):
     exchange = hamlet.open()
     first = pipeline.push(exchange, TAX).delivery
-    file = hamlet.agreement("permits", "tax")
+    agree(hamlet, "permits", "tax", terms=terms, **delivery)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert pipeline.push(hamlet.open(), TAX).counts["inserted"] == 88  # under the agreement as it is now
+    assert is_sound(exchange)
+
+
+def test_a_recall_finds_the_place_that_the_agreement_has_left_since(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    agree(hamlet, "permits", "tax", table="elsewhere")
+    moved = pipeline.push(hamlet.open(), TAX)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert len(tax_rows(hamlet, "elsewhere")) == 88
+    again = pipeline.push(hamlet.open(), TAX)
+    assert (again.status, again.delivery) == ("unchanged", moved.delivery)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    assert pipeline.push(hamlet.open(), TAX).counts["updated"] == 1
+    assert recalled(hamlet.open(), moved.delivery).counts["deleted"] == 88
+    assert tax_rows(hamlet, "elsewhere") == []
+    assert is_sound(exchange)
+
+
+def test_an_agreement_that_moved_back_is_recalled_under_where_the_delivery_was(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    agree(hamlet, "permits", "tax", table="elsewhere")
+    moved = pipeline.push(hamlet.open(), TAX).delivery
+    agree(hamlet, "permits", "tax", table="permits")
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    back = pipeline.push(hamlet.open(), TAX)
+    assert recalled(hamlet.open(), moved).counts["deleted"] == 88
+    assert tax_rows(hamlet, "elsewhere") == []
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert pipeline.push(hamlet.open(), TAX).delivery == back.delivery
+    assert is_sound(exchange)
+
+
+def test_a_tombstone_goes_into_the_folder_where_the_delivery_lies(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, SCHOOL).delivery
+    agree(hamlet, "permits", "school", path="moved", format="parquet")
+    outcome = recalled(hamlet.open(), first)
+    assert not (hamlet.school / "moved").exists()
+    manifest = manifests(hamlet)[-1]
+    assert (manifest["delivery"], manifest["replaces"]) == (outcome.delivery, True)
+    assert [file["name"] for file in manifest["files"]] == ["rows.csv"]
+    assert is_sound(exchange)
+
+
+def test_a_contract_that_changed_since_and_an_agreement_that_is_gone_do_not_matter(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    hamlet.agreement("permits", "tax").unlink()
+    hamlet.agreement("permits", "school").unlink()
+    file = hamlet.contract("permits")
     document = yaml.safe_load(file.read_text())
-    document["customProperties"][0]["value"]["columns"] = ["permit_no", "fee"]
-    file.write_text(yaml.safe_dump(document))
-    with pytest.raises(WrongUse, match="delivers otherwise"):
+    document["schema"][0]["properties"] = document["schema"][0]["properties"][:2]
+    write_yaml(file, document)
+    pipeline.validate(hamlet.open(), pipeline.pull(hamlet.open(), "town_hall/permits").id)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert is_sound(exchange)
+
+
+def test_a_connection_that_is_gone_is_named(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    file = hamlet.home / "var" / "connections.json"
+    connections = json.loads(file.read_text())
+    kept = connections.pop("tax_database")
+    file.write_text(json.dumps(connections | {"tax_new": kept}))
+    agree(hamlet, "permits", "tax", connection="tax_new")
+    with pytest.raises(WrongUse, match="went through the connection 'tax_database', which can't be used any more"):
         recalled(hamlet.open(), first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert [d.id for d in deliveries(exchange.state)] == [first]
+
+
+def test_what_was_made_before_wordings_were_kept_goes_by_the_agreement_as_it_is(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    forget_wordings(exchange)
+    agree(hamlet, "permits", "tax", terms=NARROWED)
+    with pytest.raises(WrongUse, match="not on record"):
+        recalled(hamlet.open(), first)
+    assert len(tax_rows(hamlet, "permits")) == 88
+    agree(hamlet, "permits", "tax", terms={"columns": ["permit_no", "holder", "fee"]})
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+
+
+@pytest.mark.parametrize("forged", ["other", "moved"])
+def test_a_wording_that_was_changed_is_not_followed(hamlet, forged):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    pipeline.push(exchange, SCHOOL)
+    tax, school = (next(k for k in exchange.store.list(f"outbox/{c}/") if "/agreed/" in k) for c in ("tax", "school"))
+    told = exchange.store.read(tax)
+    exchange.store.delete(tax)
+    other = told.replace(b'"permits"', b'"forged"')
+    assert other != told
+    exchange.store.put_new(tax, other if forged == "other" else exchange.store.read(school))
+    with pytest.raises(StorageConflict, match="not what we signed"):
+        recalled(exchange, first)
     assert len(tax_rows(hamlet, "permits")) == 88
 
 
 def test_a_snapshot_names_all_it_went_into(hamlet):
     exchange = hamlet.open()
     made = {pipeline.push(exchange, name).delivery for name in (TAX, SCHOOL)}
-    pipeline.publish(exchange, PUBLIC)
     snapshot = {d.snapshot for d in deliveries(exchange.state) if d.id in made}
     assert set(recalls.named(exchange, *snapshot)) == made
-    (public,) = (d for d in deliveries(exchange.state) if d.channel == "open")
-    for name in (public.id, public.snapshot, "nothing"):
-        with pytest.raises(WrongUse, match="No department received"):
-            recalls.named(exchange, name)
+    public = pipeline.publish(exchange, PUBLIC).delivery
+    (streets,) = (d.snapshot for d in deliveries(exchange.state) if d.channel == "open")
+    assert recalls.named(exchange, public) == recalls.named(exchange, streets) == [public]
+    with pytest.raises(WrongUse, match="Nobody received"):
+        recalls.named(exchange, "nothing")
+
+
+def published(hamlet, exchange, *names):
+    """Lets the town hall have these streets, publishes them, and returns the delivery and the version's folder."""
+    if names:
+        rows = "".join(f"S{n},{name}\n" for n, name in enumerate(names))
+        (hamlet.sources / "streets.csv").write_text(f"code,name\n{rows}", "utf-8")
+        pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/streets").id)
+    outcome = pipeline.publish(exchange, PUBLIC)
+    assert outcome.status == "delivered"
+    receipt = delivery_by_id(exchange.state, outcome.delivery).receipt
+    return outcome.delivery, f"open/town_hall/streets/versions/{receipt['version']}"
+
+
+def shown(exchange):
+    pointer = json.loads(exchange.store.read("open/town_hall/streets/latest.json"))
+    listed = json.loads(exchange.store.read("open/catalogue.json"))["datasets"]
+    assert [item["version"] for item in listed] == [v for v in [pointer["version"]] if v]
+    if pointer["version"]:
+        return [row["name"] for row in open_rows(exchange, "town_hall/streets")]
+    assert exchange.store.exists(f"open/town_hall/streets/{pointer['manifest']}")
+    return pointer
+
+
+def test_the_last_open_version_is_taken_off_and_its_data_are_gone(hamlet):
+    exchange = hamlet.open()
+    first, folder = published(hamlet, exchange)
+    outcome = recalled(exchange, first)
+    assert (outcome.status, outcome.counts["deleted"]) == ("delivered", 9)
+    tombstone = shown(exchange)
+    assert (tombstone["withdrawn"], tombstone["reason"]) == (folder.rpartition("/")[2], "Sent by mistake.")
+    assert not exchange.store.exists(f"{folder}/data.parquet")
+    notice = exchange.store.read(f"open/town_hall/streets/{tombstone['manifest']}")
+    assert verify_manifest(notice, exchange.keys.public())
+    assert json.loads(notice)["recalls"] == {"delivery": first, "reason": "Sent by mistake."}
+    assert json.loads(notice)["files"] == []
+    assert recalled(exchange, first).status == "unchanged"
+    assert pipeline.publish(exchange, PUBLIC).reason.startswith("It was recalled")
+    assert is_sound(exchange)
+    published(hamlet, exchange, "Elm", "Oak")
+    assert shown(exchange) == ["Elm", "Oak"]
+    assert is_sound(exchange)
+
+
+def test_of_an_open_version_that_was_replaced_only_the_data_go(hamlet):
+    exchange = hamlet.open()
+    first, before = published(hamlet, exchange, "Elm")
+    _, after = published(hamlet, exchange, "Oak")
+    assert recalled(exchange, first).counts["deleted"] == 0
+    assert shown(exchange) == ["Oak"]
+    assert [exchange.store.exists(f"{each}/data.parquet") for each in (before, after)] == [False, True]
+    assert is_sound(exchange)
+
+
+def test_a_version_that_was_released_again_is_recalled_by_its_last_delivery(hamlet):
+    exchange = hamlet.open()
+    first, folder = published(hamlet, exchange, "Elm")
+    published(hamlet, exchange, "Oak")
+    again, same = published(hamlet, exchange, "Elm")
+    assert same == folder
+    with pytest.raises(WrongUse, match=f"Delivery {again} has released the same version again"):
+        recalled(exchange, first)
+    assert shown(exchange) == ["Elm"]
+    assert recalled(exchange, again).counts["deleted"] == 1
+    assert not exchange.store.exists(f"{folder}/data.parquet")
+
+
+def test_what_was_withdrawn_and_is_published_again_is_another_version(hamlet):
+    exchange = hamlet.open()
+    first, folder = published(hamlet, exchange, "Elm")
+    recalled(exchange, first)
+    published(hamlet, exchange, "Oak")
+    again, other = published(hamlet, exchange, "Elm")
+    assert (shown(exchange), other != folder) == (["Elm"], True)
+    assert not exchange.store.exists(f"{folder}/data.parquet")
+    recalled(exchange, again)
+    assert not exchange.store.exists(f"{other}/data.parquet")
+    assert is_sound(exchange)
+
+
+def test_a_publication_that_changed_or_was_retired_since_is_recalled_under_too(hamlet):
+    exchange = hamlet.open()
+    first, folder = published(hamlet, exchange)
+    file = hamlet.agreement("streets", "public")
+    document = yaml.safe_load(file.read_text()) | {"status": "retired"}
+    document["customProperties"][0]["value"]["columns"] = ["code"]
+    write_yaml(file, document)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 9
+    assert not exchange.store.exists(f"{folder}/data.parquet")
+    assert is_sound(exchange)
 
 
 @pytest.mark.parametrize("reason", ["", "  "])

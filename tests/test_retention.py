@@ -64,3 +64,22 @@ def test_what_the_consumer_had_to_delete_is_brought_anew(hamlet):
     assert again.counts["inserted"] == 88
     assert len(tax_rows(hamlet, "permits")) == 88
     assert pipeline.check(exchange).sound
+
+
+def test_the_last_at_a_place_that_was_left_is_kept_while_it_can_be_recalled(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    second = pipeline.push(exchange, TAX).delivery
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["delivery"]["table"] = "elsewhere"
+    file.write_text(yaml.safe_dump(document))
+    moved = pipeline.push(hamlet.open(), TAX).delivery
+    assert [expire(hamlet.open()) for _ in range(2)] == [1, 0]
+    assert [is_kept(exchange, each) for each in (first, second, moved)] == [False, True, True]
+    back = recalls.recall(hamlet.open(), second, reason="By mistake.", by="steward").delivery
+    assert expire(hamlet.open()) == 1
+    assert [is_kept(exchange, each) for each in (second, back, moved)] == [False, True, True]
+    later = replace(hamlet.open(), clock=lambda: datetime.now(UTC) + timedelta(days=32))
+    assert expire(later) == 2

@@ -11,10 +11,10 @@ from crossdock.contracts.model import ONCE, Agreement
 from crossdock.delivery.decide import its_turn
 from crossdock.exchange import Exchange
 from crossdock.reviews import decided
+from crossdock.storage.delivered import last_delivered
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import (
     Delivery,
-    last_delivered,
     latest_snapshot,
     snapshots_after,
     unfinished_deliveries,

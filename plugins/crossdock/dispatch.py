@@ -17,6 +17,7 @@ from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepared import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
@@ -26,16 +27,17 @@ from crossdock.ledger.events import EventWriter
 from crossdock.ledger.own import own_key
 from crossdock.ledger.seals import Sealing, unseal
 from crossdock.routes import Route, Sent, outbox
+from crossdock.storage.delivered import last_delivered
 from crossdock.storage.recalls import Recall
 from crossdock.storage.records import (
     Delivery,
     complete_delivery,
-    last_delivered,
     supersede_delivery,
     unfinished_deliveries,
 )
 from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
+from crossdock.wordings import went_elsewhere
 
 _EVENTS = "events.parquet"
 Make = Callable[[Path, Events, Ahead | None], Prepared]
@@ -79,24 +81,31 @@ def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> No
     """Books deliveries of this agreement that arrived before their process was killed: the consumer holds them.
 
     One that did not arrive before a newer one did is superseded: the consumer would refuse it now.
+
+    Raises:
+        ConsumerUnavailable, ConsumerRefused, WrongUse: it can't be asked where the agreement delivers now.
     """
     last = last_delivered(exchange.state, agreement.id)
     newest = (last.snapshot_seq, last.intended_at) if last else (-1, "")
     for delivery in unfinished_deliveries(exchange.state, agreement.id):
         key = f"{outbox(delivery)}/entry.json"
-        sent = route.arrived(exchange, agreement, delivery) if exchange.store.exists(key) else None
+        try:
+            sent = route.arrived(exchange, agreement, delivery) if exchange.store.exists(key) else None
+        except (ConsumerUnavailable, ConsumerRefused, WrongUse):
+            if went_elsewhere(exchange, delivery, agreement):
+                continue  # a place that was left keeps nothing from going to the new one; it is asked again
+            raise
         if sent:
             _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
         elif (delivery.snapshot_seq, delivery.intended_at) < newest:
             supersede_delivery(exchange.state, delivery)
 
 
-def held(exchange: Exchange, agreement: Agreement) -> Received | None:
+def held(exchange: Exchange, last: Delivery | None) -> Received | None:
     """Returns what the consumer holds after its last booked delivery, where that was a delivery of changes.
 
     What it was to delete by now, it does not hold; we don't know it any more either (see `retention`).
     """
-    last = last_delivered(exchange.state, agreement.id)
     if last is None or last.received_key is None or not exchange.store.exists(last.received_key):
         return None
     return Received(delivery=last.id, rows=exchange.dataset(last.received_key))

@@ -16,7 +16,8 @@ from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.reviews import decided
-from crossdock.storage.records import Delivery, Snapshot, last_delivered, latest_snapshot
+from crossdock.storage.delivered import last_delivered
+from crossdock.storage.records import Delivery, Snapshot, latest_snapshot
 from crossdock.validation.samples import shapes
 
 _EXAMPLES = 5

@@ -33,8 +33,9 @@ from crossdock.identity import content_id, instant
 from crossdock.refusals import refuse
 from crossdock.reviews import decided
 from crossdock.routes import Route
+from crossdock.storage.delivered import last_delivered
 from crossdock.storage.recalls import RECALL
-from crossdock.storage.records import Delivery, Snapshot, intend_delivery, last_delivered, latest_snapshot
+from crossdock.storage.records import Delivery, Snapshot, intend_delivery, latest_snapshot
 from crossdock.storage.rejections import rejections
 
 _MANY = 50_000  # rows from which on what is made for one consumer is kept for others
@@ -195,7 +196,7 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
         deal.agreement,
         Terms.of(deal.agreement, deal.contract, rows.schema, exchange.keys, today=deal.intent.day),
         rows,
-        previous=held(exchange, deal.agreement),
+        previous=held(exchange, last_delivered(exchange.state, deal.agreement.id)),
         scratch=scratch,
         events=events,
         ahead=ahead,

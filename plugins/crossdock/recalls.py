@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,67 +23,125 @@ from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.events import HASH, SCHEMA
 from crossdock.ledger.seals import unseal
-from crossdock.routes import ToConsumer
+from crossdock.routes import ToConsumer, ToPublic
+from crossdock.storage.delivered import delivered, last_delivered
 from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
-from crossdock.storage.records import Delivery, deliveries, delivery_by_id, last_delivered, latest_snapshot
+from crossdock.storage.records import Delivery, deliveries, delivery_by_id, snapshot_by_seq
+from crossdock.wordings import Wording, at_place, wording_of
 
 _ADDED = pa.schema([pa.field("subject", HASH), pa.field("record", HASH), SCHEMA.field("operation")])
-_CHANGED = "Take the change of the agreement back, recall, and change it again."
+_CHANGED = "If it was changed, take the change back, recall, and change it again; else ask the consumer."
 
 
 def named(exchange: Exchange, name: str) -> list[str]:
     """Returns the deliveries that a name stands for: one by its id, or all that a snapshot went into.
 
     Raises:
-        WrongUse: nothing of that name was delivered to a department.
+        WrongUse: nothing of that name was delivered.
     """
     made = [d for d in deliveries(exchange.state) if d.status == "delivered" and d.mode != RECALL]
-    found = [d.id for d in made if name in (d.id, d.snapshot) and d.channel != "open"]
+    found = [d.id for d in made if name in (d.id, d.snapshot)]
     if not found:
-        fix = "`crossdock deliveries list` shows them. To take back open data, set its publication to retired."
-        raise WrongUse(f"No department received a delivery '{name}'.", fix=fix)
+        raise WrongUse(f"Nobody received a delivery '{name}'.", fix="`crossdock deliveries list` shows them.")
     return found
 
 
 def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Outcome:
     """Tells a delivery's consumer to delete what it brought, whether its agreement is in force or not.
 
-    Afterwards the same snapshot does not go again, until it or the agreement changes. Recalling twice changes nothing.
+    It goes where the delivery went, as was agreed then. Afterwards the same snapshot does not go again, until it or the
+    agreement changes. Recalling twice changes nothing.
 
     Args:
         exchange: where.
-        delivery_id: a completed delivery to a department.
+        delivery_id: a completed delivery to a department, or to the public.
         reason: why; the consumer reads it.
         by: who says so.
 
     Raises:
-        WrongUse: there is no such delivery, or its agreement delivers otherwise by now.
+        WrongUse: there is no such delivery, or what its consumer holds is not on record, or the connection is gone.
         ConsumerUnavailable: the consumer's system did not answer; try again.
         ConsumerRefused: it will not take the recall.
     """
     found = delivery_by_id(exchange.state, delivery_id)
-    if found is None or found.status != "delivered" or found.mode == RECALL or found.channel == "open":
-        raise WrongUse(f"No department received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
+    if found is None or found.status != "delivered" or found.mode == RECALL:
+        raise WrongUse(f"Nobody received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
     if not reason.strip():
         raise WrongUse("A recall needs a reason.", where="--reason", fix="Say why; the consumer reads it.")
-    agreement, route = exchange.agreement(found.agreement), ToConsumer()
-    finish_arrived(exchange, agreement, route)
+    there, route = _there(exchange, found), ToPublic() if found.channel == "open" else ToConsumer()
+    finish_arrived(exchange, there.wording.agreement, route)
     known = next((each for each in recalls(exchange.state) if each.recalled == delivery_id), None)
     if known:
         return Outcome(agreement=found.agreement, status="unchanged", reason="It was recalled.", delivery=known.id)
-    last = last_delivered(exchange.state, agreement.id) or found
+    there = _there(exchange, found)  # with what has arrived there by now
+    if there.wording.agreement.is_publication:
+        _demand_own_version(exchange, found)
+    else:
+        _demand_connection(exchange, there)
     now = instant(exchange.clock())
-    name = content_id("recall", delivery_id, last.id)
+    name = content_id("recall", delivery_id, there.last.id)
     asked = Recall(id=name, recalled=delivery_id, reason=reason, recalled_by=by, recalled_at=now)
     with exchange.scratch() as folder:
-        work = _withdrawal(exchange, agreement, found, last, folder / "brought.parquet")
-        intent, asked = intend_recall(exchange.state, _intent(found, last, name, now), asked)
+        work = _withdrawal(exchange, there, found, folder / "brought.parquet")
+        intent, asked = intend_recall(exchange.state, _intent(found, there.last, name, now), asked)
         reached("recall.intended")
-        deal = Deal(agreement=agreement, contract=exchange.contract(agreement.dataset), intent=intent, recall=asked)
+        deal = Deal(agreement=there.wording.agreement, contract=there.wording.contract, intent=intent, recall=asked)
         prepared = dispatch(exchange, deal, route, lambda scratch, events, _: withdraw(work, scratch, events))
     return Outcome(
-        agreement=agreement.id, status="delivered", reason=reason, delivery=name, counts=prepared.counts.to_dict()
+        agreement=found.agreement, status="delivered", reason=reason, delivery=name, counts=prepared.counts.to_dict()
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """What is at the place where a delivery went."""
+
+    wording: Wording  # under which the last one went there
+    last: Delivery  # the last one, a recall perhaps
+    content: Delivery | None  # the last one that brought rows
+
+
+def _there(exchange: Exchange, found: Delivery) -> _There:
+    """Goes by what was agreed when the delivery was made; where that is not on record, by what is agreed now."""
+    made = delivered(exchange.state, found.agreement)
+    wording = wording_of(exchange, found)
+    if wording:
+        at = list(at_place(exchange, made, wording.place))
+        content = next(each for each, _ in at if each.mode != RECALL)
+        return _There(wording=at[0][1], last=at[0][0], content=content)
+    newest = last_delivered(exchange.state, found.agreement) or found
+    brought = next((each for each in made if each.mode != RECALL), None)
+    return _There(wording=wording_of(exchange, newest) or _in_force(exchange, found), last=newest, content=brought)
+
+
+def _in_force(exchange: Exchange, found: Delivery) -> Wording:
+    return Wording(agreement=exchange.agreement(found.agreement), contract=exchange.contract(found.dataset))
+
+
+def _demand_connection(exchange: Exchange, there: _There) -> None:
+    connection = there.wording.agreement.delivery.connection
+    try:
+        exchange.lookup(connection)
+    except WrongUse as error:
+        raise WrongUse(
+            f"The delivery went through the connection '{connection}', which can't be used any more: {error.what}",
+            where=error.where,
+            fix="Set it again as it was, recall, and remove it afterwards.",
+        ) from error
+
+
+def _demand_own_version(exchange: Exchange, found: Delivery) -> None:
+    """A version that was released again is what the later delivery brought."""
+    versions = {
+        d.id: d.receipt["version"] for d in delivered(exchange.state, found.agreement) if d.mode != RECALL and d.receipt
+    }
+    latest = next(each for each, version in versions.items() if version == versions[found.id])
+    if latest != found.id:
+        raise WrongUse(
+            f"Delivery {latest} has released the same version again.",
+            where=found.id,
+            fix="Recall that one: it stands for both.",
+        )
 
 
 def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:
@@ -103,22 +162,21 @@ def _intent(found: Delivery, last: Delivery, name: str, now: str) -> Delivery:
     )
 
 
-def _withdrawal(exchange: Exchange, agreement: Agreement, found: Delivery, last: Delivery, brought: Path) -> Withdrawal:
-    contract = exchange.contract(agreement.dataset)
-    snapshot = latest_snapshot(exchange.state, agreement.dataset)
-    if snapshot is None or agreement.delivery.channel != last.channel:
-        raise _otherwise(agreement)
+def _withdrawal(exchange: Exchange, there: _There, found: Delivery, brought: Path) -> Withdrawal:
+    agreement, contract, last = there.wording.agreement, there.wording.contract, there.last
+    snapshot = snapshot_by_seq(exchange.state, last.snapshot_seq)
+    if snapshot is None or {found.channel, last.channel} != {agreement.delivery.channel}:
+        raise _unknown(agreement)
     schema = exchange.dataset(snapshot.key).schema
     terms = Terms.of(agreement, contract, schema, exchange.keys, today=exchange.clock().date())
-    previous = held(exchange, agreement)
+    previous = held(exchange, last)
     if (previous is None) != (agreement.delivery.mode == "full") or (previous and previous.layout != terms.layout):
-        raise _otherwise(agreement)
-    content = last_delivered(exchange.state, agreement.id, but_mode=RECALL)  # a tombstone leaves it as it is
+        raise _unknown(agreement)
     return Withdrawal(
         terms=terms,
         brought=_brought(exchange, found, brought),
         last=last.id,
-        is_last=content is not None and found.id == content.id,
+        is_last=there.content is not None and found.id == there.content.id,
         previous=previous,
         form=agreement.delivery.form,
     )
@@ -136,9 +194,10 @@ def _brought(exchange: Exchange, found: Delivery, path: Path) -> pads.Dataset:
     return pads.dataset(path, format="parquet")
 
 
-def _otherwise(agreement: Agreement) -> WrongUse:
+def _unknown(agreement: Agreement) -> WrongUse:
     return WrongUse(
-        "The agreement delivers otherwise than it did (in another mode or form, or elsewhere), or the data's life is over.",
+        "What the consumer holds, and in which form, is not on record (any more): the data's life is over, or the agreement "
+        "was changed since a delivery that was made before its wording was kept.",
         where=agreement.id,
         fix=_CHANGED,
     )

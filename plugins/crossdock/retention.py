@@ -1,32 +1,58 @@
 """What we kept of deliveries, and need or may have no longer: which records a consumer holds, in which form.
 
-Only the newest delivery under an agreement is what the next changes are compared with; older ones are forgotten. When
-the data life of the newest has passed, its consumer has deleted it, and so do we: the next delivery brings everything.
+Only the newest delivery under an agreement is what the next changes are compared with; older ones are forgotten, but
+for the last at each place where the agreement delivered before it was changed: it can still be recalled. When the data
+life has passed, the consumer has deleted it, and so do we: the next delivery brings everything.
 Manifests, receipts and the ledger stay: they hold no record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from crossdock.contracts.durations import later
 from crossdock.exchange import Exchange
+from crossdock.storage.delivered import last_delivered
 from crossdock.storage.records import Delivery, deliveries
+from crossdock.wordings import Place, wording_of
 
 
 def expire(exchange: Exchange) -> int:
     """Deletes what is kept of deliveries beyond its use or its agreed life, and returns of how many."""
-    made = [d for d in deliveries(exchange.state) if d.status == "delivered"]
-    newest: dict[str, Delivery] = {}
-    for each in made:
-        known = newest.get(each.agreement)
-        if known is None or _order(each) > _order(known):
-            newest[each.agreement] = each
-    over = [each for each in made if newest[each.agreement].id != each.id or _is_over(exchange, each)]
-    kept = [each.received_key for each in over if each.received_key and exchange.store.exists(each.received_key)]
-    for key in kept:
-        exchange.store.delete(key)
-    return len(kept)
+    made = [d for d in deliveries(exchange.state) if d.status == "delivered" and d.channel != "open"]
+    forgotten = 0
+    for agreement in sorted({each.agreement for each in made}):
+        under = sorted((d for d in made if d.agreement == agreement), key=_order, reverse=True)
+        for each in _of_no_use(exchange, under):
+            exchange.store.delete(str(each.received_key))
+            forgotten += 1
+    return forgotten
+
+
+def _of_no_use(exchange: Exchange, under: Sequence[Delivery]) -> Iterator[Delivery]:
+    """Yields those of one agreement's deliveries, newest first, of which something is kept in vain."""
+    newest = last_delivered(exchange.state, under[0].agreement)
+    kept = [each for each in under if each.received_key and exchange.store.exists(each.received_key)]
+    older = [each for each in kept if newest is None or each.id != newest.id]
+    last_there = _last_at_each_place(exchange, under) if older else set()
+    for each in kept:
+        if (each in older and each.id not in last_there) or _is_over(exchange, each):
+            yield each
+
+
+def _last_at_each_place(exchange: Exchange, under: Sequence[Delivery]) -> set[str]:
+    """Returns the deliveries, of some newest first, after which none is known to have gone to the same place."""
+    places: dict[str, Place | None] = {}  # by wording
+    last: dict[Place, str] = {}
+    for each in under:
+        if each.agreement_digest not in places:
+            wording = wording_of(exchange, each)
+            places[each.agreement_digest] = wording.place if wording else None
+        there = places[each.agreement_digest]
+        if there is not None:
+            last.setdefault(there, each.id)
+    return set(last.values())
 
 
 def _order(delivery: Delivery) -> tuple[int, str]:

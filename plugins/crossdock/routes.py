@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +14,15 @@ from crossdock.contracts.model import Agreement
 from crossdock.delivery.channels.channel import Ahead, Order, Shipment, arrived, deliver
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
+from crossdock.errors import ObjectMissing
 from crossdock.exchange import Exchange
+from crossdock.faults import reached
 from crossdock.publishing.catalogue import index
 from crossdock.publishing.versions import Release, release
-from crossdock.storage.records import Delivery
+from crossdock.publishing.withdrawal import Notice, notice_key, withdraw_version, withdrawn_at
+from crossdock.storage.recalls import RECALL, Recall, recall_by_id
+from crossdock.storage.records import Delivery, delivery_by_id
+from crossdock.wordings import keep_wording, wording_of
 
 
 def outbox(delivery: Delivery) -> str:
@@ -62,6 +67,7 @@ class ToConsumer:
         signed = manifest(consignment, exchange.keys)
         agreement = consignment.agreement
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
+        keep_wording(exchange, agreement, consignment.contract)
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
         shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
@@ -69,8 +75,10 @@ class ToConsumer:
         return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
-        """See `Route.arrived`."""
-        receipt = arrived(agreement, delivery.id, exchange.lookup(agreement.delivery.connection))
+        """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
+        wording = wording_of(exchange, delivery)
+        agreed = wording.agreement if wording else agreement
+        receipt = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
         if receipt is None:
             return None
         return Sent(
@@ -87,6 +95,9 @@ class ToPublic:
 
     def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:  # noqa: ARG002
         """See `Route.send`."""
+        keep_wording(exchange, consignment.agreement, consignment.contract)
+        if consignment.recall:
+            return self._withdraw(exchange, consignment, consignment.recall)
         released = Release(
             publication=consignment.agreement,
             contract=consignment.contract,
@@ -107,9 +118,13 @@ class ToPublic:
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
         """See `Route.arrived`: a version is public once the pointer shows it, if it was made under this agreement."""
+        if delivery.mode == RECALL:
+            return self._withdrawn(exchange, delivery)
         found = exchange.store.read_versioned(f"open/{agreement.dataset}/latest.json")
         pointer = json.loads(found[0]) if found else {}
         if (pointer.get("snapshot"), pointer.get("snapshot_seq")) != (delivery.snapshot, delivery.snapshot_seq):
+            return None
+        if not pointer["version"] or withdrawn_at(exchange.store, agreement.dataset, pointer["version"]):
             return None
         folder = f"open/{agreement.dataset}"
         signed = exchange.store.read(f"{folder}/{pointer['manifest']}")
@@ -126,3 +141,40 @@ class ToPublic:
             manifest_key=f"{folder}/{pointer['manifest']}",
             manifest_sha256=hashlib.sha256(signed).hexdigest(),
         )
+
+    def _withdraw(self, exchange: Exchange, consignment: Consignment, recall: Recall) -> Sent:
+        """Puts the signed notice into the open area, from where on the withdrawal counts, and does it."""
+        told = replace(consignment, prepared=replace(consignment.prepared, files=()))  # nothing lies beside the notice
+        notice = notice_key(consignment.contract.id, recall.id)
+        exchange.store.put_new(notice, manifest(told, exchange.keys))
+        reached("withdrawal.told")
+        done = self._withdrawn(exchange, delivery_by_id(exchange.state, recall.id))
+        if done is None:
+            raise ObjectMissing("The notice of a withdrawal is not there.", where=notice, fix="Recall again.")
+        return done
+
+    @staticmethod
+    def _withdrawn(exchange: Exchange, delivery: Delivery | None) -> Sent | None:
+        """Finishes a withdrawal that was told, and returns its proof; None when it was not."""
+        key = notice_key(delivery.dataset, delivery.id) if delivery else ""
+        recall = recall_by_id(exchange.state, delivery.id) if delivery else None
+        recalled = delivery_by_id(exchange.state, recall.recalled) if recall else None
+        if not (delivery and recall and recalled and recalled.receipt and exchange.store.exists(key)):
+            return None
+        signed = exchange.store.read(key)
+        version = str(recalled.receipt["version"])
+        withdraw_version(
+            exchange.store,
+            Notice(
+                dataset=delivery.dataset,
+                delivery=delivery.id,
+                version=version,
+                reason=recall.reason,
+                snapshot=delivery.snapshot,
+                snapshot_seq=delivery.snapshot_seq,
+                at=delivery.intended_at,
+                shown=bool(json.loads(signed)["replaces"]),
+            ),
+        )
+        receipt = {"delivery_id": delivery.id, "location": exchange.store.url(key), "withdrawn": version}
+        return Sent(receipt=receipt, manifest_key=key, manifest_sha256=hashlib.sha256(signed).hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -102,6 +103,118 @@ def test_a_key_becomes_a_pseudonym(kind, tmp_path, request):
     found = {name: key for key, name in table(system, columns)}
     assert found.keys() == {p["name"] for p in PEOPLE}
     assert len({key for key in found.values() if isinstance(key, str) and len(key) > 20}) == len(PEOPLE)
+
+
+KEYED = ("resident_id", "children", "name")
+ONE_HAS_TWO = [p | {"resident_id": "same", "children": n} for n, p in enumerate(PEOPLE)]
+
+
+def by_id(folder, system, mode="changes"):
+    made = shipment(folder, system.agreed(mode, columns=KEYED), PEOPLE)
+    deliver(made, system.connection)
+    return held(made.prepared, "d1") if mode == "changes" else None
+
+
+def by_children(folder, system, last, sequence=2):
+    agreed = system.agreed("changes", columns=KEYED)
+    return shipment(folder, agreed, ONE_HAS_TWO, sequence=sequence, previous=last, contract=BY_CHILDREN)
+
+
+@pytest.mark.parametrize("mode", ["changes", "full"])
+def test_another_agreed_key_is_the_tables_in_the_same_transaction(tmp_path, request, mode):
+    system = consumer("postgres", tmp_path, request)
+    last = by_id(tmp_path / "1", system, mode)
+    second = by_children(tmp_path / "2", system, last)
+    deliver(second, system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+    with pytest.raises(Exception, match="duplicate key"):
+        system.query("INSERT INTO population SELECT * FROM population")
+    after = [ONE_HAS_TWO[0] | {"name": "other"}, *ONE_HAS_TWO[2:]]
+    third = shipment(
+        tmp_path / "3", system.agreed("changes", columns=KEYED), after, sequence=3,
+        previous=held(second.prepared, "d2"), contract=BY_CHILDREN,
+    )  # fmt: skip
+    assert not third.prepared.replaces
+    deliver(third, system.connection)
+    assert table(system, KEYED) == of(after, KEYED)
+
+
+def test_no_key_is_agreed_any_more(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    by_id(tmp_path / "1", system)
+    hidden = {"resident_id": Protection(kind="drop")}
+    deliver(changed(tmp_path / "2", system, columns=KEYED, protect=hidden), system.connection)
+    assert [row[0] for row in table(system, KEYED)] == [None] * len(PEOPLE)
+
+
+def test_a_key_that_others_refer_to_is_told_and_nothing_is_changed(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    system.query("CREATE TABLE visits (who text REFERENCES population)")
+    with pytest.raises(ConsumerRefused, match="does not let us alter") as caught:
+        deliver(by_children(tmp_path / "2", system, last), system.connection)
+    assert 'let the primary key be ("children")' in caught.value.fix
+    assert table(system, KEYED) == of(PEOPLE, KEYED)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb", "dialect"])
+@pytest.mark.parametrize("by_way_of", ["changes", "full"])
+def test_where_a_key_can_not_be_altered_that_is_said_and_a_table_made_anew_has_it(kind, by_way_of, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    if by_way_of == "full":
+        deliver(changed(tmp_path / "full", system, columns=KEYED), system.connection)
+        last = None
+    before = table(system, KEYED)
+    with pytest.raises(ConsumerRefused, match=r'agreed key is ."children". now, but .* is ."resident_id".') as caught:
+        deliver(by_children(tmp_path / "2", system, last, sequence=3), system.connection)
+    assert "made anew" in caught.value.fix
+    assert table(system, KEYED) == before
+    system.query("DROP TABLE population")
+    deliver(by_children(tmp_path / "3", system, last, sequence=3), system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
+def test_a_key_of_the_consumers_own_is_left(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    by_id(tmp_path / "1", system, "full")
+    if kind == "sqlite":
+        system.query("ALTER TABLE population RENAME TO old")
+        system.query("CREATE TABLE population (resident_id TEXT, children INTEGER PRIMARY KEY, name TEXT)")
+        system.query("INSERT INTO population SELECT * FROM old")
+    else:
+        system.query("ALTER TABLE population ADD PRIMARY KEY (children)")
+    deliver(changed(tmp_path / "2", system, columns=KEYED), system.connection)
+    agreed = system.agreed("changes", columns=KEYED)
+    deliver(shipment(tmp_path / "3", agreed, PEOPLE, sequence=3), system.connection)
+    with pytest.raises(Exception, match=r"(?i)duplicate|unique"):
+        system.query("INSERT INTO population (resident_id, children, name) SELECT 'x', children, 'x' FROM population")
+
+
+def test_a_key_of_which_the_marker_does_not_tell_is_not_altered(tmp_path, request):
+    system = consumer("postgres", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    (layout,) = system.query("SELECT layout FROM crossdock_delivery")
+    pairs = json.dumps([[name, kind] for name, kind, _ in json.loads(layout[0])])  # as it was written before
+    system.query(f"UPDATE crossdock_delivery SET layout = '{pairs}'")
+    with pytest.raises(ConsumerRefused, match="agreed key is"):
+        deliver(by_children(tmp_path / "2", system, last), system.connection)
+    deliver(changed(tmp_path / "3", system, columns=AFTER), system.connection)
+    assert table(system, AFTER) == of(PEOPLE, AFTER)
+
+
+@pytest.mark.parametrize("step", ["altered", "changed", "marked", "committed"])
+def test_killed_while_the_key_is_altered_and_repeated(tmp_path, request, step):
+    system = consumer("postgres", tmp_path, request)
+    agreed = system.agreed("changes", columns=BEFORE)
+    first = shipment(tmp_path / "1", agreed, FIRST)
+    deliver(first, system.connection)
+    assert killed_at(f"delivery.database.{step}", system, agreed=system.agreed(columns=BEFORE), folder=tmp_path / "k")
+    keys = system.query("SELECT 1 FROM pg_index WHERE indrelid = 'population'::regclass AND indisprimary")
+    assert bool(keys) is (step != "committed")
+    deliver(changed(tmp_path / "again", system, SECOND, columns=BEFORE), system.connection)
+    assert table(system, BEFORE) == of(SECOND, BEFORE)
 
 
 def test_what_the_consumer_built_on_other_columns_stays(filled, tmp_path):

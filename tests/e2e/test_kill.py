@@ -22,7 +22,7 @@ CHANNELS = ("bucket", "sftp", "webhook")  # that the hamlet has not; test_every_
 ON_OTHER_CHANNELS = {step for step in STEPS if step.startswith(tuple(f"delivery.{channel}." for channel in CHANNELS))}
 ALTERED = {"delivery.database.altered"}  # see the test whose agreement changes
 TOLD = {step for step in STEPS if step.startswith("notice.")}  # tests/test_notices.py
-RECALL = {step for step in STEPS if step.startswith("recall.")}  # see the tests of recalls
+RECALL = {step for step in STEPS if step.startswith(("recall.", "withdrawal."))}  # see the tests of recalls
 REJECTED = {"handover.rejected"}  # see test_rejections
 USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
 TIDIED = {"compaction.written", "compaction.deleted"}  # by the audit
@@ -207,3 +207,86 @@ def test_a_recall_that_was_killed_is_done_once(hamlet, step):
     if consumer == "tax":
         assert tax_rows(hamlet, "permits") == []
     assert_nothing_left_behind(hamlet)
+
+
+@pytest.mark.parametrize("step", [step for step in RECALLING if ".folder." not in step])
+def test_a_recall_from_a_place_that_was_left_is_done_once_too(hamlet, step):
+    assert not hamlet.sweep().failures
+    move_table(hamlet)
+    hamlet.sweep()
+    exchange = hamlet.open()
+    made = {d.id: d for d in deliveries(exchange.state) if d.agreement == "town_hall/permits/tax"}
+    first = min(made, key=lambda each: made[each].intended_at)
+    again = ("deliveries", "recall", first, "--reason", "Sent by mistake.", "--by", "steward")
+    assert code(start(hamlet.home, fault=step, arguments=again)) == KILLED
+    assert not hamlet.sweep().failures  # what goes to the new place is neither hindered nor repeated
+    outcome = recalls.recall(hamlet.open(), first, reason="Another reason.", by="another")
+    assert pipeline.check(exchange).sound
+    (recalled,) = (d for d in deliveries(exchange.state) if d.mode == "recall")
+    assert (recalled.id, recalled.status, recalled.counts["deleted"]) == (outcome.delivery, "delivered", 88)
+    assert (tax_rows(hamlet, "permits"), len(tax_rows(hamlet, "elsewhere"))) == ([], 88)
+    assert {d.id for d in deliveries(exchange.state) if d.agreement == "town_hall/permits/tax"} == {*made, recalled.id}
+
+
+def move_table(hamlet):
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["delivery"]["table"] = "elsewhere"
+    write_yaml(file, document)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_delivery_that_arrived_where_the_agreement_delivers_no_more_is_booked_and_hinders_nothing(hamlet, reachable):
+    assert code(start(hamlet.home, fault="handover.sent", arguments=("run", "town_hall/permits"))) == KILLED
+    (killed,) = deliveries(hamlet.open().state)
+    assert killed.status == "intended"
+    hamlet.add_connection("new_database", {"conn_type": "sqlite", "host": str(hamlet.home / "new.db")})
+    file = hamlet.agreement("permits", killed.consumer)
+    document = yaml.safe_load(file.read_text())
+    delivery = document["customProperties"][0]["value"]["delivery"]
+    left = delivery["connection"]
+    delivery.update({"channel": "database", "connection": "new_database", "table": "permits"})
+    for name in ("path", "format"):
+        delivery.pop(name, None)
+    write_yaml(file, document)
+    known = json.loads((hamlet.home / "var" / "connections.json").read_text())[left]
+    if not reachable:
+        hamlet.add_connection(left, known | {"conn_type": "none"})
+    assert not hamlet.sweep().failures
+    hamlet.add_connection(left, known)
+    assert not hamlet.sweep().failures
+    made = [d for d in deliveries(hamlet.open().state) if d.agreement == killed.agreement]
+    assert [d.status for d in made] == ["delivered"] * len(made)
+    assert {killed.id} < {d.id for d in made}
+    assert pipeline.check(hamlet.open()).sound
+
+
+WITHDRAWING = sorted(
+    step
+    for step in STEPS.keys() - REJECTED - {"handover.intended"}
+    if step.partition(".")[0] in ("recall", "handover", "withdrawal")
+)
+
+
+@pytest.mark.parametrize("again", ["recalled", "swept"])
+@pytest.mark.parametrize("step", WITHDRAWING)
+def test_a_withdrawal_that_was_killed_is_done_once(hamlet, step, again):
+    assert not hamlet.sweep().failures
+    exchange = hamlet.open()
+    (made,) = (d for d in deliveries(exchange.state) if d.channel == "open")
+    arguments = ("deliveries", "recall", made.id, "--reason", "A mistake.", "--by", "steward")
+    assert code(start(hamlet.home, fault=step, arguments=arguments)) == KILLED
+    if again == "recalled":
+        recalls.recall(exchange, made.id, reason="Another reason.", by="another")
+    assert not hamlet.sweep().failures
+    assert pipeline.check(exchange).sound
+    back = [d for d in deliveries(exchange.state) if d.mode == "recall"]
+    pointer = json.loads(exchange.store.read(f"open/{made.dataset}/latest.json"))
+    told = list(exchange.store.list(f"open/{made.dataset}/recalled/"))
+    if again == "swept" and not told:  # it has not begun to leave
+        assert ([d.status for d in back], pointer["version"]) == (["intended"], made.receipt["version"])
+        return
+    assert [(d.status, d.counts["deleted"]) for d in back] == [("delivered", 9)]
+    assert (pointer["version"], pointer["withdrawn"], pointer["reason"]) == ("", made.receipt["version"], "A mistake.")
+    assert json.loads(exchange.store.read("open/catalogue.json"))["datasets"] == []
+    assert not [key for key in exchange.store.list(f"open/{made.dataset}/versions/") if key.endswith("data.parquet")]

@@ -21,7 +21,8 @@ from crossdock.exchange import open_exchange
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.storage import tables
-from crossdock.storage.records import deliveries, extract_by_id, last_delivered, latest_snapshot, verdicts
+from crossdock.storage.delivered import last_delivered
+from crossdock.storage.records import deliveries, extract_by_id, latest_snapshot, verdicts
 from provinces import ENTERPRISES, PEOPLE, folder_bytes
 
 CONTRACTS = {

@@ -13,9 +13,12 @@ import duckdb
 import polars as pl
 import pytest
 
-from crossdock.errors import DeliveryRefused, StorageConflict
+from crossdock.errors import DeliveryRefused, StorageConflict, Transient
 from crossdock.identity import canonical
+from crossdock.publishing import versions
+from crossdock.publishing import withdrawal as withdrawing
 from crossdock.publishing.versions import release
+from crossdock.publishing.withdrawal import Notice, withdraw_version
 
 BASE = "open/transport/flights"
 OTHER = {"carrier": ["DL"], "distance": [9], "day": [1]}
@@ -137,7 +140,10 @@ KILLED = """
 import pickle, sys
 from pathlib import Path
 from crossdock.keys import Keys
+from crossdock.publishing import versions
+from crossdock.publishing import withdrawal as withdrawing
 from crossdock.publishing.versions import release
+from crossdock.publishing.withdrawal import Notice, withdraw_version
 store, released, keys = pickle.load(open(sys.argv[1], "rb"))
 release(store, released, sign=Keys.open(keys).sign)
 """
@@ -173,3 +179,76 @@ def test_an_s3_store_publishes_alike(press, s3_store):
     assert latest(there)["version"] == newest.id != first.id
     listed = json.loads(there.store.read("open/catalogue.json"))["datasets"]
     assert [item["version"] for item in listed] == [newest.id]
+
+
+def withdrawal(press, version, *, seq=1, at="2026-04-01T00:00:00.000000+00:00", shown=True):
+    notice = Notice(
+        dataset="transport/flights",
+        delivery="recall",
+        version=version.id,
+        reason="A mistake.",
+        snapshot=f"snapshot-{seq}",
+        snapshot_seq=seq,
+        at=at,
+        shown=shown,
+    )
+    withdraw_version(press.store, notice)
+
+
+def is_whole(press):
+    """What is shown can be read, and is listed."""
+    pointer = latest(press)
+    listed = [item["version"] for item in json.loads(press.store.read("open/catalogue.json"))["datasets"]]
+    if not pointer["version"]:
+        return listed == []
+    return press.store.exists(f"{BASE}/{pointer['data']}") and listed == [pointer["version"]]
+
+
+def test_a_release_that_comes_late_does_not_bring_back_what_was_withdrawn(press):
+    version = press.release()
+    withdrawal(press, version)
+    with pytest.raises(DeliveryRefused, match="withdrawn after"):
+        press.release()
+    assert not press.store.exists(version.data.key)
+    assert latest(press)["withdrawn"] == version.id
+    assert is_whole(press)
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+@pytest.mark.parametrize("step", ["publish.data", "publish.manifest", "publish.latest"])
+def test_a_withdrawal_in_the_middle_of_a_release_wins(press, monkeypatch, step, seq):
+    version = press.release()
+    monkeypatch.setattr(versions, "reached", lambda name: withdrawal(press, version) if name == step else None)
+    with pytest.raises(Transient, match="withdrawn while"):
+        press.release(seq=seq)
+    assert not press.store.exists(version.data.key)
+    monkeypatch.undo()
+    if seq == 2:
+        assert press.release(seq=2).id != version.id
+    assert is_whole(press)
+
+
+@pytest.mark.parametrize("step", ["withdrawal.marked", "withdrawal.latest"])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_release_in_the_middle_of_a_withdrawal_is_whole(press, monkeypatch, step, same):
+    version = press.release()
+    rows = {} if same else {"rows": OTHER}
+    monkeypatch.setattr(withdrawing, "reached", lambda name: press.release(**rows, seq=2) if name == step else None)
+    withdrawal(press, version)
+    monkeypatch.undo()
+    assert latest(press)["snapshot_seq"] == 2
+    assert latest(press)["version"] != version.id
+    assert not press.store.exists(version.data.key)
+    assert is_whole(press)
+
+
+def test_an_s3_store_withdraws_alike(press, s3_store):
+    there = replace(press, store=s3_store)
+    first = there.release()
+    withdrawal(there, first)
+    withdrawal(there, first)
+    assert (latest(there)["withdrawn"], is_whole(there)) == (first.id, True)
+    assert not there.store.exists(first.data.key)
+    again = there.release(seq=2)
+    assert again.id != first.id
+    assert (latest(there)["version"], is_whole(there)) == (again.id, True)

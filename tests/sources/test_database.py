@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -309,6 +310,32 @@ def test_postgres_that_is_missing_wrong_or_breaks_off_is_told(postgres):
                 id="dept", type="x", password="hush", extra={"sqlalchemy_url": "postgresql+psycopg://x@127.0.0.1:1/x"}
             ),
         )
+
+
+@pytest.mark.parametrize(("change", "code"), [({"login": "stranger"}, 1045), ({"schema": "nowhere"}, 1049)])
+def test_mariadb_that_does_not_know_us_is_not_tried_again(mariadb, change, code):
+    connection, url = mariadb.new_database()
+    address = (
+        sa.make_url(url).set(database=change.get("schema", connection.schema)).render_as_string(hide_password=False)
+    )
+    login = change.get("login", connection.login)
+    known = replace(connection, login=login, password="hush-hush" if "login" in change else connection.password)
+    with pytest.raises(SourceInvalid, match=f"does not let us in .error {code}") as caught:
+        pulled(of("v"), replace(known, extra={"sqlalchemy_url": address}))
+    assert "hush" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [("28000", SourceInvalid), ("3D000", SourceInvalid), ("57P03", SourceUnavailable)]
+)
+def test_a_database_of_any_kind_tells_by_its_code_whether_to_try_again(postgres, state, error):
+    _, other = with_table(
+        postgres,
+        f"CREATE FUNCTION away() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$;"
+        "CREATE VIEW people AS SELECT away() AS v",
+    )
+    with pytest.raises(error):
+        rows(pulled(of("v", table="people"), other))
 
 
 def test_postgres_cut_off_in_the_middle_is_no_complete_extract(postgres):

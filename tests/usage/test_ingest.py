@@ -7,17 +7,21 @@ import random
 import shutil
 import subprocess
 import urllib.request
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from crossdock.contracts.catalogue import load_catalogue
 from crossdock.errors import WrongUse
 from crossdock.storage.state import State
-from crossdock.storage.usage import Usage, usage
+from crossdock.storage.usage import Usage, Uses, usage
 from crossdock.usage.ingest import ingest
 from killing import KILLED, code, start
 from packages import demand
 from ports import free_port, wait_until
 
+ROOT = Path(__file__).parents[2]
 DATASETS = {"transport/flights", "civil_affairs/divisions"}
 VERSION = f"versions/{'0f' * 16}/data.parquet"
 FIREFOX = "Mozilla/5.0 Firefox/142.0"
@@ -54,7 +58,7 @@ def read(state, tmp_path):
 
 
 def total(state, **bounds):
-    (found,) = usage(state, **bounds)
+    (found,) = usage(state, Uses(**bounds))
     return found.downloads, found.visits, found.users
 
 
@@ -81,6 +85,34 @@ def test_downloads_visits_and_users(state, read):
     assert total(state, until="2026-02") == (0, 0, 0)
     with pytest.raises(WrongUse, match="'dataset'"):
         usage(state, by=("datasets",))
+
+
+def test_theme_and_sharing_class_are_those_of_the_contract_in_force(state, read):
+    contracts = load_catalogue(ROOT / "contracts", transforms=ROOT / "transforms").contracts
+    read(
+        line(),
+        line(path="civil_affairs/divisions/latest.json"),
+        line(ip="203.0.113.8", path="civil_affairs/divisions/latest.json", at="06/Apr/2026:00:00:01 +0000"),
+    )
+    flights, divisions = (contracts[name] for name in ("transport/flights", "civil_affairs/divisions"))
+    assert flights.theme != divisions.theme
+    counted = usage(state, by=("month", "theme"), contracts=contracts)
+    assert counted == sorted(
+        [
+            Usage(key=("2026-03", flights.theme), downloads=1, visits=0, users=1),
+            Usage(key=("2026-03", divisions.theme), downloads=0, visits=1, users=1),
+            Usage(key=("2026-04", divisions.theme), downloads=0, visits=1, users=1),
+        ],
+        key=lambda each: each.key,
+    )
+    (both,) = usage(state, by=("sharing",), contracts=contracts)
+    assert both == Usage(key=(flights.sharing,), downloads=1, visits=2, users=2)  # one user used both
+    other = {flights.id: replace(flights, theme="elsewhere")}
+    assert usage(state, by=("theme", "dataset"), contracts=other) == [
+        Usage(key=("", divisions.id), downloads=0, visits=2, users=2),
+        Usage(key=("elsewhere", flights.id), downloads=1, visits=0, users=1),
+    ]
+    assert usage(state, Uses(department="nobody"), by=("theme",), contracts=contracts) == []
 
 
 def test_a_second_click_and_ranges_are_one_download(state, read):

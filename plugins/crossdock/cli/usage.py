@@ -35,19 +35,22 @@ def ingested(
 
 @command(app, "counts")
 def counted(
-    by: Annotated[str, typer.Option(help="Comma-separated: dataset, department, day, month, year.")] = "dataset",
+    by: Annotated[
+        str, typer.Option(help="Comma-separated: dataset, department, theme, sharing, day, month, year.")
+    ] = "dataset",
     since: Annotated[str, typer.Option(help="First day, YYYY-MM-DD (UTC).")] = "",
     until: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD (UTC).")] = "9999",
     as_json: Json = False,
 ) -> int:
     """Count downloads, visits and the users who made them."""
     from crossdock.exchange import open_exchange
-    from crossdock.storage.usage import usage
+    from crossdock.storage.usage import OF_CONTRACT, Uses, usage
 
     groups = tuple(word.strip() for word in by.split(",") if word.strip())
-    state = open_exchange().state
-    found = usage(state, by=groups, since=since, until=until)
-    (total,) = usage(state, since=since, until=until)
+    exchange, uses = open_exchange(), Uses(since=since, until=until)
+    contracts = exchange.catalogue.contracts if set(groups) & set(OF_CONTRACT) else {}
+    found = usage(exchange.state, uses, by=groups, contracts=contracts)
+    (total,) = usage(exchange.state, uses)
     if as_json:
         rows = [
             {

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.errors import ConsumerRefused, did_you_mean
+from crossdock.logins import MYSQL_FAMILY
 
 MARKER = "crossdock_delivery"
 Value = str | int | None
 Copy = Callable[[Iterator[pa.RecordBatch]], object]
-_FAMILY = ("mysql", "mariadb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,16 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
+    rekeyed: frozenset[str] | None = (
+        None  # what the primary key was, if it is to be `key` now; only where `alters_keys`
+    )
 
     def __str__(self) -> str:
         parts = [f"drop {quoted(name)}" for name in self.lost]
         parts += [f"add {quoted(name)} {kind}" for name, kind in self.gained.items()]
         parts += [f"let {quoted(name)} be {kind}" for name, kind in self.retyped.items()]
+        if self.rekeyed is not None:
+            parts.append(f"let the primary key be ({quoted_names(self.key)})" if self.key else "drop the primary key")
         return "; ".join(parts)
 
     def clauses(self) -> list[str]:
@@ -82,6 +87,7 @@ class Database(Protocol):
     differs: str  # operator: distinct, and a null is not distinct from a null
     updates_from: bool  # knows UPDATE ... FROM; else rows that change are deleted and inserted
     ddl_commits: bool  # making a table ends the transaction
+    alters_keys: bool  # can give a table another primary key, in the transaction
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
@@ -138,6 +144,10 @@ class Database(Protocol):
         """Returns a table's columns and comparable types; None when there is no such table."""
         ...
 
+    def primary_key(self, table: Table) -> frozenset[str]:
+        """Returns the columns of a table's primary key; none when it has none."""
+        ...
+
     def alter(self, table: Table, change: Alteration) -> str | None:
         """Changes a table's columns; returns the database's code when it can't or may not.
 
@@ -156,7 +166,7 @@ class Database(Protocol):
 
 def works_beside(connection: Connection) -> bool:
     """Returns whether the database is a server, which works while this process does something else."""
-    return _kind(connection) in ("postgres", *_FAMILY)
+    return _kind(connection) in ("postgres", *MYSQL_FAMILY)
 
 
 @contextmanager
@@ -172,13 +182,13 @@ def open_database(connection: Connection) -> Iterator[Database]:
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
         from crossdock.delivery.postgres import open_postgres as opener
-    elif kind in _FAMILY or "sqlalchemy_url" in connection.extra:
+    elif kind in MYSQL_FAMILY or "sqlalchemy_url" in connection.extra:
         from crossdock.delivery.dialects import open_dialect as opener
     else:
         raise ConsumerRefused(
             f"crossdock cannot deliver to a database of type '{connection.type}'.",
             where=f"connection {connection.id}",
-            fix=did_you_mean(connection.type, ("sqlite", "postgres", *_FAMILY)),
+            fix=did_you_mean(connection.type, ("sqlite", "postgres", *MYSQL_FAMILY)),
         )
     with opener(connection) as database:
         yield database

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-FAMILY = ("mysql", "mariadb")
+from crossdock.logins import MYSQL_FAMILY
+
 MODE = "ANSI_QUOTES,STRICT_ALL_TABLES"  # what is not on it: NO_BACKSLASH_ESCAPES
 _KEY_LENGTH = 255  # characters of a text in a key
 
@@ -19,17 +20,17 @@ def type_of(given: pa.DataType, dialect: sa.Dialect, *, key: bool) -> sa.types.T
     if pa.types.is_decimal(given):
         return sa.Numeric(given.precision, given.scale)
     if pa.types.is_timestamp(given):
-        return mysql.DATETIME(fsp=6) if dialect.name in FAMILY else sa.DateTime(timezone=bool(given.tz))
+        return mysql.DATETIME(fsp=6) if dialect.name in MYSQL_FAMILY else sa.DateTime(timezone=bool(given.tz))
     for matches, made in (
         (pa.types.is_integer, sa.BigInteger()),
         (pa.types.is_floating, sa.Double()),
         (pa.types.is_boolean, sa.Boolean()),
         (pa.types.is_date, sa.Date()),
-        (pa.types.is_time, mysql.TIME(fsp=6) if dialect.name in FAMILY else sa.Time()),
+        (pa.types.is_time, mysql.TIME(fsp=6) if dialect.name in MYSQL_FAMILY else sa.Time()),
     ):
         if matches(given):
             return made
-    if dialect.name not in FAMILY:
+    if dialect.name not in MYSQL_FAMILY:
         return sa.String(_KEY_LENGTH) if key else sa.Text()
     exact = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
     if key:

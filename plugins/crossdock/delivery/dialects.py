@@ -20,9 +20,10 @@ import sqlalchemy as sa
 
 from crossdock.connections import Connection
 from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, quoted
-from crossdock.delivery.dialect_types import FAMILY, MODE, comparable, literals, type_of
+from crossdock.delivery.dialect_types import MODE, comparable, literals, type_of
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+from crossdock.logins import MYSQL_FAMILY, turned_away
 
 _LOCK = Table(name="crossdock_delivery_lock")
 _ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
@@ -39,8 +40,8 @@ _CONSTRAINTS = {
     4025: "check",
 }
 
-# No right, no such login or database, a table that is otherwise: trying again helps nobody, and may lock an account.
-_LASTING = (1044, 1045, 1049, 1060, 1072, 1091, 1142, 1143, 1227, 1370, 1698)
+# No right, a table that is otherwise: trying again helps nobody.
+_LASTING = (1060, 1072, 1091, 1142, 1143, 1227, 1370)
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def open_dialect(connection: Connection) -> Iterator[Database]:
         with engine.connect() as session:
             yield _Dialect(where, session)
     except sa.exc.DBAPIError as error:
-        raise _translated(error, where) from None
+        raise _translated(error, where, engine.dialect.name) from None
     except sa.exc.SQLAlchemyError as error:
         raise _refused(type(error).__name__, where) from None
     finally:
@@ -62,7 +63,7 @@ def open_dialect(connection: Connection) -> Iterator[Database]:
 def _engine(connection: Connection, where: str) -> sa.Engine:
     options: dict[str, Any] = {}
     try:
-        if connection.type in FAMILY:
+        if connection.type in MYSQL_FAMILY:
             url = sa.URL.create(
                 "mysql+pymysql",
                 username=connection.login or None,
@@ -99,11 +100,12 @@ class _Dialect:
 
     differs = "IS DISTINCT FROM"
     updates_from = False
+    alters_keys = False  # adding one to rows that are there may fail, where altering commits
 
     def __init__(self, name: str, session: sa.Connection) -> None:
         self.name, self._session = name, session
         self._family = session.dialect.name
-        self.ddl_commits = self._family in (*FAMILY, "oracle")
+        self.ddl_commits = self._family in (*MYSQL_FAMILY, "oracle")
         self._staged: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
 
@@ -112,7 +114,7 @@ class _Dialect:
         table = Table(name=f"{mark}crossdock_{name}_{secrets.token_hex(4)}")
         columns = ", ".join(f"{Table(name=field.name)} {self.type_of(field.type)}" for field in schema)
         self._run(f"CREATE {kind} {table} ({columns})")
-        put = self._put_together if self._family in FAMILY else self._put_each
+        put = self._put_together if self._family in MYSQL_FAMILY else self._put_each
         for batch in rows:
             plain = pa.RecordBatch.from_arrays([self._storable(column) for column in batch.columns], schema.names)
             step = max(1, min(_ROWS, _BYTES * plain.num_rows // max(1, plain.nbytes)))
@@ -130,7 +132,7 @@ class _Dialect:
         self._run(f"INSERT INTO {table} VALUES ({'),('.join(lines)})")  # noqa: S608 - literals are escaped
 
     def _storable(self, values: pa.Array) -> pa.Array:
-        if pa.types.is_timestamp(values.type) and values.type.tz and self._family in FAMILY:
+        if pa.types.is_timestamp(values.type) and values.type.tz and self._family in MYSQL_FAMILY:
             return values.cast(pa.timestamp("us"))
         return json_texts(values)
 
@@ -182,7 +184,7 @@ class _Dialect:
         self._session.commit()
 
     def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
-        if self._family in FAMILY:  # their subqueries would look through the whole table once per row
+        if self._family in MYSQL_FAMILY:  # their subqueries would look through the whole table once per row
             same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
             return f"DELETE t FROM {table} AS t JOIN {rows} AS s ON {same} WHERE {part}"
         same = " AND ".join(f"{quoted(table.name)}.{name} = s.{name}" for name in map(quoted, key))
@@ -214,15 +216,19 @@ class _Dialect:
         inspector = sa.inspect(self._session)
         try:
             found = inspector.get_columns(table.name, schema=table.schema or None)
-            if self._family in FAMILY:
+            if self._family in MYSQL_FAMILY:
                 self._demand_transactions(inspector.get_table_options(table.name, schema=table.schema or None))
         except sa.exc.NoSuchTableError:
             return None
         return [(str(column["name"]), comparable(column["type"])) for column in found]
 
+    def primary_key(self, table: Table) -> frozenset[str]:
+        found = sa.inspect(self._session).get_pk_constraint(table.name, schema=table.schema or None)
+        return frozenset(map(str, found["constrained_columns"]))
+
     def alter(self, table: Table, change: Alteration) -> str | None:
         clauses = change.clauses()
-        if self._family in FAMILY:
+        if self._family in MYSQL_FAMILY:
             self._run(f"SET SESSION lock_wait_timeout = {_PATIENCE}")
             kept = {name: kind for name, kind in change.retyped.items() if name in change.key}  # so does their index
             rest = replace(change, retyped={n: kind for n, kind in change.retyped.items() if n not in kept})
@@ -232,7 +238,7 @@ class _Dialect:
             for clause in clauses:
                 self._run(f"ALTER TABLE {table} {clause}")
         except sa.exc.DBAPIError as error:
-            if isinstance(_translated(error, self.name), ConsumerUnavailable):
+            if isinstance(_translated(error, self.name, self._family), ConsumerUnavailable):
                 raise
             return _kind_of(error)
         return None
@@ -271,7 +277,10 @@ def _kind_of(error: sa.exc.DBAPIError) -> str:
     return f"error {number}" if number else type(error.orig).__name__
 
 
-def _translated(error: sa.exc.DBAPIError, where: str) -> CrossdockError:
+def _translated(error: sa.exc.DBAPIError, where: str, family: str) -> CrossdockError:
+    if code := turned_away(error.orig, family):
+        fix = "Check login, password and database name in the connection, and what the server lets this login do."
+        return ConsumerRefused(f"The database does not let us in ({code}).", where=where, fix=fix)
     number = _number(error)
     passing = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     if passing and number not in (*_CONSTRAINTS, *_LASTING):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossdock.delivery.channels.channel import Order, Receipt, Shipment
-from crossdock.delivery.databases import MARKER, Copy, Database, Table, quoted, quoted_names
+from crossdock.delivery.databases import MARKER, Copy, Database, Table, Value, quoted, quoted_names
 from crossdock.delivery.files import batches
 from crossdock.delivery.layout import (
     LOST,
@@ -22,6 +22,7 @@ from crossdock.delivery.layout import (
     admit_columns,
     agreed_columns,
     is_agreed,
+    key_left,
     make_tables,
     refused,
     spelled,
@@ -115,12 +116,7 @@ class Filling:
         )
         if others:
             raise self._refused("The table is filled under another agreement.", "Name another table in the agreement.")
-        held = self.database.execute(
-            f"""SELECT delivery_id, sequence, intended_at, layout FROM {marker} WHERE target = ?
-                ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608
-            (target,),
-        )
-        last, sequence, intended_at, layout = held[0] if held else (None, -1, "", "")
+        last, sequence, intended_at, layout = self._last()
         mine = (self.order.sequence, self.order.intended_at)
         if (int(sequence or 0), str(intended_at)) > mine:
             raise self._refused(f"The consumer already holds a newer delivery, {last}.", "Deliver the newest snapshot.")
@@ -135,6 +131,15 @@ class Filling:
                 "Empty it, or name another table in the agreement.",
             )
         return None if last is None else (str(last), str(layout))
+
+    def _last(self) -> tuple[Value, ...]:
+        """Returns id, sequence, instant and layout of the delivery that the table holds."""
+        held = self.database.execute(
+            f"""SELECT delivery_id, sequence, intended_at, layout FROM {self.table.beside(MARKER)} WHERE target = ?
+                ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608
+            (str(self.table),),
+        )
+        return held[0] if held else (None, -1, "", "")
 
     def _change(self) -> None:
         self._clear()
@@ -231,10 +236,11 @@ class Filling:
         order, counts = self.order, shipment.prepared.counts
         delivered_at = instant(now())
         marker = self.table.beside(MARKER)
+        key = key_left(self.database, self.table, self.goods, str(self._last()[3]))
         values = (
             order.delivery_id, order.agreement.id, order.agreement.dataset, str(self.table), order.sequence,
             order.intended_at, counts.delivered, counts.deleted, shipment.digest, delivered_at,
-            spelled(agreed_columns(self.database, self.goods)),
+            spelled(agreed_columns(self.database, self.goods).items(), key),
         )  # fmt: skip
         self.database.execute(
             f"INSERT INTO {marker} ({quoted_names([n for n, _ in MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608

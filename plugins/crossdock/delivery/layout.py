@@ -1,14 +1,15 @@
 """A consumer's table has the agreed columns: it is made when missing, and altered when the agreement was.
 
-Altered is only what is as crossdock left it: the marker row of each delivery tells the columns that it found or made.
+Altered is only what is as crossdock left it: the marker row of each delivery tells the columns and key that it found or
+made. Another key is given to a PostgreSQL table only; elsewhere a key that would be in the way is for the consumer to alter.
 Grants, views and what is indexed stay; what a column that leaves takes along is for the database to say.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -73,9 +74,25 @@ def is_agreed(database: Database, table: Table, goods: Goods) -> bool:
     return found is None or dict(found) == agreed_columns(database, goods)
 
 
-def spelled(columns: Columns) -> str:
-    """Returns columns as JSON, for the marker row."""
-    return json.dumps(sorted(columns.items()), ensure_ascii=False)
+def spelled(columns: Iterable[tuple[str, str]], key: Collection[str] | None) -> str:
+    """Returns columns as JSON, for the marker row, each with whether it is part of the key, if that is known."""
+    told = [(name, kind) if key is None else (name, kind, name in key) for name, kind in sorted(columns)]
+    return json.dumps(told, ensure_ascii=False)
+
+
+def key_left(database: Database, table: Table, goods: Goods, before: str) -> Collection[str]:
+    """Returns the key that the table has by what was agreed: where it can't be dropped, it outlives its agreement.
+
+    Args:
+        database: with the goods in it.
+        table: theirs.
+        goods: what was put into it.
+        before: layout by the marker row of the delivery before; "" when there was none.
+    """
+    if goods.key_columns or database.alters_keys or not before:
+        return goods.key_columns
+    found, (_, key) = database.primary_key(table), _left(before)
+    return found if key in (None, found) else ()
 
 
 def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[str, str] | None) -> None:
@@ -91,33 +108,64 @@ def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[st
         ConsumerRefused: somebody else has altered the table, or we can't.
     """
     found, wanted = dict(database.columns(table) or ()), agreed_columns(database, goods)
-    if found == wanted:
+    left, key = _left(last[1]) if last else (set(), None)
+    rekeyed = _rekeyed(database, table, goods, key) if last and goods.replaces else None
+    if found == wanted and rekeyed is None:
         return
-    left = _left(last[1]) if last else set()
     ours = left != set(wanted.items()) and set(found.items()) <= left | set(wanted.items())
-    if not (goods.replaces and last and ours):
+    if found != wanted and not (goods.replaces and last and ours):
         raise refused(
             database, table,
             f"The table has other columns than agreed. It has: {_listed(found)}. Agreed: {_listed(wanted)}.",
             "Alter or remove the table, or name another one in the agreement.",
         )  # fmt: skip
     marker = table.beside(MARKER)
-    if database.ddl_commits:
+    if last and database.ddl_commits:
         # Killed from here on, the table is still known as ours, whatever the agreement says by then.
-        both = json.dumps(sorted(left | set(wanted.items())), ensure_ascii=False)
+        both = spelled(left | set(wanted.items()), key)
         database.execute(f"UPDATE {marker} SET layout = ? WHERE delivery_id = ?", (both, last[0]))  # noqa: S608
     else:
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - all is replaced, and nothing is converted in vain
-    change = _alteration(database, goods, found, wanted)
+    change = replace(_alteration(database, goods, found, wanted), rekeyed=rekeyed)
     failed = database.alter(table, change)
     # Where altering commits, another process may have been faster.
     if failed and not (database.ddl_commits and is_agreed(database, table, goods)):
         raise refused(
             database, table,
-            f"The agreed columns are others now, and the database does not let us alter the table ({failed}).",
+            f"What is agreed is laid out otherwise now, and the database does not let us alter the table ({failed}).",
             f"Give our role the right, remove the views and keys that need these columns, or alter it yourselves: {change}.",
         )  # fmt: skip
     reached("delivery.database.altered")
+
+
+def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[str] | None) -> frozenset[str] | None:
+    """Returns the primary key that has to give way to the agreed one; None when it may stay.
+
+    Left alone is a key of the consumer's own, and what can't be changed where nothing but the key itself would break:
+    a table without one, or with one where none is agreed any more.
+
+    Args:
+        database: in a transaction of ours.
+        table: is there.
+        goods: replaces what the table holds.
+        left: the agreed key of the last delivery; None if its marker does not tell.
+
+    Raises:
+        ConsumerRefused: the key is another, and the database can't alter it in the transaction.
+    """
+    found, wanted = database.primary_key(table), frozenset(goods.key_columns)
+    if found == wanted or left not in (None, found):
+        return None
+    if database.alters_keys and left is not None:
+        return found
+    if not (found and wanted):
+        return None
+    raise refused(
+        database, table,
+        f"The agreed key is ({quoted_names(goods.key_columns)}) now, but the table's primary key is "
+        f"({quoted_names(sorted(found))}): new rows might break it.",
+        "Let the agreed key be the table's primary key, or remove the table: then it is made anew.",
+    )  # fmt: skip
 
 
 def _alteration(database: Database, goods: Goods, found: Columns, wanted: Columns) -> Alteration:
@@ -130,12 +178,14 @@ def _alteration(database: Database, goods: Goods, found: Columns, wanted: Column
     )
 
 
-def _left(text: str) -> set[tuple[str, str]]:
-    """Reads a marker row's layout; the consumer could have written it."""
+def _left(text: str) -> tuple[set[tuple[str, str]], frozenset[str] | None]:
+    """Reads a marker row's layout, which the consumer could have written: columns, and the key if it tells."""
     try:
-        return {(str(name), str(kind)) for name, kind in json.loads(text)}
+        told = [(str(name), str(kind), list(key)) for name, kind, *key in json.loads(text)]
     except (ValueError, TypeError, RecursionError):
-        return set()
+        return set(), None
+    columns = {(name, kind) for name, kind, _ in told}
+    return columns, frozenset(name for name, _, key in told if key[0]) if all(key for *_, key in told) else None
 
 
 def _listed(columns: Columns) -> str:

@@ -14,7 +14,17 @@ from adbc_driver_manager import AdbcStatusCode, Error
 from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import MARKER, Alteration, Copy, Database, Table, Value, deleting_listed, quoted
+from crossdock.delivery.databases import (
+    MARKER,
+    Alteration,
+    Copy,
+    Database,
+    Table,
+    Value,
+    deleting_listed,
+    quoted,
+    quoted_names,
+)
 from crossdock.delivery.files import json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
 
@@ -85,6 +95,7 @@ class _Postgres:
     differs = "IS DISTINCT FROM"
     updates_from = True
     ddl_commits = False
+    alters_keys = True
 
     def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
         self.name, self._session, self._cursor = name, session, cursor
@@ -177,6 +188,14 @@ class _Postgres:
         )
         return [(str(name), self.comparable(str(kind))) for name, kind in found] or None
 
+    def primary_key(self, table: Table) -> frozenset[str]:
+        found = self.execute(
+            """SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+               WHERE i.indrelid = to_regclass(?) AND i.indisprimary""",
+            (str(table),),
+        )
+        return frozenset(str(name) for (name,) in found)
+
     def alter(self, table: Table, change: Alteration) -> str | None:
         # Whoever reads the table for long must not make all others wait behind us.
         self.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
@@ -184,12 +203,26 @@ class _Postgres:
         clauses += [f"ADD COLUMN {quoted(name)} {kind}" for name, kind in change.gained.items()]
         clauses += [f"ALTER COLUMN {quoted(n)} TYPE {kind} USING NULL::{kind}" for n, kind in change.retyped.items()]
         try:
-            self.execute(f"ALTER TABLE {table} {', '.join(clauses)}")
+            self._drop_key(table, change)
+            if clauses:
+                self.execute(f"ALTER TABLE {table} {', '.join(clauses)}")
+            if change.rekeyed is not None and change.key:
+                self.execute(f"ALTER TABLE {table} ADD PRIMARY KEY ({quoted_names(change.key)})")
         except Error as error:
             if _passes(error):
                 raise
             return f"SQLSTATE {error.sqlstate or 'unknown'}"
         return None
+
+    def _drop_key(self, table: Table, change: Alteration) -> None:
+        if not change.rekeyed:
+            return
+        found = self.execute(
+            "SELECT conname::text FROM pg_constraint WHERE conrelid = to_regclass(?) AND contype = 'p'", (str(table),)
+        )
+        self.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quoted(str(found[0][0]))}")
+        for name in change.rekeyed:  # that it made them NOT NULL outlives it
+            self.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(name)} DROP NOT NULL")
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_decimal(given):

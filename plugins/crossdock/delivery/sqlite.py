@@ -57,6 +57,7 @@ class _Sqlite:
     differs = "IS NOT"
     updates_from = True
     ddl_commits = False
+    alters_keys = False
 
     def __init__(self, name: str, session: sqlite3.Connection) -> None:
         self.name, self._session = name, session
@@ -131,6 +132,10 @@ class _Sqlite:
     def columns(self, table: Table) -> list[tuple[str, str]] | None:
         found = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
         return [(name, self.comparable(kind)) for name, kind in found] or None
+
+    def primary_key(self, table: Table) -> frozenset[str]:
+        found = self._session.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0", (table.name,)).fetchall()
+        return frozenset(name for (name,) in found)
 
     def alter(self, table: Table, change: Alteration) -> str | None:
         try:

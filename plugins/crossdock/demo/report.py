@@ -7,7 +7,8 @@ from rich.markup import escape
 from crossdock.display import sharing, terminal
 from crossdock.exchange import Exchange
 from crossdock.ledger.counts import count
-from crossdock.storage.records import Verdict, last_delivered, latest_snapshot, refusals, verdict_by_id
+from crossdock.storage.delivered import last_delivered
+from crossdock.storage.records import Verdict, latest_snapshot, refusals, verdict_by_id
 
 
 def report(exchange: Exchange) -> None:

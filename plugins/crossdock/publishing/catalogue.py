@@ -24,9 +24,10 @@ def index(store: Store, dataset: str) -> None:
         listed = read_json(found[0], KEY, "datasets")["datasets"] if found else []
         items = {item["dataset"]: item for item in listed}
         item = _item(store, f"open/{dataset}/latest.json")
-        if item is None or items.get(dataset) == item:
+        wanted = {name: known for name, known in items.items() if name != dataset} | ({dataset: item} if item else {})
+        if wanted == items:
             return
-        if store.swap(KEY, _spelled({**items, dataset: item}), expected=found[1] if found else None):
+        if store.swap(KEY, _spelled(wanted), expected=found[1] if found else None):
             return
     raise Transient("Other writers keep changing the index.", where=KEY, fix="Try again.")
 
@@ -46,11 +47,13 @@ def rebuild(store: Store) -> int:
 
 
 def _item(store: Store, pointer_key: str) -> Mapping[str, object] | None:
-    """Returns a dataset's item; its paths are relative to the index, as the pointer's are to the pointer."""
+    """Returns a dataset's item, None when nothing is shown; its paths are relative to the index, as the pointer's to it."""
     found = store.read_versioned(pointer_key)
     if found is None:
         return None
-    latest = read_json(found[0], pointer_key, "dataset", "version", "rows", "sha256", "released_at")
+    latest = read_json(found[0], pointer_key, "dataset", "version")
+    if not latest["version"]:
+        return None  # what it showed was withdrawn
     base = f"open/{latest['dataset']}/versions/{latest['version']}"
     package = json.loads(store.read(f"{base}/datapackage.json"))
     relative = base.removeprefix("open/")
@@ -71,6 +74,11 @@ def _item(store: Store, pointer_key: str) -> Mapping[str, object] | None:
         "dictionary": f"{relative}/dictionary.csv",
         "readme": f"{relative}/README.md",
     }
+
+
+def order_of(pointer: Mapping[str, object]) -> tuple[int, str]:
+    """Returns the place of what a pointer shows in the order of releases."""
+    return int(str(pointer["snapshot_seq"])), str(pointer["released_at"])
 
 
 def read_json(data: bytes, key: str, *needed: str) -> dict[str, Any]:

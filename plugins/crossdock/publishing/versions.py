@@ -14,9 +14,10 @@ from crossdock.contracts.model import Agreement, Contract, Department
 from crossdock.errors import DeliveryRefused, Transient
 from crossdock.faults import reached
 from crossdock.identity import canonical, content_id, file_sha256
-from crossdock.publishing.catalogue import index, read_json
+from crossdock.publishing.catalogue import index, order_of, read_json
 from crossdock.publishing.dictionary import meanings
 from crossdock.publishing.metadata import Edition, documents
+from crossdock.publishing.withdrawal import withdrawn_at
 from crossdock.storage.store import Ref, Store
 
 _TRIES = 50
@@ -53,7 +54,7 @@ def release(store: Store, released: Release, *, sign: Callable[[bytes], str]) ->
 
     The version's files come first, its signed manifest after them, the pointer last: a reader who follows the pointer
     finds everything. Repeating a release, after a kill at any point too, changes nothing. Content that was published
-    before has the same version again. The prepared file is moved into the store.
+    before has the same version again, unless it was withdrawn. The prepared file is moved into the store.
 
     Args:
         store: holds the open area.
@@ -61,14 +62,16 @@ def release(store: Store, released: Release, *, sign: Callable[[bytes], str]) ->
         sign: signs the manifest (`Keys.sign`).
 
     Raises:
-        DeliveryRefused: the file holds other columns than the publication agrees to, or no licence is named.
+        DeliveryRefused: the file holds other columns than the publication agrees to, no licence is named, or what is to
+            be published was withdrawn since.
         StorageConflict: the version exists with other content: the store was changed by hand.
+        Transient: it was withdrawn by another process meanwhile; try again.
     """
     _check(released)
     edition = _edition(released)
     papers = documents(edition)
     body = {**_manifest(edition, papers), "pseudonym_key": released.pseudonym_key}
-    version = content_id("version", body)
+    version = _name(store, released, body)
     base = f"open/{released.contract.id}"
     folder = f"{base}/versions/{version}"
     store.put_file(f"{folder}/data.parquet", released.data)
@@ -94,6 +97,9 @@ def release(store: Store, released: Release, *, sign: Callable[[bytes], str]) ->
     latest = _point(store, f"{base}/latest.json", pointer)
     reached("publish.latest")
     index(store, released.contract.id)
+    if withdrawn_at(store, released.contract.id, version):
+        store.delete(f"{folder}/data.parquet")
+        raise Transient("This version was withdrawn while it was released.", where=folder, fix="Try again.")
     return Version(
         id=version,
         folder=folder,
@@ -116,6 +122,17 @@ def _check(released: Release) -> None:
         raise DeliveryRefused(
             "The publication names no licence.", where=publication.id, fix="Add `licence`, such as CC-BY-4.0."
         )
+
+
+def _name(store: Store, released: Release, body: Mapping[str, object]) -> str:
+    """Returns the id of what has this manifest: another one for each time that the same was withdrawn before."""
+    version, mine = content_id("version", body), (released.snapshot_seq, released.released_at)
+    while withdrawn := withdrawn_at(store, released.contract.id, version):
+        if withdrawn > mine:
+            what = "It was withdrawn after it had been published."
+            raise DeliveryRefused(what, where=released.publication.id, fix="The next snapshot goes.")
+        version = content_id("version", body, version)
+    return version
 
 
 def _schema(released: Release) -> pa.Schema:
@@ -163,14 +180,10 @@ def _point(store: Store, key: str, pointer: Mapping[str, object]) -> bool:
         current = store.read_versioned(key)
         if current:
             shown = read_json(current[0], key, "version", "snapshot_seq", "released_at")
-            if _order(shown) > _order(pointer):
+            if order_of(shown) > order_of(pointer):
                 return False
             if (shown["version"], shown["snapshot_seq"]) == (pointer["version"], pointer["snapshot_seq"]):
                 return True
         if store.swap(key, canonical(pointer), expected=current[1] if current else None):
             return True
     raise Transient("Other writers keep moving this pointer.", where=key, fix="Try again.")
-
-
-def _order(pointer: Mapping[str, object]) -> tuple[int, str]:
-    return int(str(pointer["snapshot_seq"])), str(pointer["released_at"])

@@ -190,7 +190,14 @@ def latest_snapshot(state: State, dataset: str) -> Snapshot | None:
     """Returns the snapshot in force for a dataset, or None when nothing was ever accepted."""
     with state.connect() as connection:
         row = newest_snapshot(connection, tables.snapshot.c.dataset == dataset)
-    return Snapshot(**{**row, "digest": RowsDigest.parse(row["digest"])}) if row else None
+    return _snapshot(row) if row else None
+
+
+def snapshot_by_seq(state: State, seq: int) -> Snapshot | None:
+    """Returns the snapshot at a place in the order of acceptance, or None."""
+    with state.connect() as connection:
+        row = one(connection, tables.snapshot, tables.snapshot.c.seq == seq)
+    return _snapshot(row) if row else None
 
 
 def snapshots_after(state: State, dataset: str, seq: int) -> tuple[int, str | None]:
@@ -236,26 +243,6 @@ def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
     return Delivery(**row) if row else None
 
 
-def last_delivered(state: State, agreement: str, *, but_mode: str = "") -> Delivery | None:
-    """Returns the newest completed delivery under an agreement, by its snapshot's order; None when there is none.
-
-    Args:
-        state: where.
-        agreement: its id.
-        but_mode: deliveries of this mode are passed over.
-    """
-    table = tables.delivery
-    query = (
-        table.select()
-        .where(table.c.agreement == agreement, table.c.status == "delivered", table.c.mode != but_mode)
-        .order_by(table.c.snapshot_seq.desc(), table.c.delivered_at.desc())
-        .limit(1)
-    )
-    with state.connect() as connection:
-        row = connection.execute(query).mappings().one_or_none()
-    return Delivery(**row) if row else None
-
-
 def unfinished_deliveries(state: State, agreement: str) -> list[Delivery]:
     """Returns an agreement's deliveries that were intended but never booked, oldest snapshot first."""
     table = tables.delivery
@@ -286,6 +273,10 @@ def refusals(state: State) -> list[Refusal]:
     query = tables.refusal.select().order_by(tables.refusal.c.refused_at.desc(), tables.refusal.c.id)
     with state.connect() as connection:
         return [Refusal(**row) for row in connection.execute(query).mappings()]
+
+
+def _snapshot(row: RowMapping) -> Snapshot:
+    return Snapshot(**{**row, "digest": RowsDigest.parse(row["digest"])})
 
 
 def _verdict(row: RowMapping) -> Verdict:

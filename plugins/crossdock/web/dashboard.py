@@ -24,7 +24,7 @@ from crossdock.ledger import rollup
 from crossdock.ledger.rollup import Period, Role, Tally
 from crossdock.storage import overview
 from crossdock.storage.overview import Standing
-from crossdock.storage.usage import usage
+from crossdock.storage.usage import Uses, usage
 
 TOP = 10  # bars of a chart
 FLOWS = 40  # ribbons between departments; the rest is one sum
@@ -126,7 +126,8 @@ def _counters(view: View, shared: list[Tally]) -> Iterator[tuple[str, str, int]]
     yield "接收方", "consumers", len(consuming)
     yield "接口（生效协议）", "interfaces (agreements in force)", len(view.in_force)
     yield "开放数据集", "open datasets", sum(a.consumer == "public" for a in view.in_force)
-    (used,) = usage(view.exchange.state, since=view.period.first, until=view.period.last, department=view.party or "")
+    uses = Uses(since=view.period.first, until=view.period.last, department=view.party or "")
+    (used,) = usage(view.exchange.state, uses)
     yield "下载次数", "downloads", used.downloads
     yield "访问次数", "visits", used.visits
     yield "开放数据用户", "users of open data", used.users

@@ -250,7 +250,7 @@ def test_a_server_that_does_not_know_us(kind, tmp_path, request):
     if kind == "dialect":
         gone = replace(gone, extra={"sqlalchemy_url": "postgresql+psycopg://127.0.0.1:1/x"})
     stranger = replace(system.connection, login="stranger", password="SECRET")
-    # Only MariaDB and MySQL tell by a number that our login is wrong, and not their network.
+    # psycopg does not say while it connects whether our login is wrong, or the network.
     wrong = ConsumerRefused if kind == "mariadb" else ConsumerUnavailable
     for connection, error in ((gone, ConsumerUnavailable), (stranger, wrong)):
         with pytest.raises(error) as caught:
@@ -258,6 +258,19 @@ def test_a_server_that_does_not_know_us(kind, tmp_path, request):
         assert "SECRET" not in f"{caught.value!r}{caught.value}"
     with pytest.raises(ConsumerRefused, match="driver is not installed"):
         deliver(sent, replace(gone, type="another", extra={"sqlalchemy_url": "nosuch+driver://x"}))
+
+
+@pytest.mark.parametrize("state", ["28000", "28P01", "3D000"])
+def test_a_database_of_any_kind_that_turns_us_away_is_not_tried_again(state, tmp_path, request):
+    system = consumer("dialect", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed(), PEOPLE), system.connection)
+    system.query(
+        f"CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$;"
+        "CREATE TRIGGER away BEFORE INSERT ON population FOR EACH ROW EXECUTE FUNCTION away()"
+    )
+    with pytest.raises(ConsumerRefused, match=f"does not let us in .SQLSTATE {state}"):
+        deliver(shipment(tmp_path / "2", system.agreed(), PEOPLE, sequence=2), system.connection)
 
 
 @pytest.fixture

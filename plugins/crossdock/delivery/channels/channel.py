@@ -154,6 +154,13 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
     return _channel(agreement).arrived(agreement, delivery_id, connection)
 
 
+def place(agreement: Agreement) -> tuple[str, str, str]:
+    """Returns where an agreement's deliveries go: channel, connection and what it names there."""
+    spec = agreement.delivery
+    named = "" if agreement.is_publication else str(_channel(agreement).target(agreement))
+    return spec.channel, spec.connection, named
+
+
 def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
     """Yields name, what and fix of each option of the agreement's delivery that its channel can't use."""
     channel, given = _channel(agreement), agreement.delivery.options

@@ -15,7 +15,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
-from crossdock.errors import SourceInvalid, SourceUnavailable
+from crossdock.errors import CrossdockError, SourceInvalid, SourceUnavailable
+from crossdock.logins import turned_away
 from crossdock.sources.databases.query import Query, Table
 
 _CHUNK = 10_000  # rows fetched at a time
@@ -25,7 +26,7 @@ def column_names(connection: Connection, table: Table) -> list[str]:
     """Returns the names of a table's columns.
 
     Raises:
-        SourceInvalid: there is no such table for us, or the address names no known dialect.
+        SourceInvalid: there is no such table for us, the address names no known dialect, or the server does not know us.
         SourceUnavailable: the server does not answer.
     """
     with opened(connection) as session:
@@ -110,15 +111,23 @@ def opened(connection: Connection) -> Iterator[sa.Connection]:
     try:
         with engine.connect() as session:
             yield session
-    except (sa.exc.OperationalError, sa.exc.InterfaceError):
-        raise SourceUnavailable(
-            "The database does not answer, or broke off.", where=where, fix="Check its address, login and network."
-        ) from None
     except sa.exc.SQLAlchemyError as error:
-        raise SourceInvalid(
-            f"The database refused to give the rows ({type(error).__name__}).",
-            where=where,
-            fix="Check our rights there.",
-        ) from None
+        raise _translated(error, where, engine.dialect.name) from None
     finally:
         engine.dispose()
+
+
+def _translated(error: sa.exc.SQLAlchemyError, where: str, family: str) -> CrossdockError:
+    code = turned_away(getattr(error, "orig", None), family)
+    if code:
+        what = f"The database does not let us in ({code})."
+        return SourceInvalid(what, where=where, fix="Check login, password and database name in the connection.")
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return SourceUnavailable(
+            "The database does not answer, or broke off.", where=where, fix="Check its address, login and network."
+        )
+    return SourceInvalid(
+        f"The database refused to give the rows ({type(error).__name__}).",
+        where=where,
+        fix="Check our rights there.",
+    )

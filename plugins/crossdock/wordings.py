@@ -1,0 +1,92 @@
+"""Under which wording of agreement and contract a delivery was made, and so where it went; kept beside the outbox.
+
+The files change while their consumers hold what came of an earlier wording. What was agreed then is kept from the first
+delivery under it on: signed, once, and named by the two digests that the delivery's signed manifest tells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from crossdock.contracts.model import Agreement, Contract
+from crossdock.delivery.channels.channel import place
+from crossdock.delivery.manifest import verify_manifest
+from crossdock.errors import StorageConflict
+from crossdock.exchange import Exchange
+from crossdock.identity import canonical, content_id
+from crossdock.storage.records import Delivery
+
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What was agreed, and what the contract said of columns, subject and key; without its rules and its source."""
+
+    agreement: Agreement
+    contract: Contract
+
+    @property
+    def place(self) -> Place:
+        """Where deliveries under it go."""
+        return place(self.agreement)
+
+
+_WORDING: TypeAdapter[Wording] = TypeAdapter(Wording)
+
+
+def keep_wording(exchange: Exchange, agreement: Agreement, contract: Contract) -> None:
+    """Keeps the wording of a delivery that is about to leave, unless it is kept."""
+    key = _key(agreement.consumer, agreement.digest, contract.digest)
+    if exchange.store.exists(key):
+        return  # perhaps spelled otherwise, by another version of this code
+    told = replace(contract, rules=(), transforms=(), source=None, path=Path())
+    wording = Wording(agreement=replace(agreement, path=Path()), contract=told)
+    body = _WORDING.dump_python(wording, mode="json")
+    exchange.store.put_new(key, canonical({**body, "signature": exchange.keys.sign(canonical(body))}))
+
+
+def wording_of(exchange: Exchange, delivery: Delivery) -> Wording | None:
+    """Returns the wording that a delivery was made under; None when it is not on record.
+
+    Raises:
+        StorageConflict: what is on record is not what we signed.
+    """
+    manifest = delivery.manifest_key or f"outbox/{delivery.consumer}/{delivery.id}/manifest.json"
+    if not exchange.store.exists(manifest):
+        return None  # it has not left
+    told = json.loads(exchange.store.read(manifest))
+    digests = str(told["agreement"]["digest"]), str(told["contract"]["digest"])
+    key = _key(delivery.consumer, *digests)
+    if not exchange.store.exists(key):
+        return None  # it left before wordings were kept
+    signed = exchange.store.read(key)
+    if verify_manifest(signed, exchange.keys.public()):
+        wording = _WORDING.validate_json(signed)
+        if (wording.agreement.digest, wording.contract.digest) == digests:
+            return wording
+    what = "The wording of an agreement that is on record is not what we signed."
+    raise StorageConflict(what, where=key, fix="Restore it from a backup.")
+
+
+def went_elsewhere(exchange: Exchange, delivery: Delivery, agreement: Agreement) -> bool:
+    """Returns whether a delivery is known to have gone to another place than the agreement names now."""
+    wording = wording_of(exchange, delivery)
+    return wording is not None and wording.place != place(agreement)
+
+
+def at_place(exchange: Exchange, made: list[Delivery], there: Place) -> Iterator[tuple[Delivery, Wording]]:
+    """Yields those of some deliveries that are known to have gone to a place, in their order, with their wordings."""
+    for each in made:
+        wording = wording_of(exchange, each)
+        if wording and wording.place == there:
+            yield each, wording
+
+
+def _key(consumer: str, agreement: str, contract: str) -> str:
+    return f"outbox/{consumer}/agreed/{content_id(agreement, contract)}.json"
