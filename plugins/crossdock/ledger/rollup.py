@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from crossdock.identity import content_id
+from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.tables import share_count, share_day, share_month
 
@@ -65,7 +67,7 @@ def _add(
 
 
 def summed(state: State, by: Sequence[str], *, since: str | None = None, until: str | None = None) -> list[Sum]:
-    """Returns the sums of each group, in no order.
+    """Returns the sums of each group, in their order.
 
     Args:
         state: holds the rollup.
@@ -86,20 +88,20 @@ def summed(state: State, by: Sequence[str], *, since: str | None = None, until: 
     query = query.where(table.c[period] >= since) if since else query
     query = query.where(table.c[period] <= until) if until else query
     with state.connect() as connection:
-        rows = connection.execute(query).all()
+        rows = tuples(connection, query)
     if single:
-        return _merged([tuple(row) for row in rows])
-    return [(*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries]
+        return _merged(sorted(rows))
+    return sorted((*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries)
 
 
 def _merged(rows: list[Sum]) -> list[Sum]:
-    """Adds up the rows of one group, of which there is hardly ever more than one."""
-    found = {row[:-3]: row for row in rows}
-    if len(found) == len(rows):
+    """Adds up the rows of one group, of which there is hardly ever more than one; rows come and go in order."""
+    last = len(rows[0]) - 4 if rows else 0  # the last value of a group: it tells most neighbours apart
+    if not any(one[last] == next_[last] and one[:-3] == next_[:-3] for one, next_ in pairwise(rows)):
         return rows
-    sums = {key: [0, 0] for key in found}
+    sums: dict[tuple[Any, ...], list[int]] = {}
     for *key, shares, deliveries, _ in rows:
-        each = sums[tuple(key)]
+        each = sums.setdefault(tuple(key), [0, 0])
         each[0] += shares
         each[1] += deliveries
     return [(*key, *each, 1) for key, each in sums.items()]
@@ -168,5 +170,5 @@ def _sums(table: sa.Table, by: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any
 
 def _tallies(state: State, query: sa.Select[Any]) -> list[Tally]:
     with state.connect() as connection:
-        rows = connection.execute(query).all()
+        rows = tuples(connection, query)
     return [Tally(tuple(key), int(shares), int(deliveries)) for *key, shares, deliveries in rows if deliveries]
