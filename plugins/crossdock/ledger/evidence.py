@@ -84,20 +84,30 @@ def _recount(file: pq.ParquetFile) -> tuple[Counter[str], str]:
 def spelled(events: pa.RecordBatch) -> Spelled:
     """Returns events as their leaves have them."""
     found = np.zeros(len(events), EVENT)
-    found["subject"] = _sixteens(events["subject"])
-    words, record = events["operation"], events["record"]
-    codes = np.array([_CODES[word] for word in words.dictionary.to_pylist()] or [0], np.uint8)
-    found["operation"] = codes[words.indices.to_numpy(zero_copy_only=False)]
+    found["subject"] = sixteens(events["subject"])
+    found["operation"] = codes_of(events["operation"])
+    record = events["record"]
     if record.null_count < len(record):
         found["named"] = record.is_valid()
-        found["record"] = _sixteens(record.fill_null(bytes(16)))
+        found["record"] = sixteens(record.fill_null(bytes(16)))
+    return found
+
+
+def codes_of(operations: pa.DictionaryArray) -> npt.NDArray[np.uint8]:
+    """Returns operations by their places in WORDS."""
+    codes = np.array([_CODES[word] for word in operations.dictionary.to_pylist()] or [0], np.uint8)
+    found: npt.NDArray[np.uint8] = codes[operations.indices.to_numpy(zero_copy_only=False)]
     return found
 
 
 def tally_of(events: Spelled) -> dict[str, int]:
     """Counts operations."""
-    counts = np.bincount(events["operation"], minlength=len(WORDS)).tolist()
-    return {word: rows for word, rows in zip(WORDS, counts, strict=True) if rows}
+    return named(np.bincount(events["operation"], minlength=len(WORDS)))
+
+
+def named(counts: npt.NDArray[np.integer[Any]]) -> dict[str, int]:
+    """Returns counts of operations by their words, those that are not 0."""
+    return {word: rows for word, rows in zip(WORDS, counts.tolist(), strict=True) if rows}
 
 
 def leaf_hashes(events: Spelled) -> list[bytes]:
@@ -115,7 +125,8 @@ def tree_over(level: list[bytes]) -> str:
     return (level[0] if level else _hash()).hex()
 
 
-def _sixteens(hashes: pa.Array) -> np.ndarray:
+def sixteens(hashes: pa.Array) -> np.ndarray:
+    """Returns hashes as values of 16 bytes."""
     octets = hashes.buffers()[1]
     return np.frombuffer(octets, "V16", count=hashes.offset + len(hashes))[hashes.offset :]
 
