@@ -152,7 +152,7 @@ class Stored:
     """A file as it was found in the store: what is examined is what was hashed, and is fetched once."""
 
     sha256: str
-    _content: bytes | None  # None when it is too large to be kept
+    _content: memoryview | None  # None when it is too large to be kept
     _at: tuple[Any, str]  # file system and path
 
     def open(self) -> pq.ParquetFile:
@@ -169,23 +169,19 @@ def stored(filesystem: Any, path: str, key: str) -> Stored | None:
     Raises:
         Transient: the store did not answer.
     """
-    digest, size = hashlib.sha256(), 0
-    pieces: list[bytes] = []
+    digest, at = hashlib.sha256(), 0
     try:
-        with filesystem.open_input_stream(path) as stream:
-            while piece := stream.read(_PIECE):
-                digest.update(piece)
-                size += len(piece)
-                pieces.append(piece)
-                if size > _KEPT:
-                    pieces.clear()
+        with filesystem.open_input_file(path) as file:
+            keeps = (size := file.size()) <= _KEPT
+            octets = memoryview(np.empty(size if keeps else _PIECE, np.uint8))
+            while read := file.readinto(piece := octets[at : at + _PIECE]):
+                digest.update(piece[:read])
+                at += read if keeps else 0
     except (FileNotFoundError, pa.ArrowInvalid):  # a damaged entry may name what is no path at all
         return None
     except OSError as error:
         raise _silent(key) from error
-    return Stored(
-        sha256=digest.hexdigest(), _content=b"".join(pieces) if size <= _KEPT else None, _at=(filesystem, path)
-    )
+    return Stored(sha256=digest.hexdigest(), _content=octets[:at] if keeps else None, _at=(filesystem, path))
 
 
 def _silent(key: str) -> Transient:

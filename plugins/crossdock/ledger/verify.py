@@ -31,7 +31,7 @@ from crossdock.storage.store import Store
 from crossdock.storage.tables import delivery, ledger_entry
 
 _PAGE = 500
-_READERS, _AT_ONCE = 8, 16  # threads, and entries that each examines at a time
+_READERS, _AT_ONCE = 8, 64  # threads, and entries that each examines at a time
 
 
 def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Break]:
