@@ -173,7 +173,7 @@ def stored(filesystem: Any, path: str, key: str) -> Stored | None:
     try:
         with filesystem.open_input_file(path) as file:
             keeps = (size := file.size()) <= _KEPT
-            octets = memoryview(np.empty(size if keeps else _PIECE, np.uint8))
+            octets = np.empty(size if keeps else _PIECE, np.uint8).data
             while read := file.readinto(piece := octets[at : at + _PIECE]):
                 digest.update(piece[:read])
                 at += read if keeps else 0

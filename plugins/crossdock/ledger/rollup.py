@@ -151,7 +151,10 @@ def monthly(
     """
     table = share_month
     query = _sums(table, [table.c[name] for name in by])
-    query = query.where(table.c.month.between(period.first, period.last))
+    month: sa.ColumnElement[str] = table.c.month
+    if _is_most(period, months(state)):  # then by the index on sums: by that on months, all would have to be sorted
+        month = sa.func.substr(month, 1, PERIODS["month"])
+    query = query.where(month.between(period.first, period.last))
     query = query.where(sa.or_(table.c.department == party, table.c.consumer == party)) if party else query
     query = query.where(table.c.dataset == dataset) if dataset else query
     return sorted(_tallies(state, query), key=lambda tally: (-tally.shares, tally.key))
@@ -162,6 +165,19 @@ def months(state: State) -> Period | None:
     with state.connect() as connection:
         first, last = (connection.scalar(sa.select(end(share_month.c.month))) for end in (sa.func.min, sa.func.max))
     return Period(first=first, last=last) if first and last else None
+
+
+def _is_most(period: Period, known: Period | None) -> bool:
+    """True when a period is at least half of the months that have entries."""
+    if known is None:
+        return False
+    both = Period(first=max(period.first, known.first), last=min(period.last, known.last))
+    return 2 * _months_in(both) >= _months_in(known)
+
+
+def _months_in(period: Period) -> int:
+    (first_year, first), (last_year, last) = (map(int, end.split("-")) for end in (period.first, period.last))
+    return 12 * (last_year - first_year) + last - first + 1
 
 
 def _sums(table: sa.Table, by: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
