@@ -125,10 +125,10 @@ class Archive:
 
     @contextmanager
     def tallying(self, first: int, last: int) -> Iterator[Tallies]:
-        """Gives what counts the events of entries between two; their segments are counted already while the caller reads the book.
+        """Gives what counts the events of entries between two; their segments are counted while the caller reads the book.
 
-        Call it once. It returns a row for each entry, with how many events of each operation its files hold; of entries whose events
-        were deleted by policy, what was booked. Raises as `scan` does.
+        It is to be called once, and returns a row for each entry, with how many events of each operation its files hold;
+        of entries whose events were deleted by policy, what was booked. Raises as `scan` does.
         """
         needed = [each for each in self.segments if each.start <= last and each.last >= max(first, self.retired + 1)]
         with ThreadPoolExecutor(_READERS) as readers:
