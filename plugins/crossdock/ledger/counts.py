@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
 from crossdock.ledger.archive import Archive, Held
 from crossdock.ledger.book import Body
-from crossdock.ledger.rollup import PERIODS, WAYS, Sum, rolled, summed
+from crossdock.ledger.rollup import PERIODS, WAYS, Sum, in_order, rolled, summed
 from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
@@ -219,7 +219,7 @@ def _recounted(
         shares[key] += shared
     deliveries = Counter(entries.keys)
     interfaces = Counter(key for key, _ in set(zip(entries.keys, entries.agreements, strict=True)))
-    sums = sorted((*key, shared, deliveries[key], interfaces[key]) for key, shared in shares.items())
+    sums = in_order((*key, shared, deliveries[key], interfaces[key]) for key, shared in shares.items())
     return sums, len(set(entries.agreements))
 
 
