@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -53,6 +54,16 @@ def test_it_is_read_from_the_cache_until_something_changes(load, tmp_path):
     assert load().shares() == {}
     (tmp_path / "contracts/police/empty").mkdir()
     assert "has no contract.odcs.yaml" in load().problems[0]
+
+
+def test_a_process_reads_it_once(load, tmp_path):
+    first = load()
+    assert load() is first
+    write(tmp_path / "contracts/police/people/agreements/tax.oaas.yaml", agreement(frequency="@daily"))
+    assert load() is not first
+    assert load() == load_index(
+        tmp_path / "contracts", tmp_path / "another" / "index.json", transforms=tmp_path / "transforms"
+    )
 
 
 def test_a_transform_that_goes_is_noticed(load, tmp_path):
@@ -111,12 +122,13 @@ def test_two_thousand_datasets_are_indexed_in_seconds_and_read_in_milliseconds(t
     text = (root / "police/people/contract.odcs.yaml").read_text("utf-8")
     for number in range(2000):
         write(root / f"police/d{number}/contract.odcs.yaml", text)
-    cache = tmp_path / "index.json"
+    cache, another = tmp_path / "index.json", tmp_path / "another.json"
     start = time.perf_counter()
     made = load_index(root, cache, transforms=tmp_path)
     compiled = time.perf_counter() - start
+    shutil.copy(cache, another)  # which this process has not read
     start = time.perf_counter()
-    read = load_index(root, cache, transforms=tmp_path)
+    read = load_index(root, another, transforms=tmp_path)
     reread = time.perf_counter() - start
     assert made == read
     assert len(made.departments[0].datasets) == 2001

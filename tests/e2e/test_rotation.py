@@ -90,7 +90,7 @@ def rotated(hamlet):
 
 def subjects(exchange):
     counted = count(exchange.state, exchange.store, by=("consumer",))
-    return with_subjects(counted, exchange.state, exchange.store, exchange.keys, by=("consumer",)).to_dict()
+    return with_subjects(counted, exchange.state, exchange.store, exchange.keys).to_dict()
 
 
 def ask(exchange, keys=None):

@@ -61,7 +61,7 @@ def told(world, people=("a", "b", "n7", "q", "z")):
     """All that the ledger says."""
     recounted = count(world.state, world.store, by=BY, recount=True)
     return {
-        "counts": with_subjects(recounted, world.state, world.store, world.keys, by=BY).to_dict(),
+        "counts": with_subjects(recounted, world.state, world.store, world.keys).to_dict(),
         "who": {name: [r.to_dict() for r in who(world.state, world.store, world.keys, name)] for name in people},
         "breaks": check(world),
         "proofs": [proven(world, entry) for entry in read_entries(world.state)],
@@ -230,6 +230,14 @@ def test_a_segment_that_was_written_anew_is_found(filled, change, seqs, what):
     assert any(what in each.what for each in found), found
 
 
+@pytest.mark.parametrize("entry", [-1, 5, 1_000_000])
+def test_events_of_an_entry_that_is_none_are_not_counted_as_those_of_another(filled, entry):
+    tidy(filled, 2)
+    key = rewrite(filled, lambda t: t.set_column(3, t.schema.field("entry"), pa.array([entry] * len(t), pa.int32())))
+    with pytest.raises(LedgerBroken, match=key):
+        count(filled.state, filled.store, by=BY, recount=True)
+
+
 def about_someone(table):
     """Where two events of records about people are."""
     return [place for place, record in enumerate(table["record"].to_pylist()) if record][:2]
@@ -279,7 +287,7 @@ def test_whenever_it_is_compacted_it_says_the_same(worlds, made):
         (
             [(r.dataset, r.operation, r.records) for name in "abcd" for r in who(w.state, w.store, w.keys, name)],
             count(w.state, w.store, by=BY, recount=True),
-            with_subjects(count(w.state, w.store, by=BY), w.state, w.store, w.keys, by=BY),
+            with_subjects(count(w.state, w.store, by=BY), w.state, w.store, w.keys),
             [found.what for found in verify(w.state, w.store, plain.keys.public())],
         )
         for w in (plain, compacted)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -64,11 +65,11 @@ def test_different_subjects_in_all_and_in_each_group(world):
     world.deliver("row 1", "row 2", subjects=["ann", "eve"], consumer="health", dataset="health/visits", day=1)
     world.deliver("flight", consumer="public", dataset="transport/flights", kind="")
     counted = count(world.state, world.store, by=("consumer",))
-    found = with_subjects(counted, world.state, world.store, world.keys, by=("consumer",))
+    found = with_subjects(counted, world.state, world.store, world.keys)
     assert {g["consumer"]: g["subjects"] for g in found.groups} == {"tax": 3, "health": 2, "public": 0}
     assert found.to_dict()["subjects"] == 4
     nothing = count(world.state, world.store, by=(), since="2026-03-02")
-    assert with_subjects(nothing, world.state, world.store, world.keys, by=(), since="2026-03-02").subjects == 2
+    assert with_subjects(nothing, world.state, world.store, world.keys, since="2026-03-02").subjects == 2
     assert nothing.subjects is None
 
 
@@ -149,6 +150,18 @@ def test_an_interface_is_an_agreement_under_which_something_was_delivered(world)
         assert found == {("health", "2026-03"): 1, ("tax", "2026-03"): 1, ("tax", "2026-04"): 1}
         assert counted.interfaces == 3
         assert count(world.state, world.store, by=("year",), recount=recount).groups[0]["interfaces"] == 3
+
+
+def test_what_went_two_ways_on_one_day_is_one_sum(world):
+    for channel in ("database", "bucket", "database"):
+        world.book(replace(world.body(inserted=["a", "b"]), channel=channel))
+    world.deliver("a", consumer="health")
+    for recount in (False, True):
+        counted = count(world.state, world.store, by=("dataset", "consumer", "day"), recount=recount)
+        assert [(g["consumer"], g["shares"], g["deliveries"]) for g in counted.groups] == [
+            ("health", 1, 1),
+            ("tax", 6, 3),
+        ]
 
 
 def test_every_two_ways_and_all_of_them_are_counted_alike(world):

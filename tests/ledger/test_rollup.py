@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
@@ -66,6 +67,29 @@ def test_a_department_sees_what_it_provides_and_what_it_receives(world):
     assert of(monthly(world.state, EVER, by=("consumer",), dataset="transport/flights")) == {("tax",): (2, 1)}
     assert sum(t.shares for t in daily(world.state, EVER, role="provider", party="transport")) == 2
     assert sum(t.shares for t in daily(world.state, EVER, role="consumer", party="transport")) == 1
+
+
+def test_a_long_period_is_summed_in_the_order_of_an_index_and_a_short_one_by_its_months(world):
+    for day in (0, 40, 80, 120, 400):
+        world.deliver("a", "b", day=day)
+        world.deliver("a", consumer="health", dataset="transport/flights", day=day)
+    asked = []
+    sa.event.listen(world.state.engine, "before_cursor_execute", lambda *event: asked.append(event[2:4]))
+    by = ("dataset", "consumer", "department")
+    plans = {}
+    for last, months_with_some in (("2026-06", 4), ("2026-04", 2), ("9999-99", 5)):
+        asked.clear()
+        found = of(monthly(world.state, Period(first="2026-03", last=last), by=by))
+        assert found == {
+            ("public_security/population", "tax", "public_security"): (2 * months_with_some, months_with_some),
+            ("transport/flights", "health", "transport"): (months_with_some, months_with_some),
+        }
+        with world.state.connect() as connection:
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[-1][0]}", asked[-1][1]).all()
+        plans[last] = " ".join(step[3] for step in steps)
+    assert "ix_share_month_sums" in plans["9999-99"]
+    assert "TEMP B-TREE" not in plans["9999-99"]
+    assert "ix_share_month_month_dataset" in plans["2026-04"]
 
 
 def test_nothing_shared_rolls_up_to_nothing(world):

@@ -340,7 +340,7 @@ def test_entries_moved_to_another_day_are_found(filled):
 
 def test_a_store_that_does_not_answer_is_not_called_broken(filled, monkeypatch):
     class Silent:
-        def open_input_stream(self, _):
+        def open_input_file(self, _):
             raise ConnectionError
 
     monkeypatch.setattr(type(filled.store), "filesystem", lambda _: (Silent(), "x"))

@@ -65,9 +65,7 @@ def counts(
     exchange = open_exchange()
     counted = count(exchange.state, exchange.store, by=groups, since=since, until=until, recount=recount)
     if subjects:
-        counted = with_subjects(
-            counted, exchange.state, exchange.store, exchange.keys, by=groups, since=since, until=until
-        )
+        counted = with_subjects(counted, exchange.state, exchange.store, exchange.keys, since=since, until=until)
     if as_json:
         print_json(counted.to_dict())
     else:

@@ -84,12 +84,31 @@ class Index:
 def load_index(root: Path, cache: Path, *, transforms: Path) -> Index:
     """Returns the index of a contracts tree: from the cache file while no file changed, else compiled anew."""
     stamp = _stamp(root, transforms)
+    held = _HELD.get(cache)
+    if held and held[:2] == (stamp, _mark(cache)):
+        return held[2]
     kept = _kept(cache)
     if kept is None or kept.get("stamp") != stamp:
         kept = {"stamp": stamp, "index": asdict(_compiled(root, transforms))}
         with contextlib.suppress(OSError):  # where nothing can be kept, it is compiled each time
             _write(cache, kept)
-    return _read(kept["index"])
+    index = _read(kept["index"])
+    _HELD[cache] = stamp, _mark(cache), index
+    return index
+
+
+# What a process read last from each cache file, its stamp and the file's: a server reads it once, not at each request.
+_Mark = tuple[int, int, int] | None
+_HELD: dict[Path, tuple[str, _Mark, Index]] = {}
+
+
+def _mark(cache: Path) -> _Mark:
+    """Returns what changes when the cache file does; None when there is none."""
+    try:
+        status = cache.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _stamp(root: Path, transforms: Path) -> str:

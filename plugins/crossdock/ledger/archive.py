@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,9 @@ class Held(NamedTuple):
         body = entry.body
         booked = (body.counts["inserted"], body.counts["updated"], body.counts["deleted"])
         return cls(entry.seq, body.events.key, body.events.rows, booked)
+
+
+Tallies = Callable[[Sequence[Held]], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,39 +123,53 @@ class Archive:
                     batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901
                 yield found, batch.select(list(columns))
 
-    def tallies(self, entries: Sequence[Held]) -> npt.NDArray[np.int64]:
-        """Returns a row for each entry, with how many events of each operation its files hold; raises as `scan` does.
+    @contextmanager
+    def tallying(self, first: int, last: int) -> Iterator[Tallies]:
+        """Gives what counts the events of entries between two; their segments are counted while the caller reads the book.
 
-        Of entries whose events were deleted by policy, it returns what was booked.
+        It is to be called once, and returns a row for each entry, with how many events of each operation its files hold;
+        of entries whose events were deleted by policy, what was booked. Raises as `scan` does.
         """
-        width = len(OPERATIONS)
-        seqs = np.array([entry.seq for entry in entries], np.int64)
-        counts = np.zeros((len(entries), width), np.int64)
-        gone = seqs <= self.retired
-        counts[gone] = [entry.counts for entry in entries if entry.seq <= self.retired] or np.zeros((0, width))
-        wanted = [(seqs >= max(each.start, self.retired + 1)) & (seqs <= each.last) for each in self.segments]
-        needed = [(segment, here) for segment, here in zip(self.segments, wanted, strict=True) if here.any()]
+        needed = [each for each in self.segments if each.start <= last and each.last >= max(first, self.retired + 1)]
         with ThreadPoolExecutor(_READERS) as readers:
-            tallied = readers.map(self._tally_segment, [segment for segment, _ in needed])
-            for (segment, here), tally in zip(needed, tallied, strict=True):
-                counts[here] = tally[seqs[here] - segment.first]
-        place_of = {entry.seq: place for place, entry in enumerate(entries) if self._is_alone(entry)}
-        alone = [entries[place] for place in place_of.values()]
-        for entry, batches in self._read(alone, ["operation"]):
-            for batch in batches:
-                counts[place_of[entry.seq]] += np.bincount(_codes(batch), minlength=width)
-        return counts
+            tallied = readers.map(self._tally_segment, needed)
+
+            def tallies(entries: Sequence[Held]) -> npt.NDArray[np.int64]:
+                seqs, rows = (np.array([entry[field] for entry in entries], np.int64) for field in (0, 2))
+                counts = np.zeros((len(entries), len(OPERATIONS)), np.int64)
+                gone = seqs <= self.retired
+                counts[gone] = [entry.counts for entry in entries if entry.seq <= self.retired] or counts[gone]
+                alone = ~gone & (rows > 0)
+                for segment, tally in zip(needed, tallied, strict=True):
+                    here = alone & (seqs >= segment.start) & (seqs <= segment.last) & (rows <= RUN)
+                    counts[here] = tally[seqs[here] - segment.first]
+                    alone &= ~here
+                places = np.flatnonzero(alone).tolist()
+                found = readers.map(self._tally_file, [entries[place].key for place in places])
+                for place, tally in zip(places, found, strict=True):
+                    counts[place] = tally
+                return counts
+
+            yield tallies
 
     def _tally_segment(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Returns a row for each entry that the segment covers, with the number of events of each operation."""
         width, entries = len(OPERATIONS), segment.last - segment.first + 1
-        counts = np.zeros(entries * width, np.int64)
+        counts, places = np.zeros(entries * width, np.int64), np.empty(_AT_ONCE, np.intp)
         with segment.open(self.store) as file, reading(segment.key):
             for batch in file.iter_batches(batch_size=_AT_ONCE, columns=["entry", "operation"]):
-                places = batch["entry"].to_numpy() * np.int64(width)
-                places += _codes(batch)
-                counts += np.bincount(places, minlength=len(counts))
+                here = places[: batch.num_rows]
+                np.multiply(batch["entry"].to_numpy(), width, out=here, dtype=np.intp)
+                here += _codes(batch)
+                counts += np.bincount(here, minlength=len(counts))  # a ValueError when there is no such entry
         return counts.reshape(entries, width)
+
+    def _tally_file(self, key: str) -> npt.NDArray[np.int64]:
+        """Returns the number of events of each operation in a file of one entry."""
+        counts = np.zeros(len(OPERATIONS), np.int64)
+        for batch in read_events(self.store, key, ["operation"]):
+            counts += np.bincount(_codes(batch), minlength=len(counts))
+        return counts
 
     def find(self, hashes: Sequence[bytes]) -> list[tuple[Entry, Mapping[Operation, int]]]:
         """Returns every entry that has events about one of the hashes, in order, and how many of each operation.
@@ -219,9 +237,9 @@ class Archive:
         return entry.seq > self.retired and entry.rows > 0 and self._segment_of(entry) is None
 
 
-def _codes(events: pa.RecordBatch) -> npt.NDArray[np.intp]:
+def _codes(events: pa.RecordBatch) -> npt.NDArray[np.integer[Any]]:
     """Returns the operations by their place in OPERATIONS."""
     words = events["operation"]
-    codes = np.array([OPERATIONS.index(word) for word in words.dictionary.to_pylist()] or [0])
-    found: npt.NDArray[np.intp] = codes[words.indices.to_numpy()]
-    return found
+    indices: npt.NDArray[np.integer[Any]] = words.indices.to_numpy()
+    codes = [OPERATIONS.index(word) for word in words.dictionary.to_pylist()]
+    return indices if codes == list(range(len(codes))) else np.array(codes)[indices]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
 from crossdock.ledger.archive import Archive, Held
 from crossdock.ledger.book import Body
-from crossdock.ledger.rollup import PERIODS, WAYS, Sum, rolled, summed
+from crossdock.ledger.rollup import PERIODS, WAYS, Sum, in_order, rolled, summed
+from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import ledger_entry
@@ -26,21 +27,29 @@ Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Share counts: `groups` hold the group keys, `shares`, `deliveries` and `interfaces`, sorted by the keys.
+    """Share counts, in all and by group.
 
-    `interfaces` are the different agreements under which something was delivered. `subjects`, there and in each group, is how many people and enterprises they are about, where that was asked for.
+    `interfaces` are the different agreements under which something was delivered. `subjects` is how many people and
+    enterprises the shares are about, where that was asked for.
     """
 
     shares: int
     deliveries: int
     interfaces: int
-    groups: tuple[Mapping[str, str | int], ...]
+    by: tuple[str, ...]  # what each group is of
+    sums: tuple[Sum, ...]  # of each group, sorted; with its subjects where they were asked for; () when `by` is
     subjects: int | None = None
+
+    @property
+    def groups(self) -> tuple[dict[str, Any], ...]:
+        """The sums under their names: what is counted by, then `shares`, `deliveries`, `interfaces`, and `subjects`."""
+        names = (*self.by, "shares", "deliveries", "interfaces", *(() if self.subjects is None else ("subjects",)))
+        return tuple([dict(zip(names, each, strict=True)) for each in self.sums])
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
         numbers = {"shares": self.shares, "deliveries": self.deliveries, "interfaces": self.interfaces}
-        found: dict[str, object] = {**numbers, "groups": [dict(g) for g in self.groups]}
+        found: dict[str, object] = {**numbers, "groups": list(self.groups)}
         return found if self.subjects is None else {**found, "subjects": self.subjects}
 
 
@@ -83,12 +92,12 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         interfaces = (
             told if told is not None else sum(whole[-1] for whole in summed(state, (), since=since, until=until))
         )
-    labels = (*names, "shares", "deliveries", "interfaces")
     return Counts(
         shares=sum(map(itemgetter(-3), sums)),
         deliveries=sum(map(itemgetter(-2), sums)),
         interfaces=interfaces,
-        groups=tuple([dict(zip(labels, each, strict=True)) for each in sorted(sums)]) if names else (),
+        by=names,
+        sums=tuple(sums) if names else (),
     )
 
 
@@ -154,9 +163,9 @@ def _place(place: int) -> sa.ColumnElement[Any]:
     return sa.literal_column(str(place + 1))
 
 
-def _asked(connection: sa.Connection, query: sa.Select[Any]) -> Sequence[Any]:
+def _asked(connection: sa.Connection, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
     try:
-        return connection.execute(query).all()
+        return tuples(connection, query)
     except sa.exc.DBAPIError as error:
         raise LedgerBroken("An entry's body cannot be read.", fix="Run `crossdock ledger verify`.") from error
 
@@ -201,46 +210,55 @@ def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
 ) -> tuple[list[Sum], int]:
     """Counts every event in its file; returns the sums and how many interfaces there are in all."""
-    entries = _briefly(state, names, since, until)
-    shares: Counter[tuple[str, ...]] = Counter()
-    deliveries: Counter[tuple[str, ...]] = Counter()
-    agreements: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    found = Archive.open(state, store).tallies([entry.events for entry in entries])
-    for entry, (inserted, updated, _) in zip(entries, found.tolist(), strict=True):
-        shares[entry.key] += inserted + updated
-        deliveries[entry.key] += 1
-        agreements[entry.key].add(entry.agreement)
-    sums = [(*key, shares[key], made, len(agreements[key])) for key, made in deliveries.items()]
-    return sums, len(set().union(*agreements.values()))
+    archive = Archive.open(state, store)
+    with archive.tallying(*_ends(state, since, until)) as tallies:
+        entries = _briefly(state, names, since, until)
+        inserted, updated, _ = tallies(entries.events).T
+    shares: dict[tuple[str, ...], int] = defaultdict(int)
+    for key, shared in zip(entries.keys, (inserted + updated).tolist(), strict=True):
+        shares[key] += shared
+    deliveries = Counter(entries.keys)
+    interfaces = Counter(key for key, _ in set(zip(entries.keys, entries.agreements, strict=True)))
+    sums = in_order((*key, shared, deliveries[key], interfaces[key]) for key, shared in shares.items())
+    return sums, len(set(entries.agreements))
 
 
-class _Brief(NamedTuple):
-    """What of an entry it takes to recount it: there are thousands, and the database reads it where the entry lies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brief:
+    """What of entries it takes to recount them: there are thousands, and the database reads it where they lie."""
 
-    key: tuple[str, ...]
-    agreement: str
-    events: Held
+    keys: list[tuple[str, ...]]  # each entry's values of the groups
+    agreements: list[str]
+    events: list[Held]
 
 
-def _briefly(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[_Brief]:
+def _ends(state: State, since: str | None, until: str | None) -> tuple[int, int]:
+    """Returns the first and the last entry of some days; those between may be of other days."""
+    query = _between(sa.select(sa.func.min(ledger_entry.c.seq), sa.func.max(ledger_entry.c.seq)), since, until)
+    with state.connect() as connection:
+        first, last = connection.execute(query).one()
+    return first or 0, last or 0
+
+
+def _briefly(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> _Brief:
     with state.connect() as connection:
         body, _ = _body_and_shares(connection)
-        numbers = [body["events"]["rows"], *(body["counts"][name] for name in ("inserted", "updated", "deleted"))]
-        query = _between(
-            sa.select(
-                ledger_entry.c.seq,
-                body["events"]["key"].as_string(),
-                *(number.as_integer() for number in numbers),
-                body["agreement"].as_string(),
-                *(_group(body, name) for name in names),
-            ),
-            since,
-            until,
+        numbers = [("events", "rows"), *(("counts", name) for name in ("inserted", "updated", "deleted"))]
+        query = sa.select(
+            ledger_entry.c.seq,
+            body["events", "key"].as_string(),
+            *(body[path].as_integer() for path in numbers),
+            body["agreement"].as_string(),
+            *(_group(body, name) for name in names),
         )
-        rows = _asked(connection, query)
+        rows = _asked(connection, _between(query, since, until))
     if any(None in row for row in rows):
         raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
-    return [_Brief(tuple(row[7:]), row[6], Held(row[0], row[1], row[2], tuple(row[3:6]))) for row in rows]
+    return _Brief(
+        keys=[row[7:] for row in rows],
+        agreements=[row[6] for row in rows],
+        events=[Held(row[0], row[1], row[2], row[3:6]) for row in rows],
+    )
 
 
 def _between(query: sa.Select[Any], since: str | None, until: str | None) -> sa.Select[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import duckdb
@@ -28,18 +28,17 @@ def with_subjects(  # noqa: PLR0913 - as `count`
     store: Store,
     keys: Keys,
     *,
-    by: Sequence[str],
     since: str | None = None,
     until: str | None = None,
 ) -> Counts:
-    """Returns counts with `subjects`, in all and in each group, counted by what `counts.count` was asked for.
+    """Returns counts with `subjects`, in all and in each group; of the days that `counts.count` was asked for.
 
     A person whose records two datasets hold is one, as long as both name people by the same identifier, whichever
     version of the ledger key hashed them. Records about nobody, and records that were deleted, count none. Raises as a
     recount does.
     """
-    places = {tuple(str(group[name]) for name in by): place for place, group in enumerate(counted.groups)}
-    places = places or {(): 0}
+    by = counted.by
+    places = {each[: len(by)]: place for place, each in enumerate(counted.sums)} or {(): 0}
     entries = [
         entry
         for entry in read_entries(state, since=since, until=until)
@@ -56,8 +55,8 @@ def with_subjects(  # noqa: PLR0913 - as `count`
         found = database.execute("SELECT place, count(*) FROM known GROUP BY place").fetchall()
         (total,) = database.execute("SELECT count(DISTINCT subject) FROM known").fetchone() or (0,)
     each: Mapping[int, int] = defaultdict(int, found)
-    groups = tuple({**group, "subjects": each[place]} for place, group in enumerate(counted.groups))
-    return replace(counted, groups=groups, subjects=total)
+    sums = tuple((*group, each[place]) for place, group in enumerate(counted.sums))
+    return replace(counted, sums=sums, subjects=total)
 
 
 def _unsealed(scanned: Scanned, keys: Keys, versions: Places) -> Iterator[tuple[Places, pa.RecordBatch]]:

@@ -101,7 +101,7 @@ def reading(key: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except pa.ArrowInvalid as error:
+    except ValueError as error:  # pyarrow's ArrowInvalid is one
         raise _unreadable(key) from error
     except OSError as error:
         raise Transient("The store did not give an event file.", where=key, fix=f"Try again. {_VERIFY}") from error

@@ -202,8 +202,9 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         pq.ParquetWriter(
             file,
             schema,
-            # Hashes are random: compression makes them no smaller; sorted, they share their beginnings.
-            compression={name: "zstd" if name == "operation" else "none" for name in schema.names},
+            # Hashes are random: compression makes them no smaller; sorted, they share their beginnings. Operations take
+            # two bits or less, and there are many small files: unpacking would take longer than reading.
+            compression="none",
             use_dictionary=["operation"],
             column_encoding={name: encodings[name] for name in schema.names if name in encodings},
             write_statistics=["subject"],

@@ -84,20 +84,30 @@ def _recount(file: pq.ParquetFile) -> tuple[Counter[str], str]:
 def spelled(events: pa.RecordBatch) -> Spelled:
     """Returns events as their leaves have them."""
     found = np.zeros(len(events), EVENT)
-    found["subject"] = _sixteens(events["subject"])
-    words, record = events["operation"], events["record"]
-    codes = np.array([_CODES[word] for word in words.dictionary.to_pylist()] or [0], np.uint8)
-    found["operation"] = codes[words.indices.to_numpy(zero_copy_only=False)]
+    found["subject"] = sixteens(events["subject"])
+    found["operation"] = codes_of(events["operation"])
+    record = events["record"]
     if record.null_count < len(record):
         found["named"] = record.is_valid()
-        found["record"] = _sixteens(record.fill_null(bytes(16)))
+        found["record"] = sixteens(record.fill_null(bytes(16)))
+    return found
+
+
+def codes_of(operations: pa.DictionaryArray) -> npt.NDArray[np.uint8]:
+    """Returns operations by their places in WORDS."""
+    codes = np.array([_CODES[word] for word in operations.dictionary.to_pylist()] or [0], np.uint8)
+    found: npt.NDArray[np.uint8] = codes[operations.indices.to_numpy(zero_copy_only=False)]
     return found
 
 
 def tally_of(events: Spelled) -> dict[str, int]:
     """Counts operations."""
-    counts = np.bincount(events["operation"], minlength=len(WORDS)).tolist()
-    return {word: rows for word, rows in zip(WORDS, counts, strict=True) if rows}
+    return named(np.bincount(events["operation"], minlength=len(WORDS)))
+
+
+def named(counts: npt.NDArray[np.integer[Any]]) -> dict[str, int]:
+    """Returns counts of operations by their words, those that are not 0."""
+    return {word: rows for word, rows in zip(WORDS, counts.tolist(), strict=True) if rows}
 
 
 def leaf_hashes(events: Spelled) -> list[bytes]:
@@ -115,7 +125,8 @@ def tree_over(level: list[bytes]) -> str:
     return (level[0] if level else _hash()).hex()
 
 
-def _sixteens(hashes: pa.Array) -> np.ndarray:
+def sixteens(hashes: pa.Array) -> np.ndarray:
+    """Returns hashes as values of 16 bytes."""
     octets = hashes.buffers()[1]
     return np.frombuffer(octets, "V16", count=hashes.offset + len(hashes))[hashes.offset :]
 
@@ -141,7 +152,7 @@ class Stored:
     """A file as it was found in the store: what is examined is what was hashed, and is fetched once."""
 
     sha256: str
-    _content: bytes | None  # None when it is too large to be kept
+    _content: memoryview | None  # None when it is too large to be kept
     _at: tuple[Any, str]  # file system and path
 
     def open(self) -> pq.ParquetFile:
@@ -158,23 +169,19 @@ def stored(filesystem: Any, path: str, key: str) -> Stored | None:
     Raises:
         Transient: the store did not answer.
     """
-    digest, size = hashlib.sha256(), 0
-    pieces: list[bytes] = []
+    digest, at = hashlib.sha256(), 0
     try:
-        with filesystem.open_input_stream(path) as stream:
-            while piece := stream.read(_PIECE):
-                digest.update(piece)
-                size += len(piece)
-                pieces.append(piece)
-                if size > _KEPT:
-                    pieces.clear()
+        with filesystem.open_input_file(path) as file:
+            keeps = (size := file.size()) <= _KEPT
+            octets = np.empty(size if keeps else _PIECE, np.uint8).data
+            while read := file.readinto(piece := octets[at : at + _PIECE]):
+                digest.update(piece[:read])
+                at += read if keeps else 0
     except (FileNotFoundError, pa.ArrowInvalid):  # a damaged entry may name what is no path at all
         return None
     except OSError as error:
         raise _silent(key) from error
-    return Stored(
-        sha256=digest.hexdigest(), _content=b"".join(pieces) if size <= _KEPT else None, _at=(filesystem, path)
-    )
+    return Stored(sha256=digest.hexdigest(), _content=octets[:at] if keeps else None, _at=(filesystem, path))
 
 
 def _silent(key: str) -> Transient:

@@ -5,24 +5,34 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from crossdock.compiled import Offsets, compiled
+from crossdock.compiled import Bytes, Offsets, compiled
 
 Entries = npt.NDArray[np.int32]
-Pieces = npt.NDArray[np.uint16]
+Counts = npt.NDArray[np.int64]
+Columns = tuple[Bytes, Bytes, Bytes, Bytes]
 
 
 @compiled
-def gather(events: Pieces, entries: Entries, free: Offsets, found: Pieces) -> None:
-    """Writes each event to the next free place of its entry.
+def gather(columns: Columns, entries: Entries, free: Offsets, tally: Counts, found: Bytes) -> None:
+    """Writes each event, as leaves have it, to the next free place of its entry, and counts it.
 
     Args:
-        events: (events, 17), each in pieces of two bytes.
+        columns: subjects, (events, 16); operations by number; whether another record is named; those records,
+            (events, 16), or none at all where none is named.
         entries: of each event, a place in `free`.
         free: per entry, the next free place in `found`; moved on.
-        found: events by entry, in the same pieces; written.
+        tally: (entries, operations), the events of each; changed.
+        found: (events, 34) by entry: subject, operation, named or not, record or zeros; written.
     """
+    subjects, operations, named, records = columns
     for row in range(len(entries)):
-        place = free[entries[row]]
-        for piece in range(17):
-            found[place, piece] = events[row, piece]
-        free[entries[row]] = place + 1
+        entry, operation = entries[row], operations[row]
+        place = free[entry]
+        free[entry] = place + 1
+        tally[entry, operation] += 1
+        event = found[place]
+        for i in range(16):
+            event[i] = subjects[row, i]
+        event[16], event[17] = operation, named[row]
+        for i in range(16):
+            event[18 + i] = records[row, i] if named[row] else 0

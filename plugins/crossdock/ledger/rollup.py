@@ -6,13 +6,15 @@ event files are the truth, and the audit compares every sum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from crossdock.identity import content_id
+from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.tables import share_count, share_day, share_month
 
@@ -65,7 +67,7 @@ def _add(
 
 
 def summed(state: State, by: Sequence[str], *, since: str | None = None, until: str | None = None) -> list[Sum]:
-    """Returns the sums of each group, in no order.
+    """Returns the sums of each group, in their order.
 
     Args:
         state: holds the rollup.
@@ -86,20 +88,27 @@ def summed(state: State, by: Sequence[str], *, since: str | None = None, until: 
     query = query.where(table.c[period] >= since) if since else query
     query = query.where(table.c[period] <= until) if until else query
     with state.connect() as connection:
-        rows = connection.execute(query).all()
+        rows = tuples(connection, query)
     if single:
-        return _merged([tuple(row) for row in rows])
-    return [(*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries]
+        return _merged(in_order(rows))
+    return in_order(
+        (*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries
+    )
+
+
+def in_order(sums: Iterable[Sum]) -> list[Sum]:
+    """Returns sums in the order of their groups: texts are compared in half the time that tuples of them take."""
+    return sorted(sums, key=lambda each: "\0".join(each[:-3]))
 
 
 def _merged(rows: list[Sum]) -> list[Sum]:
-    """Adds up the rows of one group, of which there is hardly ever more than one."""
-    found = {row[:-3]: row for row in rows}
-    if len(found) == len(rows):
+    """Adds up the rows of one group, of which there is hardly ever more than one; rows come and go in order."""
+    last = len(rows[0]) - 4 if rows else 0  # the last value of a group: it tells most neighbours apart
+    if not any(one[last] == next_[last] and one[:-3] == next_[:-3] for one, next_ in pairwise(rows)):
         return rows
-    sums = {key: [0, 0] for key in found}
+    sums: dict[tuple[Any, ...], list[int]] = {}
     for *key, shares, deliveries, _ in rows:
-        each = sums[tuple(key)]
+        each = sums.setdefault(tuple(key), [0, 0])
         each[0] += shares
         each[1] += deliveries
     return [(*key, *each, 1) for key, each in sums.items()]
@@ -149,7 +158,10 @@ def monthly(
     """
     table = share_month
     query = _sums(table, [table.c[name] for name in by])
-    query = query.where(table.c.month.between(period.first, period.last))
+    month: sa.ColumnElement[str] = table.c.month
+    if _is_most(period, months(state)):  # then by the index on sums: by that on months, all would have to be sorted
+        month = sa.func.substr(month, 1, PERIODS["month"])
+    query = query.where(month.between(period.first, period.last))
     query = query.where(sa.or_(table.c.department == party, table.c.consumer == party)) if party else query
     query = query.where(table.c.dataset == dataset) if dataset else query
     return sorted(_tallies(state, query), key=lambda tally: (-tally.shares, tally.key))
@@ -162,11 +174,24 @@ def months(state: State) -> Period | None:
     return Period(first=first, last=last) if first and last else None
 
 
+def _is_most(period: Period, known: Period | None) -> bool:
+    """True when a period is at least half of the months that have entries."""
+    if known is None:
+        return False
+    both = Period(first=max(period.first, known.first), last=min(period.last, known.last))
+    return 2 * _months_in(both) >= _months_in(known)
+
+
+def _months_in(period: Period) -> int:
+    (first_year, first), (last_year, last) = (map(int, end.split("-")) for end in (period.first, period.last))
+    return 12 * (last_year - first_year) + last - first + 1
+
+
 def _sums(table: sa.Table, by: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
     return sa.select(*by, sa.func.sum(table.c.shares), sa.func.sum(table.c.deliveries)).group_by(*by)
 
 
 def _tallies(state: State, query: sa.Select[Any]) -> list[Tally]:
     with state.connect() as connection:
-        rows = connection.execute(query).all()
+        rows = tuples(connection, query)
     return [Tally(tuple(key), int(shares), int(deliveries)) for *key, shares, deliveries in rows if deliveries]

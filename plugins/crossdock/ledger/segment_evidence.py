@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +17,20 @@ import pyarrow.parquet as pq
 
 from crossdock.ledger.evidence import (
     EVENT,
-    Spelled,
+    WORDS,
     booked,
+    codes_of,
     leaf_hashes,
-    spelled,
+    named,
+    sixteens,
     stored,
-    tally_of,
     told,
     tree_over,
 )
 from crossdock.storage.store import Store
+
+if TYPE_CHECKING:
+    from crossdock.ledger.gathering import Columns
 
 _FOLDER = "ledger/segments/"
 _NAME = re.compile(rf"{_FOLDER}(\d+)-(\d+)-(\d+)-([0-9a-f]{{16}})\.parquet")
@@ -52,14 +57,28 @@ class Expected:
 
 
 class Covered:
-    """The entries whose events are in segments; each segment found is examined, be it read from or not."""
+    """The entries whose events are in segments; each segment found is examined, be it read from or not.
 
-    def __init__(self, store: Store) -> None:
+    Use it as a context manager: from its beginning, segments are read while the caller walks the chain.
+    """
+
+    def __init__(self, store: Store, *, retired: int) -> None:
         self._store = store
+        self._retired = retired  # segments of entries up to this one are on their way out
         self._keys = list(store.list(_FOLDER))
         names = [(key, _NAME.fullmatch(key)) for key in self._keys]
         self._ranges = {key: (int(name[1]), int(name[2]), name[4]) for key, name in names if name}
         self._expected: dict[int, Expected] = {}
+        self._readers = ThreadPoolExecutor(_AT_ONCE)
+        self._read: dict[str, Future[_Held | str]] = {}
+
+    def __enter__(self) -> Self:
+        kept = (key for key, (_, last, _) in self._ranges.items() if last > self._retired)
+        self._read = {key: self._readers.submit(self._held_by, key) for key in kept}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._readers.shutdown(cancel_futures=True)
 
     def takes(self, seq: int, body: Mapping[str, Any]) -> bool:
         """Notes an entry; True when its events are in a segment, so that they need no file of their own."""
@@ -68,72 +87,67 @@ class Covered:
         found = self._expected[seq] = Expected.of(body)
         return found.rows <= _TOGETHER
 
-    def objections(self, *, retired: int) -> Iterator[Objection]:
-        """Yields all that is wrong with the segments, once every entry was noted; not of entries up to `retired`.
+    def objections(self) -> Iterator[Objection]:
+        """Yields all that is wrong with the segments, once every entry was noted.
 
         Raises:
             Transient: the store did not answer.
         """
-        with ThreadPoolExecutor(_AT_ONCE) as readers:
-            for found in readers.map(lambda key: list(self._objections_to(key, retired)), self._keys):
-                yield from found
+        for key in self._keys:
+            if key not in self._ranges:
+                yield 0, "", "It is no segment's name.", key
+            elif key in self._read:
+                first, last, _ = self._ranges[key]
+                held = self._read.pop(key).result()
+                found = [(first, held)] if isinstance(held, str) else list(self._compared(held, first, last))
+                for seq, what in found:
+                    yield seq, self._expected[seq].delivery if seq in self._expected else "", what, key
 
-    def _objections_to(self, key: str, retired: int) -> Iterator[Objection]:
-        if key not in self._ranges:
-            yield 0, "", "It is no segment's name.", key
-            return
+    def _held_by(self, key: str) -> _Held | str:
+        """Returns what a segment holds, or what is wrong with it as a whole."""
         first, last, sha256 = self._ranges[key]
-        if last <= retired:
-            return  # on its way out
         filesystem, root = self._store.filesystem()
         stands = stored(filesystem, f"{root}/{key}", key)
         if stands is None or not stands.sha256.startswith(sha256):
-            yield first, self._delivery(first), "The segment is missing, or its bytes are not those of its name.", key
-            return
+            return "The segment is missing, or its bytes are not those of its name."
         try:
             with stands.open() as file:
-                found = list(self._examined(file, first, last))
+                return _held(file, last - first + 2)  # one more, for events of an entry that is none of these
         except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
             stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
-            found = [(first, "The segment cannot be read as share events.")]
-        for seq, what in found:
-            yield seq, self._delivery(seq), what, key
+            return "The segment cannot be read as share events."
 
-    def _delivery(self, seq: int) -> str:
-        return self._expected[seq].delivery if seq in self._expected else ""
-
-    def _examined(self, file: pq.ParquetFile, first: int, last: int) -> Iterator[tuple[int, str]]:
+    def _compared(self, held: _Held, first: int, last: int) -> Iterator[tuple[int, str]]:
         here = {seq: self._expected[seq] for seq in range(first, last + 1) if seq in self._expected}
         apart = [seq for seq, expected in here.items() if expected.rows > _TOGETHER]
-        if json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"]) != apart:
+        if held.apart != apart:
             yield first, "The segment does not name the entries that it leaves out."
-        read = _read(file, last - first + 2)  # one more, for events of an entry that is none of these
-        if not read.in_order:
+        if not held.in_order:
             yield first, "The segment's events are not in their order: a lookup would miss some."
-        unknown = set(np.flatnonzero(np.diff(read.ends)).tolist()) - {seq - first for seq in here if seq not in apart}
+        unknown = set(np.flatnonzero(held.tally.any(axis=1)).tolist()) - {seq - first for seq in here.keys() - apart}
         if unknown:
             yield first + min(unknown), "The segment holds events of an entry that has none in it."
         for seq, expected in here.items():
             if expected.rows > _TOGETHER:
                 continue
-            own = read.events[read.ends[seq - first] : read.ends[seq - first + 1]]
-            tally = tally_of(own)
+            tally = named(held.tally[seq - first])
             if tally != expected.tally:
                 yield seq, f"The segment holds {told(tally)}; the entry says {told(expected.tally)}."
-            elif tree_over(leaf_hashes(own)) != expected.tree:
+            elif held.trees[seq - first] != expected.tree:
                 yield seq, "The Merkle tree over the entry's events in the segment is not the one that was booked."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """A segment's events as leaves have them, brought together by entry, each in the order of the file."""
+class _Held:
+    """What a segment holds of each entry, counted from its first; one more for events of none of its entries."""
 
-    events: Spelled
-    ends: npt.NDArray[np.int64]  # where the events of each entry begin, and the last one's end
+    apart: object  # the entries that it says it leaves out
+    tally: npt.NDArray[np.int64]  # (entries, WORDS): events of each operation
+    trees: list[str]  # of each entry, the root of the Merkle tree over its events in the order of the file
     in_order: bool  # by subject, and each row group says truly with which it begins and ends
 
 
-def _read(file: pq.ParquetFile, entries: int) -> _Read:
+def _held(file: pq.ParquetFile, entries: int) -> _Held:
     """Reads a segment of so many entries, a row group at a time: first whose events they are, then the events.
 
     Raises:
@@ -147,20 +161,33 @@ def _read(file: pq.ParquetFile, entries: int) -> _Read:
         read = file.read_row_group(group, ["entry"], use_threads=False)
         of_each += np.bincount(_places(read, entries), minlength=entries)
     ends = np.concatenate([[0], np.cumsum(of_each)])
-    found, free, in_order = np.empty(ends[-1], EVENT), ends[:-1].copy(), True
-    last = bytes(16)
+    events, free, in_order = np.empty(ends[-1], EVENT), ends[:-1].copy(), True
+    tally, last = np.zeros((entries, len(WORDS)), np.int64), bytes(16)
     for group in groups:
         (batch,) = file.read_row_group(group, use_threads=False).combine_chunks().to_batches() or [_EMPTY]
-        events = spelled(batch)
-        if len(events):
-            in_order = in_order and _is_sorted(last, events["subject"], file.metadata.row_group(group))
-            last = events["subject"][-1].tobytes()
+        subjects = sixteens(batch["subject"])
+        if len(batch):
+            in_order = in_order and _is_sorted(last, subjects, file.metadata.row_group(group))
+            last = subjects[-1].tobytes()
         here = _places(batch, entries)
         # The loop checks no bounds, and a file too large to be kept may have been replaced since it was counted.
         if (free + np.bincount(here, minlength=entries) > ends[1:]).any():
             raise IndexError
-        gather(_pieces(events), here, free, _pieces(found))
-    return _Read(events=found, ends=ends, in_order=in_order)
+        gather(_columns(batch, subjects), here, free, tally, _octets(events, EVENT.itemsize))
+    trees = [tree_over(leaf_hashes(events[start:end])) for start, end in pairwise(ends.tolist())]
+    apart = json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"])
+    return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order)
+
+
+def _columns(events: pa.RecordBatch, subjects: np.ndarray) -> Columns:
+    """Returns a row group's events as the loop takes them."""
+    record = events["record"]
+    names = record.null_count < len(record)
+    records = sixteens(record.fill_null(bytes(16))) if names else subjects[:0]
+    named = (
+        record.is_valid().to_numpy(zero_copy_only=False).view(np.uint8) if names else np.zeros(len(record), np.uint8)
+    )
+    return _octets(subjects, 16), codes_of(events["operation"]), named, _octets(records, 16)
 
 
 def _places(events: pa.Table | pa.RecordBatch, entries: int) -> npt.NDArray[np.int32]:
@@ -172,8 +199,8 @@ def _places(events: pa.Table | pa.RecordBatch, entries: int) -> npt.NDArray[np.i
     return places
 
 
-def _pieces(events: Spelled) -> npt.NDArray[np.uint16]:
-    return events.view(np.uint16).reshape(len(events), EVENT.itemsize // 2)
+def _octets(values: np.ndarray, width: int) -> npt.NDArray[np.uint8]:
+    return values.view(np.uint8).reshape(len(values), width)
 
 
 _SIXTEEN = pa.binary(16)

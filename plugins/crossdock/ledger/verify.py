@@ -25,12 +25,13 @@ from crossdock.ledger.evidence import (
     signed,
 )
 from crossdock.ledger.segment_evidence import Covered
+from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import delivery, ledger_entry
 
 _PAGE = 500
-_READERS, _AT_ONCE = 8, 16  # threads, and entries that each examines at a time
+_READERS, _AT_ONCE = 8, 64  # threads, and entries that each examines at a time
 
 
 def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Break]:
@@ -43,9 +44,8 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
     retired, objections = retirement_objections(store, public_key)
     breaks += [Break(seq=0, delivery="", what=what, where=where) for what, where in objections]
     chain = Chain(wanted=frozenset(head["last_seq"] for head in heads))
-    covered = Covered(store)
 
-    with ThreadPoolExecutor(_READERS) as readers:
+    with ThreadPoolExecutor(_READERS) as readers, Covered(store, retired=retired) as covered:
         try:
             for page in _pages(state):
                 sound = []
@@ -60,10 +60,10 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
             breaks += _contradictory(state)
         except StateDamaged as error:
             breaks.append(Break(seq=chain.last + 1, delivery="", what=error.what, where="state"))
-    breaks += [
-        Break(seq=seq, delivery=delivered, what=what, where=where)
-        for seq, delivered, what, where in covered.objections(retired=retired)
-    ]
+        breaks += [
+            Break(seq=seq, delivery=delivered, what=what, where=where)
+            for seq, delivered, what, where in covered.objections()
+        ]
     if retired > chain.last:
         what = f"Events up to entry {retired} were deleted by policy, but there is no such entry."
         breaks.append(Break(seq=chain.last + 1, delivery="", what=what, where=RETIRED))
@@ -102,7 +102,7 @@ def _pages(state: State) -> Iterator[list[Row]]:
                 .order_by(book.seq)
                 .limit(_PAGE)
             )
-            rows = connection.execute(query).all()
+            rows = tuples(connection, query)
         yield [_row(seq, found) for seq, *found in rows]
         if len(rows) < _PAGE:
             return

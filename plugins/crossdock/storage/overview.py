@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crossdock.storage.records import Delivery, Finding, Refusal
+from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.tables import delivery, extract, quarantine, refusal, snapshot, verdict
 
@@ -68,7 +69,8 @@ def standings(state: State, datasets: Sequence[str]) -> list[Standing]:
         .join(snapshot, snapshot.c.seq == ends.c.snapshot, isouter=True)
     )  # fmt: skip
     with state.connect() as connection:
-        found = {row["dataset"]: Standing(**row) for row in connection.execute(query).mappings()}
+        rows = [dict(zip(Standing.__slots__, row, strict=True)) for row in tuples(connection, query)]
+    found = {row["dataset"]: Standing(**row) for row in rows}
     return [found[each] for each in datasets]
 
 
