@@ -55,9 +55,7 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
-    rekeyed: frozenset[str] | None = (
-        None  # what the primary key was, if it is to be `key` now; only where `alters_keys`
-    )
+    rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_keys`
 
     def __str__(self) -> str:
         parts = [f"drop {quoted(name)}" for name in self.lost]
