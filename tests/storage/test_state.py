@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from crossdock.errors import Permanent, StateDamaged, Transient, WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import acceptance, records, tables
+from crossdock.storage.delivered import last_delivered
 from crossdock.storage.rows import columns_of
 from crossdock.storage.state import State
 
@@ -186,13 +187,13 @@ def test_only_one_of_racing_writers_completes_a_delivery(state):
 
 def test_only_one_writer_completes_a_delivery(state):
     assert records.intend_delivery(state, delivery()).status == "intended"
-    assert records.last_delivered(state, "d/s/tax") is None
+    assert last_delivered(state, "d/s/tax") is None
     done = delivery(counts={"inserted": 2}, delivered_at="2026-11-02T00:00:00.000000+00:00")
     with state.begin() as connection:
         assert records.complete_delivery(connection, done) is True
     with state.begin() as connection:
         assert records.complete_delivery(connection, done) is False
-    assert records.last_delivered(state, "d/s/tax").counts == {"inserted": 2}
+    assert last_delivered(state, "d/s/tax").counts == {"inserted": 2}
     assert records.intend_delivery(state, delivery()).status == "delivered"
     assert records.deliveries(state) == [records.delivery_by_id(state, "x1")]
 
