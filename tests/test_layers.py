@@ -24,6 +24,7 @@ BASE = {
     "connections",
     "faults",
     "patience",
+    "postgres_access",
     "webhooks",
 }
 STORED = BASE | {"contracts", "storage"}

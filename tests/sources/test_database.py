@@ -312,6 +312,14 @@ def test_postgres_that_is_missing_wrong_or_breaks_off_is_told(postgres):
         )
 
 
+@pytest.mark.parametrize(("change", "state"), [({"login": "stranger"}, "28000"), ({"schema": "nowhere"}, "3D000")])
+def test_postgres_that_does_not_know_us_is_not_tried_again(postgres, change, state):
+    connection, _ = postgres.new_database()
+    with pytest.raises(SourceInvalid, match=f"does not let us in .SQLSTATE {state}") as caught:
+        pulled(of("v"), replace(connection, password="hush-hush", **change))
+    assert "hush" not in repr(caught.value)
+
+
 @pytest.mark.parametrize(("change", "code"), [({"login": "stranger"}, 1045), ({"schema": "nowhere"}, 1049)])
 def test_mariadb_that_does_not_know_us_is_not_tried_again(mariadb, change, code):
     connection, url = mariadb.new_database()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 from adbc_driver_manager import AdbcStatusCode, Error
@@ -27,6 +25,7 @@ from crossdock.delivery.databases import (
 )
 from crossdock.delivery.files import json_texts, with_json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
+from crossdock.postgres_access import address, turned_away
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
 _PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
@@ -38,12 +37,8 @@ _ALIVE = {
     "keepalives_count": "6",
     "tcp_user_timeout": "90000",
 }
-_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Connection failures, resources, operator intervention, deadlock and serialization failure.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
-
-# Wrong password, no such login or not from here, no such database, no right to connect to it.
-_STRANGER = ("28P01", "28000", "3D000", "42501")
 
 # The unique indexes of a table without triggers, by their columns.
 _UNIQUE = """SELECT i.indexrelid::text, a.attname::text
@@ -79,7 +74,7 @@ def open_postgres(connection: Connection) -> Iterator[Database]:
     """Opens a session; see `open_database`."""
     where = f"connection {connection.id}"
     try:
-        session = dbapi.connect(_uri(connection))
+        session = dbapi.connect(address(connection, _ALIVE))
     except Error:
         raise _not_let_in(connection, where) from None
     try:
@@ -246,9 +241,9 @@ class _Postgres:
 
 
 def _not_let_in(connection: Connection, where: str) -> CrossdockError:
-    """Tells a login that is wrong, which trying again may lock, from a server that is not there."""
-    state = asyncio.run(_refusal(connection))
-    if state in _STRANGER:
+    """Tells a login that is wrong from a server that is not there."""
+    state = turned_away(connection, patience=int(_ALIVE["connect_timeout"]))
+    if state:
         return ConsumerRefused(
             f"The PostgreSQL database does not let us in (SQLSTATE {state}).",
             where=where,
@@ -257,28 +252,6 @@ def _not_let_in(connection: Connection, where: str) -> CrossdockError:
     return ConsumerUnavailable(
         "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
     )
-
-
-async def _refusal(connection: Connection) -> str | None:
-    """Returns the server's code for not letting us in, None if it gives none: libpq, and so ADBC, keeps it to itself."""
-    import asyncpg
-
-    try:
-        session = await asyncpg.connect(_uri(connection, {}), timeout=int(_ALIVE["connect_timeout"]))
-    except asyncpg.PostgresError as error:
-        return str(error.sqlstate)
-    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-        return None
-    await session.close(timeout=int(_ALIVE["connect_timeout"]))
-    return None
-
-
-def _uri(connection: Connection, options: Mapping[str, str] = _ALIVE) -> str:
-    login = quote(connection.login, safe="")
-    secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    query = dict(options) | {k: str(connection.extra[k]) for k in _TLS if k in connection.extra}
-    address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
-    return f"postgresql://{login}{secret}@{address}?{urlencode(query)}"
 
 
 def _passes(error: Error) -> bool:

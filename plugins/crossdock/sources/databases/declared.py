@@ -10,8 +10,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
+from crossdock.postgres_access import TLS
 from crossdock.sources.databases.dialect import columns_of, opened
-from crossdock.sources.databases.postgres import TLS
 from crossdock.sources.databases.query import Table
 
 

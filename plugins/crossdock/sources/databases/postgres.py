@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -12,13 +11,14 @@ from adbc_driver_postgresql import dbapi
 
 from crossdock.connections import Connection
 from crossdock.errors import CrossdockError, SourceInvalid, SourceUnavailable
+from crossdock.postgres_access import address, turned_away
 from crossdock.sources.databases.query import Query, Table, quoted
 
 _AS_THEY_ARE = frozenset({"boolean", "smallint", "integer", "bigint", "real", "double precision"})
 _MOMENTS = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
 _TEXTS = frozenset({"text", "character varying", "character"})
-TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+_PATIENCE = 10  # seconds until a server that does not answer is given up
 # Connection failures, resources, operator intervention, deadlock and serialization failure, lock not available.
 _TRANSIENT = ("08", "53", "57", "40", "55P03")
 _SESSION = (
@@ -134,11 +134,9 @@ def _types(cursor: dbapi.Cursor, table: Table, connection: Connection) -> dict[s
 def _opened(connection: Connection) -> Iterator[dbapi.Cursor]:
     where = f"connection {connection.id}"
     try:
-        session = dbapi.connect(_uri(connection))
+        session = dbapi.connect(address(connection, {"connect_timeout": str(_PATIENCE)}))
     except Error:
-        raise SourceUnavailable(
-            "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
-        ) from None
+        raise _not_let_in(connection, where) from None
     try:
         with session, session.cursor() as cursor:
             for statement in _SESSION:
@@ -148,13 +146,18 @@ def _opened(connection: Connection) -> Iterator[dbapi.Cursor]:
         raise _translated(error, where) from None
 
 
-def _uri(connection: Connection) -> str:
-    login = quote(connection.login, safe="")
-    secret = ":" + quote(connection.password, safe="") if connection.password else ""
-    given = {k: str(connection.extra[k]) for k in TLS if k in connection.extra}
-    query = urlencode({"connect_timeout": "10"} | given)
-    address = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
-    return f"postgresql://{login}{secret}@{address}?{query}"
+def _not_let_in(connection: Connection, where: str) -> CrossdockError:
+    """Tells a login that is wrong from a server that is not there."""
+    state = turned_away(connection, patience=_PATIENCE)
+    if state:
+        return SourceInvalid(
+            f"The PostgreSQL database does not let us in (SQLSTATE {state}).",
+            where=where,
+            fix="Check login, password and database name in the connection, and what the server lets this login do.",
+        )
+    return SourceUnavailable(
+        "No connection to the PostgreSQL database.", where=where, fix="Check its address, login and network."
+    )
 
 
 def _translated(error: Error, where: str) -> CrossdockError:

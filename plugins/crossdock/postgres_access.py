@@ -1,0 +1,49 @@
+"""A PostgreSQL server by its connection: its address for drivers, and whether it is our login that it does not take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from crossdock.connections import Connection
+
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+# Wrong password, no such login or not from here, no such database, no right to connect to it.
+_STRANGER = ("28P01", "28000", "3D000", "42501")
+
+
+def address(connection: Connection, options: Mapping[str, str]) -> str:
+    """Returns the URI of a connection's database, with options of libpq and what the connection says of TLS."""
+    login = quote(connection.login, safe="")
+    secret = ":" + quote(connection.password, safe="") if connection.password else ""
+    query = dict(options) | {name: str(connection.extra[name]) for name in TLS if name in connection.extra}
+    place = f"{connection.host}:{connection.port or 5432}/{quote(connection.schema, safe='')}"
+    return f"postgresql://{login}{secret}@{place}?{urlencode(query)}"
+
+
+def turned_away(connection: Connection, *, patience: int) -> str:
+    """Asks a server that let us not in for its reason; libpq, and so ADBC and psycopg, keep it to themselves.
+
+    Args:
+        connection: to the server.
+        patience: seconds to wait for its answer.
+
+    Returns:
+        The SQLSTATE when it is our login that is wrong, which trying again may lock; "" when it is not, or nobody answers.
+    """
+    state = asyncio.run(_refusal(address(connection, {}), patience))
+    return state if state in _STRANGER else ""
+
+
+async def _refusal(uri: str, patience: int) -> str:
+    import asyncpg
+
+    try:
+        session = await asyncpg.connect(uri, timeout=patience)
+    except asyncpg.PostgresError as error:
+        return str(error.sqlstate)
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        return ""
+    await session.close(timeout=patience)
+    return ""
