@@ -22,6 +22,7 @@ BASE = {
     "keys",
     "logins",
     "connections",
+    "coroutines",
     "faults",
     "patience",
     "postgres_access",

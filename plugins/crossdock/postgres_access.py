@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from crossdock.connections import Connection
+from crossdock.coroutines import run
 
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 # Wrong password, no such login or not from here, no such database, no right to connect to it.
@@ -32,7 +32,7 @@ def turned_away(connection: Connection, *, patience: int) -> str:
     Returns:
         The SQLSTATE when it is our login that is wrong, which trying again may lock; "" when it is not, or nobody answers.
     """
-    state = asyncio.run(_refusal(address(connection, {}), patience))
+    state = run(_refusal(address(connection, {}), patience))
     return state if state in _STRANGER else ""
 
 

@@ -14,6 +14,7 @@ import asyncssh
 from asyncssh.saslprep import SASLPrepError
 
 from crossdock.connections import Connection
+from crossdock.coroutines import run as run_coroutine
 from crossdock.delivery.ssh import folder_of, options_of
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 
@@ -198,7 +199,7 @@ def run(connection: Connection, work: Callable[[Session], Awaitable[_T]]) -> _T:
         ConsumerRefused: the connection is not whole, or the server shows another host key or says no.
     """
     with _translated(connection):
-        return asyncio.run(_work(connection, work))
+        return run_coroutine(_work(connection, work))
 
 
 async def _work(connection: Connection, work: Callable[[Session], Awaitable[_T]]) -> _T:
