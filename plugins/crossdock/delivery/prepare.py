@@ -134,7 +134,7 @@ class _Work:
                 cut.keep_digests(delivered, self.filtered, self.scratch)
                 events.keep(cut.events(self.terms))
         digests = self._digests(delivered, RowsDigest())
-        return self._prepared(agreement, rows, digests, _counts(digests, inserted=delivered.rows), sha256=sha256)
+        return self._prepared(agreement, rows, digests, Counts.of(digests, inserted=delivered.rows), sha256=sha256)
 
     def _known(self, cut: Cut, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest | None:
         """Makes the columns that nobody made yet, where the rest is known; returns None where it is not."""
@@ -187,7 +187,7 @@ class _Work:
         for batch in batches(gone.records):
             events.add(batch.column("record"), self._subjects(batch), "delete")
         digests = self._digests(delivered, unchanged)
-        counts = _counts(digests, inserted=inserted, deleted=gone.deleted)
+        counts = Counts.of(digests, inserted=inserted, deleted=gone.deleted)
         return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
 
     def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
@@ -291,14 +291,3 @@ class _Base:
 
 def _those(rows: pa.RecordBatch, chosen: npt.NDArray[np.bool_]) -> pa.RecordBatch:
     return rows if chosen.all() else rows.filter(pa.array(chosen))
-
-
-def _counts(digests: Digests, *, inserted: int, deleted: int = 0) -> Counts:
-    return Counts(
-        accepted=digests.accepted.rows,
-        inserted=inserted,
-        updated=digests.delivered.rows - inserted,
-        deleted=deleted,
-        unchanged=digests.unchanged.rows,
-        filtered=digests.filtered.rows,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import pyarrow as pa
 
@@ -57,6 +57,18 @@ class Counts:
     deleted: int
     unchanged: int
     filtered: int
+
+    @classmethod
+    def of(cls, digests: Digests, *, inserted: int, deleted: int = 0) -> Self:
+        """Counts what digests are of; what is delivered and not inserted is updated."""
+        return cls(
+            accepted=digests.accepted.rows,
+            inserted=inserted,
+            updated=digests.delivered.rows - inserted,
+            deleted=deleted,
+            unchanged=digests.unchanged.rows,
+            filtered=digests.filtered.rows,
+        )
 
     @property
     def delivered(self) -> int:
