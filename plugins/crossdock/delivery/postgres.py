@@ -131,6 +131,7 @@ class _Postgres:
         return f"pg_temp.crossdock_staged_{name}"
 
     def begin(self) -> None:
+        self._session.commit()  # of what was asked before: the isolation is set first in a transaction, or not at all
         # Whatever the role's default: after waiting for the lock we must see what the other delivery committed.
         self.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         self.execute(_LOCK)

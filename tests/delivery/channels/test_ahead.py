@@ -105,6 +105,17 @@ def test_a_table_with_row_security_is_filled(postgres_consumer, tmp_path):
     assert len(system.rows()) == 1
 
 
+def test_a_role_whose_transactions_are_serializable(postgres_consumer, tmp_path):
+    system = postgres_consumer
+    role = system.connection.schema + "_strict"
+    system.query(f"CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET default_transaction_isolation = 'serializable'")
+    system.query(f"GRANT CREATE ON SCHEMA public TO {role}")
+    system.connection = replace(system.connection, login=role)
+    for sequence in (1, 2):
+        sent(tmp_path / str(sequence), system, system.agreed(), PEOPLE[:sequence], sequence=sequence)
+        assert len(system.rows()) == sequence
+
+
 def test_other_rows_than_are_delivered_are_taken_back(system, tmp_path):
     sent(tmp_path / "1", system, system.agreed("full"), PEOPLE)
     made = shipment(tmp_path / "2", system.agreed("full"), PEOPLE, sequence=2)

@@ -73,7 +73,7 @@ def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | 
 
 @contextmanager
 def ahead(order: Order, connection: Connection, scratch: Path) -> Iterator[Ahead | None]:
-    """Stages rows, and lets a server put them into the table while we make the rest of the delivery; see `channel.Ahead`."""
+    """Lets a server take rows into the table while we make the rest of the delivery; see `channel.Ahead`."""
     if not works_beside(connection):
         yield None
         return
