@@ -21,6 +21,7 @@ from crossdock.ledger.counts import count
 from crossdock.ledger.distinct import with_subjects
 from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.proofs import prove_delivery, prove_record
+from crossdock.ledger.segments import ENTRY
 from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 
@@ -205,6 +206,11 @@ def swapped(table, name, one, other):
     return table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
 
 
+def more(table, added):
+    booked = pa.array(table[ENTRY].to_numpy() + added, pa.int32())
+    return table.set_column(2, table.schema.field(ENTRY), booked)
+
+
 @pytest.mark.parametrize(
     ("change", "seqs", "what"),
     [
@@ -213,10 +219,12 @@ def swapped(table, name, one, other):
         (lambda t: t.take(list(range(t.num_rows))[::-1]), 5, "not in their order"),
         (lambda t: swapped(t, "record", *about_someone(t)), 1, "The Merkle tree"),
         (
-            lambda t: t.set_column(3, t.schema.field("entry"), pa.array([7] * t.num_rows, pa.int32())),
+            lambda t: t.set_column(2, t.schema.field(ENTRY), pa.array([21] * t.num_rows, pa.int32())),
             5,
             "that has none",
         ),
+        (lambda t: more(t, 1), 6, "The segment holds"),  # other operations
+        (lambda t: more(t, 3), 6, "The segment holds"),  # of other entries
         (lambda t: t.drop(["record"]), 1, "cannot be read"),
         (lambda t: t.set_column(0, "subject", pa.nulls(t.num_rows, pa.binary(4))), 1, "cannot be read"),
     ],
@@ -233,7 +241,7 @@ def test_a_segment_that_was_written_anew_is_found(filled, change, seqs, what):
 @pytest.mark.parametrize("entry", [-1, 5, 1_000_000])
 def test_events_of_an_entry_that_is_none_are_not_counted_as_those_of_another(filled, entry):
     tidy(filled, 2)
-    key = rewrite(filled, lambda t: t.set_column(3, t.schema.field("entry"), pa.array([entry] * len(t), pa.int32())))
+    key = rewrite(filled, lambda t: t.set_column(2, t.schema.field(ENTRY), pa.array([3 * entry] * len(t), pa.int32())))
     with pytest.raises(LedgerBroken, match=key):
         count(filled.state, filled.store, by=BY, recount=True)
 

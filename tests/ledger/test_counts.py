@@ -194,3 +194,22 @@ def test_postgresql_counts_alike(world_on_postgres):
         connection.execute(ledger_entry.update().where(ledger_entry.c.seq == 1).values(body="no json"))
     with pytest.raises(LedgerBroken):
         astray(world.state)
+
+
+@pytest.mark.parametrize("where", ["world", "world_on_postgres"])
+def test_whatever_a_group_is_called_it_comes_out_so(where, request):
+    world = request.getfixturevalue(where)
+    odd = ['"', "\\", "a\nb\tc", "[1, {}]", "核定税额 \U0001f4ca", "\u2028", "", "null", "{'x': \"y\"}"]
+    for purpose in odd:
+        world.book(replace(world.body(inserted=["a"]), purpose=purpose))
+    booked, recounted = (count(world.state, world.store, by=("purpose", "day"), recount=r) for r in (False, True))
+    assert booked == recounted
+    assert [group["purpose"] for group in booked.groups] == sorted(odd)
+
+
+def test_more_entries_than_are_read_at_a_time_are_all_counted(world, monkeypatch):
+    monkeypatch.setattr("crossdock.ledger.brief._PAGE", 2)
+    for day in range(4):
+        world.deliver("a", "b", day=day)
+        assert count(world.state, world.store, by=("day",), recount=True).shares == 2 * (day + 1)
+    assert count(world.state, world.store, by=("day",), since="2026-03-02", recount=True).deliveries == 3

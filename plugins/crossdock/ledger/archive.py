@@ -19,7 +19,7 @@ from crossdock.ledger.book import Entry, entries_by, read_entries
 from crossdock.ledger.event_files import find_events, open_events, read_events, reading
 from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, Operation
 from crossdock.ledger.retired import retired
-from crossdock.ledger.segments import Segment, apart, segments
+from crossdock.ledger.segments import ENTRY, Segment, apart, entries_of, operations_of, segments
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -79,11 +79,10 @@ class Archive:
             for batch in read_events(self.store, entry.body.events.key):
                 yield pa.Table.from_batches([batch])
             return
-        wanted = pa.scalar(entry.seq - segment.first, pa.int32())
         with segment.open(self.store) as file, reading(segment.key):
             batches = file.iter_batches(batch_size=ROW_GROUP)
-            picked = [batch.filter(pc.equal(batch["entry"], wanted)) for batch in batches]
-        yield pa.Table.from_batches(picked).select(SCHEMA.names)
+            picked = [batch.filter(pa.array(entries_of(batch) == entry.seq - segment.first)) for batch in batches]
+        yield pa.Table.from_batches([_events(batch, SCHEMA.names) for batch in picked], SCHEMA)
 
     def scan(self, entries: Sequence[Entry], columns: Sequence[str]) -> Iterator[tuple[Places, pa.RecordBatch]]:
         """Yields all events of entries, and beside each event the place of its entry in `entries`; not in their order.
@@ -116,12 +115,13 @@ class Archive:
         self, segment: Segment, places: Places, columns: Sequence[str]
     ) -> Iterator[tuple[Places, pa.RecordBatch]]:
         with segment.open(self.store) as file, reading(segment.key):
-            for batch in file.iter_batches(batch_size=RUN, columns=["entry", *columns]):
-                found = places[batch["entry"].to_numpy()]
+            read = [ENTRY if name == "operation" else name for name in {**dict.fromkeys(columns), "operation": None}]
+            for batch in file.iter_batches(batch_size=RUN, columns=read):
+                found = places[entries_of(batch)]
                 if found.min(initial=0) < 0:
                     wanted = found >= 0
                     batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901
-                yield found, batch.select(list(columns))
+                yield found, _events(batch, columns)
 
     @contextmanager
     def tallying(self, first: int, last: int) -> Iterator[Tallies]:
@@ -155,13 +155,10 @@ class Archive:
     def _tally_segment(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Returns a row for each entry that the segment covers, with the number of events of each operation."""
         width, entries = len(OPERATIONS), segment.last - segment.first + 1
-        counts, places = np.zeros(entries * width, np.int64), np.empty(_AT_ONCE, np.intp)
+        counts = np.zeros(entries * width, np.int64)
         with segment.open(self.store) as file, reading(segment.key):
-            for batch in file.iter_batches(batch_size=_AT_ONCE, columns=["entry", "operation"]):
-                here = places[: batch.num_rows]
-                np.multiply(batch["entry"].to_numpy(), width, out=here, dtype=np.intp)
-                here += _codes(batch)
-                counts += np.bincount(here, minlength=len(counts))  # a ValueError when there is no such entry
+            for batch in file.iter_batches(batch_size=_AT_ONCE, columns=[ENTRY]):
+                counts += np.bincount(batch[ENTRY], minlength=len(counts))  # a ValueError when there is no such entry
         return counts.reshape(entries, width)
 
     def _tally_file(self, key: str) -> npt.NDArray[np.int64]:
@@ -210,16 +207,15 @@ class Archive:
     ) -> tuple[list[int], list[tuple[int, Operation, int]]]:
         """Returns the entries that the segment leaves out, and of those it holds: number, operation, events."""
         with segment.open(self.store) as file:
-            columns = ["subject", "operation", "entry"]
+            columns = ["subject", ENTRY]
             events = find_events(file, segment.key, hashes, columns, run=max(file.num_row_groups, 1))
             left_out = apart(segment, file)
-        grouped = events.select(["entry", "operation"]).group_by(["entry", "operation"]).aggregate([([], "count_all")])
-        rows = [
-            (segment.first + row["entry"], row["operation"], row["count_all"])
-            for row in grouped.to_pylist()
-            if segment.first + row["entry"] >= segment.start
+        places, rows = np.unique(events[ENTRY].to_numpy(), return_counts=True)
+        found = [
+            (segment.first + place // len(OPERATIONS), OPERATIONS[place % len(OPERATIONS)], rows_here)
+            for place, rows_here in zip(places.tolist(), rows.tolist(), strict=True)
         ]
-        return left_out, rows
+        return left_out, [each for each in found if each[0] >= segment.start]
 
     def _find_alone(self, entry: Entry, hashes: Sequence[bytes]) -> dict[Operation, int]:
         key = entry.body.events.key
@@ -235,6 +231,12 @@ class Archive:
 
     def _is_alone(self, entry: Held) -> bool:
         return entry.seq > self.retired and entry.rows > 0 and self._segment_of(entry) is None
+
+
+def _events(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """Returns some columns of a segment's events as event files have them."""
+    arrays = [operations_of(batch) if name == "operation" else batch[name] for name in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([SCHEMA.field(name) for name in columns]))
 
 
 def _codes(events: pa.RecordBatch) -> npt.NDArray[np.integer[Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from crossdock.errors import CrossdockError
@@ -14,10 +15,20 @@ from crossdock.faults import reached
 from crossdock.identity import file_sha256
 from crossdock.ledger.book import Entry, read_entries
 from crossdock.ledger.event_files import read_events, reading
-from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, writing
+from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, SCHEMA, writing
 from crossdock.ledger.own import own_files
 from crossdock.ledger.retired import retired
-from crossdock.ledger.segments import SEGMENT, Segment, key_of, left_out, replaced, segments, with_apart
+from crossdock.ledger.segments import (
+    SEGMENT,
+    Segment,
+    entries_of,
+    key_of,
+    left_out,
+    operations_of,
+    replaced,
+    segments,
+    with_apart,
+)
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 
@@ -108,18 +119,23 @@ def _events(store: Store, first: int, merged: list[Segment], group: list[Entry])
     for segment in merged:
         with segment.open(store) as file, reading(segment.key):
             for batch in file.iter_batches(batch_size=ROW_GROUP):
-                yield _numbered(batch, pa.compute.add(batch["entry"], pa.scalar(segment.first - first, pa.int32())))
+                entry = pa.array(entries_of(batch) + np.int32(segment.first - first))
+                yield _numbered(batch, entry, operations_of(batch))
     for entry in group:
         if 0 < entry.body.events.rows <= RUN:
             for batch in read_events(store, entry.body.events.key):
-                yield _numbered(batch, pa.repeat(pa.scalar(entry.seq - first, pa.int32()), batch.num_rows))
+                yield _numbered(
+                    batch, pa.repeat(pa.scalar(entry.seq - first, pa.int32()), len(batch)), batch["operation"]
+                )
 
 
-_NUMBERED = pa.schema([*(SEGMENT.field(name) for name in ("subject", "record", "entry")), pa.field("code", pa.int8())])
+_NUMBERED = pa.schema(
+    [SCHEMA.field("subject"), SCHEMA.field("record"), pa.field("entry", pa.int32()), pa.field("code", pa.int8())]
+)
 
 
-def _numbered(batch: pa.RecordBatch, entry: pa.Array) -> pa.RecordBatch:
-    code = pa.compute.index_in(batch["operation"].dictionary, _CODES).cast(pa.int8()).take(batch["operation"].indices)
+def _numbered(batch: pa.RecordBatch, entry: pa.Array, operation: pa.DictionaryArray) -> pa.RecordBatch:
+    code = pa.compute.index_in(operation.dictionary, _CODES).cast(pa.int8()).take(operation.indices)
     return pa.RecordBatch.from_arrays([batch["subject"], batch["record"], entry, code], schema=_NUMBERED)
 
 
@@ -142,11 +158,14 @@ def _sorted(scratch: Path, events: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
     try:
         with duckdb.connect(config=config) as database:
             database.register("events", pa.RecordBatchReader.from_batches(_NUMBERED, remembered()))
-            found = database.sql("FROM events ORDER BY subject, entry, record NULLS FIRST, code")
+            found = database.sql(
+                "SELECT subject, record, (entry * 3 + code)::INTEGER AS entry_operation FROM events "
+                "ORDER BY subject, entry, record NULLS FIRST, code"
+            )
             for batch in found.to_arrow_reader(4 * ROW_GROUP):
-                words = pa.DictionaryArray.from_arrays(batch["code"], _CODES)
-                hashes = [batch[name].cast(SEGMENT.field(name).type) for name in ("subject", "record")]
-                yield pa.RecordBatch.from_arrays([*hashes, words, batch["entry"]], schema=SEGMENT)
+                yield pa.RecordBatch.from_arrays(
+                    [batch[field.name].cast(field.type) for field in SEGMENT], schema=SEGMENT
+                )
     except duckdb.Error:
         if failed:  # what went wrong with an event file comes back as an error of the one who sorts
             raise failed[0] from None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from crossdock.errors import LedgerBroken, WrongUse, did_you_mean
-from crossdock.ledger.archive import Archive, Held
+from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import Body
-from crossdock.ledger.rollup import PERIODS, WAYS, Sum, in_order, rolled, summed
+from crossdock.ledger.brief import read_briefly
+from crossdock.ledger.rollup import PERIODS, WAYS, Sum, Sums, in_order, rolled, summed
 from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
@@ -84,29 +84,25 @@ def count(  # noqa: PLR0913 - the four options of `crossdock counts`, by name on
         if day is not None and not _is_day(day):
             raise WrongUse(f"'{day}' is not a day.", fix="Write it as YYYY-MM-DD.")
     names = tuple(dict.fromkeys(by))
-    if recount:
-        sums, interfaces = _recounted(state, store, names, since, until)
-    else:
-        sums = summed(state, names, since=since, until=until)
-        told = _interfaces(names, sums)
-        interfaces = (
-            told if told is not None else sum(whole[-1] for whole in summed(state, (), since=since, until=until))
-        )
+    sums, interfaces = (_recounted if recount else _rolled_up)(state, store, names, since, until)
     return Counts(
-        shares=sum(map(itemgetter(-3), sums)),
-        deliveries=sum(map(itemgetter(-2), sums)),
+        shares=sum(sums[-3]),
+        deliveries=sum(sums[-2]),
         interfaces=interfaces,
         by=names,
-        sums=tuple(sums) if names else (),
+        sums=tuple(in_order(sums)) if names else (),
     )
 
 
-def _interfaces(names: tuple[str, ...], sums: list[Sum]) -> int | None:
-    """Returns how many interfaces there are in all, or None when the groups do not tell."""
+def _rolled_up(
+    state: State, _: Store, names: tuple[str, ...], since: str | None, until: str | None
+) -> tuple[Sums, int]:
+    """Returns the rollup's sums, and how many interfaces there are in all."""
+    sums = summed(state, names, since=since, until=until)
     for naming in (("agreement",), ("dataset", "consumer")):
         if set(naming) <= set(names):
-            return len(set(map(itemgetter(*map(names.index, naming)), sums)))
-    return None if names else sum(each[-1] for each in sums)
+            return sums, len(set(map("\0".join, zip(*(sums[names.index(name)] for name in naming), strict=True))))
+    return sums, sum((sums if not names else summed(state, (), since=since, until=until))[-1])
 
 
 def group_of(body: Body, names: Sequence[str]) -> tuple[str, ...]:
@@ -208,28 +204,21 @@ def booked(state: State, names: tuple[str, ...], since: str | None, until: str |
 
 def _recounted(
     state: State, store: Store, names: tuple[str, ...], since: str | None, until: str | None
-) -> tuple[list[Sum], int]:
+) -> tuple[Sums, int]:
     """Counts every event in its file; returns the sums and how many interfaces there are in all."""
     archive = Archive.open(state, store)
     with archive.tallying(*_ends(state, since, until)) as tallies:
-        entries = _briefly(state, names, since, until)
+        entries = read_briefly(state, names, since=since, until=until)
         inserted, updated, _ = tallies(entries.events).T
-    shares: dict[tuple[str, ...], int] = defaultdict(int)
-    for key, shared in zip(entries.keys, (inserted + updated).tolist(), strict=True):
-        shares[key] += shared
-    deliveries = Counter(entries.keys)
-    interfaces = Counter(key for key, _ in set(zip(entries.keys, entries.agreements, strict=True)))
-    sums = in_order((*key, shared, deliveries[key], interfaces[key]) for key, shared in shares.items())
-    return sums, len(set(entries.agreements))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Brief:
-    """What of entries it takes to recount them: there are thousands, and the database reads it where they lie."""
-
-    keys: list[tuple[str, ...]]  # each entry's values of the groups
-    agreements: list[str]
-    events: list[Held]
+    if not entries.events:
+        return [[]] * (len(names) + 3), 0
+    texts = [pa.array(values, pa.string()) for values in (*entries.groups, entries.agreements)]
+    table = pa.table([*texts, pa.array(inserted + updated)], [*names, "agreements", "shares"])
+    grouped = table.group_by(list(names)).aggregate(
+        [("shares", "sum"), ([], "count_all"), ("agreements", "count_distinct")]
+    )
+    found = [*names, "shares_sum", "count_all", "agreements_count_distinct"]
+    return [grouped[name].to_pylist() for name in found], len(set(entries.agreements))
 
 
 def _ends(state: State, since: str | None, until: str | None) -> tuple[int, int]:
@@ -238,27 +227,6 @@ def _ends(state: State, since: str | None, until: str | None) -> tuple[int, int]
     with state.connect() as connection:
         first, last = connection.execute(query).one()
     return first or 0, last or 0
-
-
-def _briefly(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> _Brief:
-    with state.connect() as connection:
-        body, _ = _body_and_shares(connection)
-        numbers = [("events", "rows"), *(("counts", name) for name in ("inserted", "updated", "deleted"))]
-        query = sa.select(
-            ledger_entry.c.seq,
-            body["events", "key"].as_string(),
-            *(body[path].as_integer() for path in numbers),
-            body["agreement"].as_string(),
-            *(_group(body, name) for name in names),
-        )
-        rows = _asked(connection, _between(query, since, until))
-    if any(None in row for row in rows):
-        raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
-    return _Brief(
-        keys=[row[7:] for row in rows],
-        agreements=[row[6] for row in rows],
-        events=[Held(row[0], row[1], row[2], row[3:6]) for row in rows],
-    )
 
 
 def _between(query: sa.Select[Any], since: str | None, until: str | None) -> sa.Select[Any]:

@@ -194,7 +194,7 @@ def _taken(column: pa.ChunkedArray, order: Order) -> pa.Array:
 @contextmanager
 def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Opens a parquet file for events that come sorted by subject; its row groups tell where each one begins and ends."""
-    encodings = {"subject": "DELTA_BYTE_ARRAY", "record": "PLAIN", "entry": "DELTA_BINARY_PACKED"}
+    encodings = {"subject": "DELTA_BYTE_ARRAY", "record": "PLAIN", "entry_operation": "DELTA_BINARY_PACKED"}
     with (
         pa.output_stream(
             str(path), buffer_size=_BUFFER
@@ -205,7 +205,7 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
             # Hashes are random: compression makes them no smaller; sorted, they share their beginnings. Operations take
             # two bits or less, and there are many small files: unpacking would take longer than reading.
             compression="none",
-            use_dictionary=["operation"],
+            use_dictionary=["operation"] if "operation" in schema.names else False,
             column_encoding={name: encodings[name] for name in schema.names if name in encodings},
             write_statistics=["subject"],
         ) as writer,

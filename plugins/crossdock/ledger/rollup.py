@@ -6,15 +6,14 @@ event files are the truth, and the audit compares every sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from crossdock.identity import content_id
-from crossdock.storage.rows import tuples
+from crossdock.storage.rows import by_column, tuples
 from crossdock.storage.state import State
 from crossdock.storage.tables import share_count, share_day, share_month
 
@@ -44,6 +43,7 @@ class Tally(NamedTuple):
 
 # Values of a group, then its shares, its deliveries, and its interfaces: agreements under which something was delivered.
 Sum = tuple[Any, ...]
+Sums = list[list[Any]]  # many of them, by column, in no order
 
 
 def roll_up(connection: sa.Connection, body: Body) -> None:
@@ -66,8 +66,8 @@ def _add(
         connection.execute(table.insert().values(**key, shares=body.shares, deliveries=1))
 
 
-def summed(state: State, by: Sequence[str], *, since: str | None = None, until: str | None = None) -> list[Sum]:
-    """Returns the sums of each group, in their order.
+def summed(state: State, by: Sequence[str], *, since: str | None = None, until: str | None = None) -> Sums:
+    """Returns the sums of each group; one whose agreement or contract was changed meanwhile may have several.
 
     Args:
         state: holds the rollup.
@@ -82,36 +82,35 @@ def summed(state: State, by: Sequence[str], *, since: str | None = None, until: 
     ]
     one = "agreement" in by or {"dataset", "consumer"} <= set(by)  # these two name the agreement
     interfaces = sa.literal(1) if one else sa.func.count(table.c.agreement.distinct())
-    single = one and period in by  # each row is a group, unless its agreement or contract was changed meanwhile
+    single = one and period in by  # then hardly ever more than one row is of a group
     query = sa.select(*groups, *_numbers(table)) if single else _sums(table, groups)
     query = query.add_columns(interfaces)
     query = query.where(table.c[period] >= since) if since else query
     query = query.where(table.c[period] <= until) if until else query
     with state.connect() as connection:
-        rows = tuples(connection, query)
-    if single:
-        return _merged(in_order(rows))
-    return in_order(
-        (*key, int(shares), int(deliveries), found) for *key, shares, deliveries, found in rows if deliveries
-    )
+        sums = by_column(connection, query)
+    return sums if sums[-1] != [0] else [[] for _ in sums]  # nothing at all comes to one row
 
 
-def in_order(sums: Iterable[Sum]) -> list[Sum]:
-    """Returns sums in the order of their groups: texts are compared in half the time that tuples of them take."""
-    return sorted(sums, key=lambda each: "\0".join(each[:-3]))
+def in_order(sums: Sums) -> list[Sum]:
+    """Returns sums by row, one of each group, in the order of the groups."""
+    rows, groups = list(zip(*sums, strict=True)), sums[:-3]
+    if not groups:
+        return rows
+    keys = list(map("\0".join, zip(*groups, strict=True)))  # compared in half the time that tuples of texts take
+    if len(set(keys)) < len(keys):
+        rows = _merged(rows)
+        keys = ["\0".join(row[:-3]) for row in rows]
+    return [rows[place] for place in sorted(range(len(rows)), key=keys.__getitem__)]
 
 
 def _merged(rows: list[Sum]) -> list[Sum]:
-    """Adds up the rows of one group, of which there is hardly ever more than one; rows come and go in order."""
-    last = len(rows[0]) - 4 if rows else 0  # the last value of a group: it tells most neighbours apart
-    if not any(one[last] == next_[last] and one[:-3] == next_[:-3] for one, next_ in pairwise(rows)):
-        return rows
-    sums: dict[tuple[Any, ...], list[int]] = {}
-    for *key, shares, deliveries, _ in rows:
-        each = sums.setdefault(tuple(key), [0, 0])
-        each[0] += shares
-        each[1] += deliveries
-    return [(*key, *each, 1) for key, each in sums.items()]
+    """Adds up the rows of one group."""
+    sums: dict[tuple[Any, ...], Sum] = {}
+    for row in rows:
+        key, known = row[:-3], sums.get(row[:-3])
+        sums[key] = (*key, row[-3] + known[-3], row[-2] + known[-2], 1) if known else row
+    return list(sums.values())
 
 
 def rolled() -> dict[str, tuple[sa.Select[Any], Sequence[str]]]:

@@ -19,7 +19,6 @@ from crossdock.ledger.evidence import (
     EVENT,
     WORDS,
     booked,
-    codes_of,
     leaf_hashes,
     named,
     sixteens,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 _FOLDER = "ledger/segments/"
 _NAME = re.compile(rf"{_FOLDER}(\d+)-(\d+)-(\d+)-([0-9a-f]{{16}})\.parquet")
+_WHAT = "entry_operation"  # an entry's number, counted from the segment's first, times 3, and the operation's number
 _TOGETHER = 1_048_576  # a delivery of more events has a file of its own
 _AT_ONCE = 2  # segments, of up to 300 MB in memory each
 Objection = tuple[int, str, str, str]  # the entry concerned and its delivery, what is wrong, and in which object
@@ -158,8 +158,8 @@ def _held(file: pq.ParquetFile, entries: int) -> _Held:
     groups = range(file.metadata.num_row_groups)
     of_each = np.zeros(entries, np.int64)
     for group in groups:
-        read = file.read_row_group(group, ["entry"], use_threads=False)
-        of_each += np.bincount(_places(read, entries), minlength=entries)
+        read = file.read_row_group(group, [_WHAT], use_threads=False)
+        of_each += np.bincount(_places(read, entries)[0], minlength=entries)
     ends = np.concatenate([[0], np.cumsum(of_each)])
     events, free, in_order = np.empty(ends[-1], EVENT), ends[:-1].copy(), True
     tally, last = np.zeros((entries, len(WORDS)), np.int64), bytes(16)
@@ -169,17 +169,17 @@ def _held(file: pq.ParquetFile, entries: int) -> _Held:
         if len(batch):
             in_order = in_order and _is_sorted(last, subjects, file.metadata.row_group(group))
             last = subjects[-1].tobytes()
-        here = _places(batch, entries)
+        here, operations = _places(batch, entries)
         # The loop checks no bounds, and a file too large to be kept may have been replaced since it was counted.
         if (free + np.bincount(here, minlength=entries) > ends[1:]).any():
             raise IndexError
-        gather(_columns(batch, subjects), here, free, tally, _octets(events, EVENT.itemsize))
+        gather(_columns(batch, subjects, operations), here, free, tally, _octets(events, EVENT.itemsize))
     trees = [tree_over(leaf_hashes(events[start:end])) for start, end in pairwise(ends.tolist())]
     apart = json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"])
     return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order)
 
 
-def _columns(events: pa.RecordBatch, subjects: np.ndarray) -> Columns:
+def _columns(events: pa.RecordBatch, subjects: np.ndarray, operations: npt.NDArray[np.uint8]) -> Columns:
     """Returns a row group's events as the loop takes them."""
     record = events["record"]
     names = record.null_count < len(record)
@@ -187,16 +187,18 @@ def _columns(events: pa.RecordBatch, subjects: np.ndarray) -> Columns:
     named = (
         record.is_valid().to_numpy(zero_copy_only=False).view(np.uint8) if names else np.zeros(len(record), np.uint8)
     )
-    return _octets(subjects, 16), codes_of(events["operation"]), named, _octets(records, 16)
+    return _octets(subjects, 16), operations, named, _octets(records, 16)
 
 
-def _places(events: pa.Table | pa.RecordBatch, entries: int) -> npt.NDArray[np.int32]:
-    """Returns the places of the entries, those that are too high as the last one."""
-    column = events["entry"]
+def _places(events: pa.Table | pa.RecordBatch, entries: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Returns the places of the entries, those that are too high as the last one; and operations by their number."""
+    column = events[_WHAT]
     if column.type != pa.int32() or column.null_count:
         raise TypeError
-    places: npt.NDArray[np.int32] = np.minimum(column.to_numpy(), np.int32(entries - 1))
-    return places
+    both = column.to_numpy()
+    places: npt.NDArray[np.int32] = both // np.int32(len(WORDS))
+    operations = (both - places * np.int32(len(WORDS))).astype(np.uint8)
+    return np.minimum(places, np.int32(entries - 1)), operations
 
 
 def _octets(values: np.ndarray, width: int) -> npt.NDArray[np.uint8]:
@@ -205,13 +207,7 @@ def _octets(values: np.ndarray, width: int) -> npt.NDArray[np.uint8]:
 
 _SIXTEEN = pa.binary(16)
 _EMPTY = pa.record_batch(
-    [
-        pa.array([], _SIXTEEN),
-        pa.array([], _SIXTEEN),
-        pa.array([], pa.string()).dictionary_encode(),
-        pa.array([], pa.int32()),
-    ],
-    ["subject", "record", "operation", "entry"],
+    [pa.array([], _SIXTEEN), pa.array([], _SIXTEEN), pa.array([], pa.int32())], ["subject", "record", _WHAT]
 )
 
 

@@ -12,16 +12,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossdock.errors import LedgerBroken
 from crossdock.ledger.event_files import open_events
-from crossdock.ledger.events import SCHEMA
+from crossdock.ledger.events import OPERATIONS, SCHEMA
 from crossdock.storage.store import Store
 
 SEGMENTS = "ledger/segments/"
-SEGMENT = SCHEMA.append(pa.field("entry", pa.int32(), nullable=False))  # its number, counted from the segment's first
+# The third column tells both: an entry's number, counted from the segment's first, times 3, and the operation's place in
+# OPERATIONS. A recount so reads one column, and a lookup two.
+ENTRY = "entry_operation"
+SEGMENT = SCHEMA.set(2, pa.field(ENTRY, pa.int32(), nullable=False))
+_OPERATIONS = pa.array(OPERATIONS)
 _APART = b"crossdock.apart"
 _NAME = re.compile(r"(\d{12})-(\d{12})-(\d{12})-[0-9a-f]{16}\.parquet")
 
@@ -73,6 +79,18 @@ def _present(store: Store) -> Iterator[Segment]:
 def key_of(first: int, last: int, rows: int, sha256: str) -> str:
     """Returns the key that a segment has."""
     return f"{SEGMENTS}{first:012}-{last:012}-{rows:012}-{sha256[:16]}.parquet"
+
+
+def entries_of(events: pa.RecordBatch | pa.Table) -> npt.NDArray[np.int32]:
+    """Returns of each of a segment's events its entry's number, counted from the segment's first."""
+    found: npt.NDArray[np.int32] = events[ENTRY].to_numpy() // len(OPERATIONS)
+    return found
+
+
+def operations_of(events: pa.RecordBatch | pa.Table) -> pa.DictionaryArray:
+    """Returns of each of a segment's events its operation, as event files have it."""
+    codes = (events[ENTRY].to_numpy() % len(OPERATIONS)).astype(np.int8)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), _OPERATIONS)
 
 
 def with_apart(apart: list[int]) -> pa.Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
@@ -21,6 +22,21 @@ def tuples(connection: Connection, query: sa.Select[Any]) -> list[tuple[Any, ...
     """Returns a query's rows as the driver gives them: of thousands, SQLAlchemy's own would take a third longer."""
     cursor = connection.execute(query).cursor
     return [] if cursor is None else list(cursor.fetchall())
+
+
+_VALUES = msgspec.json.Decoder(list)
+
+
+def by_column(connection: Connection, query: sa.Select[Any]) -> list[list[Any]]:
+    """Returns the values of each column of a query: whole numbers, and texts of up to a gigabyte together.
+
+    The database hands over each column as one JSON text: of thousands of rows that takes a third of the time of asking
+    it for one value after the other.
+    """
+    on_postgres = connection.dialect.name == "postgresql"
+    together = sa.func.json_agg if on_postgres else sa.func.json_group_array
+    lists = [sa.cast(together(column), sa.Text) for column in query.subquery().c]
+    return [_VALUES.decode(values or "[]") for values in connection.execute(sa.select(*lists)).one()]
 
 
 def add(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
