@@ -301,3 +301,12 @@ def test_whenever_it_is_compacted_it_says_the_same(worlds, made):
         for w in (plain, compacted)
     ]
     assert said[0] == said[1]
+
+
+def test_nobody_is_found_among_deliveries_without_records(world):
+    world.deliver()
+    world.deliver()
+    tidy(world, 2)
+    assert who(world.state, world.store, world.keys, "a") == []
+    assert count(world.state, world.store, by=(), recount=True).deliveries == 2
+    assert check(world) == []

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
 from crossdock.ledger.event_files import find_events, positions, read_events
-from crossdock.ledger.events import HASH, LEAF, OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, EventWriter
+from crossdock.ledger.events import HASH, LEAF, OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, EventWriter, writing
 from crossdock.storage.local import LocalStore
 
 
@@ -118,22 +118,43 @@ def test_a_lookup_reads_only_the_row_groups_that_can_hold_it(tmp_path):
         writer.add(hashes(6), pa.concat_arrays([known, known]), pa.array(["insert", "update", "delete"] * 2))
     with Watched(pq.ParquetFile(tmp_path / "e.parquet")) as file:
         wanted = [*known[:2].to_pylist(), os.urandom(16)]
-        found = find_events(file, "e", wanted, ["subject", "operation"], run=RUN_GROUPS)
-        assert sorted(found["operation"].to_pylist()) == ["insert", "insert", "update", "update"]
-        assert set(found["subject"].to_pylist()) == set(wanted[:2])
+        found = find_events(file, "e", wanted, "operation", run=RUN_GROUPS)
+        assert sorted(found.to_pylist()) == ["insert", "insert", "update", "update"]
+        assert find_events(file, "e", wanted * 2, "subject", run=RUN_GROUPS).to_pylist().count(wanted[1]) == 2
         assert 1 <= len(file.read) <= 2 * len(wanted) * 2
-        assert find_events(file, "e", [os.urandom(16)], ["subject"], run=RUN_GROUPS).num_rows == 0
+        assert len(find_events(file, "e", [os.urandom(16)], "subject", run=RUN_GROUPS)) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=200), st.sets(st.integers(0, 60), max_size=5), st.integers(1, 9)
+)
+def test_a_lookup_finds_what_a_full_look_finds(numbers, wanted, group):
+    """Whatever is next to what in which row group, and however often one person is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "e.parquet"
+        subjects = pa.array(sorted(bytes([7] * 15 + [n]) for n in numbers), HASH)
+        operations = [OPERATIONS[place % 3] for place in range(len(numbers))]
+        words = pa.DictionaryArray.from_arrays(pa.array([n % 3 for n in range(len(numbers))], pa.int8()), OPERATIONS)
+        with writing(path, SCHEMA) as writer:
+            table = pa.table([subjects, pa.nulls(len(numbers), HASH), words], schema=SCHEMA)
+            writer.write_table(table, row_group_size=group)
+        sought = [bytes([7] * 15 + [n]) for n in wanted]
+        with pq.ParquetFile(path) as file:
+            found = find_events(file, "e", sought, "operation", run=1_000)
+        expected = [o for s, o in zip(subjects.to_pylist(), operations, strict=True) if s in sought]
+        assert sorted(found.to_pylist()) == sorted(expected)
 
 
 class Watched:
     """A parquet file that remembers which row groups were read."""
 
     def __init__(self, file):
-        self.file, self.metadata, self.read = file, file.metadata, set()
+        self.file, self.metadata, self.schema_arrow, self.read = file, file.metadata, file.schema_arrow, set()
 
-    def read_row_groups(self, groups, columns):
-        self.read |= set(groups)
-        return self.file.read_row_groups(groups, columns=columns)
+    def read_row_group(self, group, **options):
+        self.read.add(group)
+        return self.file.read_row_group(group, **options)
 
     def __enter__(self):
         return self

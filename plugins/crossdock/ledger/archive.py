@@ -207,10 +207,9 @@ class Archive:
     ) -> tuple[list[int], list[tuple[int, Operation, int]]]:
         """Returns the entries that the segment leaves out, and of those it holds: number, operation, events."""
         with segment.open(self.store) as file:
-            columns = ["subject", ENTRY]
-            events = find_events(file, segment.key, hashes, columns, run=max(file.num_row_groups, 1))
+            events = find_events(file, segment.key, hashes, ENTRY, run=max(file.num_row_groups, 1))
             left_out = apart(segment, file)
-        places, rows = np.unique(events[ENTRY].to_numpy(), return_counts=True)
+        places, rows = np.unique(events.to_numpy(), return_counts=True)
         found = [
             (segment.first + place // len(OPERATIONS), OPERATIONS[place % len(OPERATIONS)], rows_here)
             for place, rows_here in zip(places.tolist(), rows.tolist(), strict=True)
@@ -220,8 +219,8 @@ class Archive:
     def _find_alone(self, entry: Entry, hashes: Sequence[bytes]) -> dict[Operation, int]:
         key = entry.body.events.key
         with open_events(self.store, key, SCHEMA) as file:
-            events = find_events(file, key, hashes, ["subject", "operation"], run=RUN_GROUPS)
-        counted = pc.value_counts(events["operation"]).to_pylist()
+            events = find_events(file, key, hashes, "operation", run=RUN_GROUPS)
+        counted = pc.value_counts(events).to_pylist()
         return {each["values"]: each["counts"] for each in counted}
 
     def _segment_of(self, entry: Held) -> Segment | None:
