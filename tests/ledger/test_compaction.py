@@ -251,6 +251,15 @@ def about_someone(table):
     return [place for place, record in enumerate(table["record"].to_pylist()) if record][:2]
 
 
+def test_a_segment_whose_name_tells_another_number_of_events_is_found(filled):
+    tidy(filled, 2)
+    (key,) = objects(filled, "ledger/segments/")
+    renamed = key.replace("-000000003008-", "-000000003009-")
+    filled.store.put_new(renamed, filled.store.read(key))
+    filled.store.delete(key)
+    assert renamed in {found.where for found in check(filled)}
+
+
 def test_a_segment_that_hides_entries_is_found(filled):
     tidy(filled, 2)
     key = rewrite(filled, lambda table: table, metadata={b"crossdock.apart": b"[3]"})

@@ -18,6 +18,7 @@ from crossdock.errors import WrongUse
 from crossdock.ledger.book import Entry, entries_by, read_entries
 from crossdock.ledger.event_files import find_events, open_events, read_events, reading
 from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, Operation
+from crossdock.ledger.filters import filters, may_hold, name_of
 from crossdock.ledger.retired import retired
 from crossdock.ledger.segments import ENTRY, Segment, apart, entries_of, operations_of, segments
 from crossdock.storage.state import State
@@ -42,6 +43,13 @@ class Held(NamedTuple):
         body = entry.body
         booked = (body.counts["inserted"], body.counts["updated"], body.counts["deleted"])
         return cls(entry.seq, body.events.key, body.events.rows, booked)
+
+
+class Sought(NamedTuple):
+    """Subjects that are looked up, and the filters that tell where they are not."""
+
+    hashes: Sequence[bytes]
+    filters: Mapping[str, str]
 
 
 Tallies = Callable[[Sequence[Held]], npt.NDArray[np.int64]]
@@ -177,9 +185,10 @@ class Archive:
         """
         found: dict[int, dict[Operation, int]] = {}
         alone: list[int] = []
+        sought = Sought(hashes, filters(self.store))
         with ThreadPoolExecutor(_READERS) as readers:
             for segment, (left_out, events) in zip(
-                self.segments, readers.map(lambda each: self._find_in_segment(each, hashes), self.segments), strict=True
+                self.segments, readers.map(lambda each: self._find_in_segment(each, sought), self.segments), strict=True
             ):
                 alone += [seq for seq in left_out if seq >= segment.start]
                 for seq, operation, rows in events:
@@ -194,7 +203,7 @@ class Archive:
                 if self._is_alone(Held.of(entry))
             ]
             for entry, tally in zip(
-                entries, readers.map(lambda each: self._find_alone(each, hashes), entries), strict=True
+                entries, readers.map(lambda each: self._find_alone(each, sought), entries), strict=True
             ):
                 if tally:
                     found[entry.seq] = tally
@@ -202,10 +211,11 @@ class Archive:
         known |= {entry.seq: entry for entry in entries_by(self.state, "seq", found.keys() - known.keys())}
         return [(known[seq], found[seq]) for seq in sorted(found)]
 
-    def _find_in_segment(
-        self, segment: Segment, hashes: Sequence[bytes]
-    ) -> tuple[list[int], list[tuple[int, Operation, int]]]:
+    def _find_in_segment(self, segment: Segment, sought: Sought) -> tuple[list[int], list[tuple[int, Operation, int]]]:
         """Returns the entries that the segment leaves out, and of those it holds: number, operation, events."""
+        hashes, left_out = self._sought_in(segment.key, segment.rows, sought)
+        if not hashes:
+            return left_out, []
         with segment.open(self.store) as file:
             events = find_events(file, segment.key, hashes, ENTRY, run=max(file.num_row_groups, 1))
             left_out = apart(segment, file)
@@ -216,12 +226,21 @@ class Archive:
         ]
         return left_out, [each for each in found if each[0] >= segment.start]
 
-    def _find_alone(self, entry: Entry, hashes: Sequence[bytes]) -> dict[Operation, int]:
+    def _find_alone(self, entry: Entry, sought: Sought) -> dict[Operation, int]:
         key = entry.body.events.key
+        hashes, _ = self._sought_in(key, entry.body.events.rows, sought)
+        if not hashes:
+            return {}
         with open_events(self.store, key, SCHEMA) as file:
             events = find_events(file, key, hashes, "operation", run=RUN_GROUPS)
         counted = pc.value_counts(events).to_pylist()
         return {each["values"]: each["counts"] for each in counted}
+
+    def _sought_in(self, key: str, rows: int, sought: Sought) -> tuple[Sequence[bytes], list[int]]:
+        """Returns which subjects a file has to be read for, and the entries that a segment leaves out."""
+        filtered = sought.filters.get(name_of(key)) if rows else None
+        told = may_hold(self.store, filtered, rows, sought.hashes) if filtered else None
+        return told or (sought.hashes, [])
 
     def _segment_of(self, entry: Held) -> Segment | None:
         if not 0 < entry.rows <= RUN:

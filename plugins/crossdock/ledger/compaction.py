@@ -13,9 +13,10 @@ import pyarrow as pa
 from crossdock.errors import CrossdockError
 from crossdock.faults import reached
 from crossdock.identity import file_sha256
-from crossdock.ledger.book import Entry, read_entries
+from crossdock.ledger.book import Entry, entries_by, read_entries
 from crossdock.ledger.event_files import read_events, reading
 from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, SCHEMA, writing
+from crossdock.ledger.filters import Filtered, add_filters, drop_filters
 from crossdock.ledger.own import own_files
 from crossdock.ledger.retired import retired
 from crossdock.ledger.segments import (
@@ -72,7 +73,20 @@ def compact(state: State, store: Store, scratch: Path) -> Compacted:
         present.append(_write(store, scratch, merged, group))
         written += 1
         reached("compaction.written")
+    add_filters(store, scratch, _filtered(state, store, present))
+    drop_filters(store)
     return Compacted(written=written, deleted=deleted)
+
+
+def _filtered(state: State, store: Store, present: list[Segment]) -> Iterator[Filtered]:
+    """Yields the files that a lookup would read: segments, and those of large deliveries that these leave out."""
+    gone, large = retired(store).last_seq, set()
+    for segment in present:
+        apart = left_out(store, segment)
+        large |= {seq for seq in apart if seq > gone}
+        yield Filtered(segment.key, SEGMENT.with_metadata(None), segment.rows, apart)
+    for entry in entries_by(state, "seq", large):
+        yield Filtered(entry.body.events.key, SCHEMA, entry.body.events.rows, [])
 
 
 def _belongs_with(segment: Segment, rows: int) -> bool:

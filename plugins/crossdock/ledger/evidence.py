@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from crossdock.errors import ObjectMissing, Transient, WrongUse
 from crossdock.storage.store import Store
+
+if TYPE_CHECKING:
+    from crossdock.ledger.filter_evidence import Bits, Filters
 
 RETIRED = "ledger/retired.json"
 _PIECE, _KEPT = 1 << 20, 1 << 28  # bytes of a file that are read at a time; up to which it is kept in memory
@@ -42,8 +45,8 @@ Spelled = npt.NDArray[np.void]
 Objection = tuple[str, str]  # what is wrong, and the key of the object in which it is
 
 
-def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objection]:
-    """Yields what is wrong with an entry's event file: missing, other bytes, other rows, other operations."""
+def events_objections(store: Store, filters: Filters, body: Mapping[str, Any]) -> Iterator[Objection]:
+    """Yields what is wrong with an entry's event file: missing, other bytes, other rows, other operations or filter."""
     events = body["events"]
     key = events["key"]
     filesystem, root = store.filesystem()
@@ -56,7 +59,7 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         return
     try:
         with found.open() as file:
-            tally, tree = _recount(file)
+            tally, tree, wrong = _recount(file, filters.of(key, file.metadata.num_rows))
     except (pa.ArrowInvalid, KeyError, IndexError):
         yield "The event file was booked, but cannot be read as share events.", key
         return
@@ -68,17 +71,20 @@ def events_objections(store: Store, body: Mapping[str, Any]) -> Iterator[Objecti
         yield f"The event file holds {sum(tally.values())} events; the entry says {events['rows']}.", key
     if tree != body["events_tree"]:
         yield "The Merkle tree over the events is not the one that was booked.", key
+    yield from wrong
 
 
-def _recount(file: pq.ParquetFile) -> tuple[Counter[str], str]:
-    """Counts an event file's operations, and returns the root of the Merkle tree over its events, as hex."""
+def _recount(file: pq.ParquetFile, bits: Bits | None) -> tuple[Counter[str], str, list[Objection]]:
+    """Counts an event file's operations, and returns the root of the Merkle tree over its events, as hex, and what is wrong with its filters."""
     tally: Counter[str] = Counter()
     level: list[bytes] = []
     for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
         events = spelled(batch)
         tally.update(tally_of(events))
         level += leaf_hashes(events)
-    return tally, tree_over(level)
+        if bits:
+            bits.add(events["subject"])
+    return tally, tree_over(level), list(bits.objections([])) if bits else []
 
 
 def spelled(events: pa.RecordBatch) -> Spelled:

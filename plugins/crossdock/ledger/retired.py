@@ -11,6 +11,7 @@ from crossdock.errors import LedgerBroken
 from crossdock.faults import reached
 from crossdock.identity import canonical
 from crossdock.keys import Keys
+from crossdock.ledger.filters import drop_filters
 from crossdock.ledger.own import own_files
 from crossdock.ledger.segments import segments
 from crossdock.storage.state import State
@@ -75,6 +76,7 @@ def retire(state: State, store: Store, keys: Keys, *, before: str) -> int:
     for key in old:
         store.delete(key)
         reached("retired.deleted")
+    drop_filters(store)
     return len(old)
 
 

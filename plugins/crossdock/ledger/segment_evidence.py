@@ -29,6 +29,7 @@ from crossdock.ledger.evidence import (
 from crossdock.storage.store import Store
 
 if TYPE_CHECKING:
+    from crossdock.ledger.filter_evidence import Bits, Filters
     from crossdock.ledger.gathering import Columns
 
 _FOLDER = "ledger/segments/"
@@ -62,12 +63,13 @@ class Covered:
     Use it as a context manager: from its beginning, segments are read while the caller walks the chain.
     """
 
-    def __init__(self, store: Store, *, retired: int) -> None:
-        self._store = store
+    def __init__(self, store: Store, filters: Filters, *, retired: int) -> None:
+        self._store, self._filters = store, filters
         self._retired = retired  # segments of entries up to this one are on their way out
         self._keys = list(store.list(_FOLDER))
         names = [(key, _NAME.fullmatch(key)) for key in self._keys]
         self._ranges = {key: (int(name[1]), int(name[2]), name[4]) for key, name in names if name}
+        self._rows = {key: int(name[3]) for key, name in names if name}
         self._expected: dict[int, Expected] = {}
         self._readers = ThreadPoolExecutor(_AT_ONCE)
         self._read: dict[str, Future[_Held | str]] = {}
@@ -100,8 +102,9 @@ class Covered:
                 first, last, _ = self._ranges[key]
                 held = self._read.pop(key).result()
                 found = [(first, held)] if isinstance(held, str) else list(self._compared(held, first, last))
-                for seq, what in found:
-                    yield seq, self._expected[seq].delivery if seq in self._expected else "", what, key
+                wrong = [] if isinstance(held, str) else held.wrong
+                for seq, what, where in (*((*each, key) for each in found), *((first, *each) for each in wrong)):
+                    yield seq, self._expected[seq].delivery if seq in self._expected else "", what, where
 
     def _held_by(self, key: str) -> _Held | str:
         """Returns what a segment holds, or what is wrong with it as a whole."""
@@ -112,7 +115,11 @@ class Covered:
             return "The segment is missing, or its bytes are not those of its name."
         try:
             with stands.open() as file:
-                return _held(file, last - first + 2)  # one more, for events of an entry that is none of these
+                # One more entry, for events of one that is none of these.
+                held = _held(file, last - first + 2, self._filters.of(key, file.metadata.num_rows))
+                if file.metadata.num_rows != self._rows[key]:
+                    held.wrong.append(("The segment's name tells another number of events.", key))
+                return held
         except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
             stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
             return "The segment cannot be read as share events."
@@ -145,9 +152,10 @@ class _Held:
     tally: npt.NDArray[np.int64]  # (entries, WORDS): events of each operation
     trees: list[str]  # of each entry, the root of the Merkle tree over its events in the order of the file
     in_order: bool  # by subject, and each row group says truly with which it begins and ends
+    wrong: list[tuple[str, str]]  # what is wrong with its filters or its name, and where
 
 
-def _held(file: pq.ParquetFile, entries: int) -> _Held:
+def _held(file: pq.ParquetFile, entries: int, bits: Bits | None) -> _Held:
     """Reads a segment of so many entries, a row group at a time: first whose events they are, then the events.
 
     Raises:
@@ -169,6 +177,8 @@ def _held(file: pq.ParquetFile, entries: int) -> _Held:
         if len(batch):
             in_order = in_order and _is_sorted(last, subjects, file.metadata.row_group(group))
             last = subjects[-1].tobytes()
+        if bits:
+            bits.add(subjects)
         here, operations = _places(batch, entries)
         # The loop checks no bounds, and a file too large to be kept may have been replaced since it was counted.
         if (free + np.bincount(here, minlength=entries) > ends[1:]).any():
@@ -176,7 +186,8 @@ def _held(file: pq.ParquetFile, entries: int) -> _Held:
         gather(_columns(batch, subjects, operations), here, free, tally, _octets(events, EVENT.itemsize))
     trees = [tree_over(leaf_hashes(events[start:end])) for start, end in pairwise(ends.tolist())]
     apart = json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"])
-    return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order)
+    wrong = list(bits.objections(apart)) if bits else []
+    return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order, wrong=wrong)
 
 
 def _columns(events: pa.RecordBatch, subjects: np.ndarray, operations: npt.NDArray[np.uint8]) -> Columns:

@@ -24,6 +24,7 @@ from crossdock.ledger.evidence import (
     retirement_objections,
     signed,
 )
+from crossdock.ledger.filter_evidence import Filters
 from crossdock.ledger.segment_evidence import Covered
 from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
@@ -43,9 +44,10 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
     heads, breaks = _heads(store, public_key)
     retired, objections = retirement_objections(store, public_key)
     breaks += [Break(seq=0, delivery="", what=what, where=where) for what, where in objections]
+    filters = Filters(store)
     chain = Chain(wanted=frozenset(head["last_seq"] for head in heads))
 
-    with ThreadPoolExecutor(_READERS) as readers, Covered(store, retired=retired) as covered:
+    with ThreadPoolExecutor(_READERS) as readers, Covered(store, filters, retired=retired) as covered:
         try:
             for page in _pages(state):
                 sound = []
@@ -55,7 +57,7 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
                     if body is not None:
                         sound.append((row, body, row.seq <= retired or covered.takes(row.seq, body)))
                 parts = [sound[at : at + _AT_ONCE] for at in range(0, len(sound), _AT_ONCE)]
-                breaks += joined.from_iterable(readers.map(partial(_examined, store, public_key), parts))
+                breaks += joined.from_iterable(readers.map(partial(_examined, store, filters, public_key), parts))
             breaks += _unbooked(state)
             breaks += _contradictory(state)
         except StateDamaged as error:
@@ -76,11 +78,11 @@ _Sound = tuple[
 ]  # an entry, its body, and whether its events are not in a file of their own
 
 
-def _examined(store: Store, public_key: Ed25519PublicKey, entries: Sequence[_Sound]) -> list[Break]:
+def _examined(store: Store, filters: Filters, public_key: Ed25519PublicKey, entries: Sequence[_Sound]) -> list[Break]:
     """Returns what is wrong with what entries point at."""
     wrong = []
     for row, body, elsewhere in entries:
-        found = [] if elsewhere else list(events_objections(store, body))
+        found = [] if elsewhere else list(events_objections(store, filters, body))
         found += manifest_objections(store, public_key, body)
         wrong += [broken(row, what, where) for what, where in found]
     return wrong
