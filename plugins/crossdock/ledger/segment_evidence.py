@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -99,11 +99,8 @@ class Covered:
             if key not in self._ranges:
                 yield 0, "", "It is no segment's name.", key
             elif key in self._read:
-                first, last, _ = self._ranges[key]
-                held = self._read.pop(key).result()
-                found = [(first, held)] if isinstance(held, str) else list(self._compared(held, first, last))
-                wrong = [] if isinstance(held, str) else held.wrong
-                for seq, what, where in (*((*each, key) for each in found), *((first, *each) for each in wrong)):
+                first, held = self._ranges[key][0], self._read.pop(key).result()
+                for seq, what, where in [(first, held, key)] if isinstance(held, str) else self._wrong(held, key):
                     yield seq, self._expected[seq].delivery if seq in self._expected else "", what, where
 
     def _held_by(self, key: str) -> _Held | str:
@@ -116,13 +113,18 @@ class Covered:
         try:
             with stands.open() as file:
                 # One more entry, for events of one that is none of these.
-                held = _held(file, last - first + 2, self._filters.of(key, file.metadata.num_rows))
-                if file.metadata.num_rows != self._rows[key]:
-                    held.wrong.append(("The segment's name tells another number of events.", key))
-                return held
+                return _held(file, last - first + 2, self._filters.of(key, file.metadata.num_rows))
         except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
             stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
             return "The segment cannot be read as share events."
+
+    def _wrong(self, held: _Held, key: str) -> Iterator[tuple[int, str, str]]:
+        first, last, _ = self._ranges[key]
+        found = list(self._compared(held, first, last))
+        if not found and held.tally.sum() != self._rows[key]:
+            found = [(first, "The segment's name tells another number of events.")]
+        yield from ((seq, what, key) for seq, what in found)
+        yield from ((first, what, where) for what, where in held.wrong)
 
     def _compared(self, held: _Held, first: int, last: int) -> Iterator[tuple[int, str]]:
         here = {seq: self._expected[seq] for seq in range(first, last + 1) if seq in self._expected}
@@ -152,7 +154,7 @@ class _Held:
     tally: npt.NDArray[np.int64]  # (entries, WORDS): events of each operation
     trees: list[str]  # of each entry, the root of the Merkle tree over its events in the order of the file
     in_order: bool  # by subject, and each row group says truly with which it begins and ends
-    wrong: list[tuple[str, str]]  # what is wrong with its filters or its name, and where
+    wrong: Sequence[tuple[str, str]]  # what is wrong with its filters, and which
 
 
 def _held(file: pq.ParquetFile, entries: int, bits: Bits | None) -> _Held:
