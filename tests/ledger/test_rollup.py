@@ -142,3 +142,17 @@ def test_what_was_shared_before_there_was_a_rollup_is_in_it(world):
         key: value for key, value in expected.items() if key[0] == "2026-03"
     }
     assert of(daily(world.state, EVER, role="consumer", party="tax")) == {("2026-03-01",): (4, 2)}
+
+
+def test_what_is_asked_for_most_is_read_from_an_index_and_comes_in_its_order(world):
+    for day in (3, 0, 1):
+        for consumer in ("tax", "health"):
+            world.deliver("a", "b", day=day, consumer=consumer)
+    asked = []
+    sa.event.listen(world.state.engine, "before_cursor_execute", lambda *event: asked.append(event[2:4]))
+    groups = counted(world, "department", "dataset", "consumer", "day")
+    assert list(groups) == sorted(groups)
+    with world.state.connect() as connection:
+        (statement,) = {each for each in asked if "json_group_array" in each[0]}
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement[0]}", statement[1]).all()
+    assert [step[3] for step in steps] == ["SCAN share_count USING COVERING INDEX ix_share_count_sums"]
