@@ -57,9 +57,10 @@ class Bits:
         Raises:
             Transient: the store did not answer.
         """
-        expected = hashlib.sha256(self._bits.tobytes() + json.dumps(apart).encode()).hexdigest()
+        digest = hashlib.sha256(self._bits.data)
+        digest.update(json.dumps(apart).encode())
         filesystem, root = self._store.filesystem()
         for key in self._keys:
             found = stored(filesystem, f"{root}/{key}", key)
-            if found is not None and found.sha256 != expected:  # one that is gone spares a lookup nothing
+            if found is not None and found.sha256 != digest.hexdigest():  # one that is gone spares a lookup nothing
                 yield "The filter is not that of its file: a lookup would miss events.", key

@@ -55,7 +55,9 @@ def add_filters(store: Store, scratch: Path, files: Iterable[Filtered]) -> None:
     for file in files:
         if name_of(file.key) not in present and 0 < file.rows < _MOST:
             path = scratch / "filter"
-            path.write_bytes(_row_of_bits(store, file).tobytes() + json.dumps(list(file.apart)).encode())
+            with path.open("wb") as written:
+                written.write(_row_of_bits(store, file).data)
+                written.write(json.dumps(list(file.apart)).encode())
             store.put_file(f"{FILTERS}{name_of(file.key)}-{file_sha256(path)[:16]}", path)
             path.unlink(missing_ok=True)
             reached("filters.written")
