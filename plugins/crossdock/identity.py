@@ -90,8 +90,9 @@ def keyed_hashes(rows: pa.RecordBatch | pa.Table, columns: Iterable[str], *, key
     import numpy as np
     import pyarrow as pa
 
+    from crossdock.blake2b import blake2b
     from crossdock.columnar import text_buffers
-    from crossdock.compiled import blake2b, spell
+    from crossdock.compiled import spell
 
     texts = [text_buffers(_texts(rows.column(name))) for name in columns]
     offsets = np.zeros(rows.num_rows + 1, np.int64)

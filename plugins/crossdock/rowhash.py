@@ -43,10 +43,13 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
-    from crossdock.compiled import look_up
+    from crossdock.compiled import look_up, mask, spell_hex
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
+    texts, ends, _ = text_buffers(rows["text"].cast(pa.large_binary()))
+    mask(texts, ends, (1, 0), np.empty(1, np.uint8), np.empty(2, np.int32))
+    spell_hex(np.zeros(1, np.uint8), np.empty(2, np.uint8))
     hashes = row_hashes(rows)
     sort_random(hashes[:, 0].copy(), np.empty(len(hashes), np.uint32))
     keyed_hashes(rows, rows.schema.names, key=bytes(16), domain="")
