@@ -109,6 +109,17 @@ def add_numbers(sums: Words, words: Words, valid: Flags, keys: Words) -> None:
 
 
 @compiled
+def add_taken(sums: Words, parts: Words, places: npt.NDArray[np.int32], valid: Flags) -> None:
+    """Adds to the lanes of each row those at its place among parts, (values, 2); see `add_texts`."""
+    for row in range(sums.shape[0]):
+        if len(valid) and not valid[row]:
+            continue
+        place = U(places[row])
+        sums[row, 0] += parts[place, 0]
+        sums[row, 1] += parts[place, 1]
+
+
+@compiled
 def mix(words: Words) -> None:
     """Mixes the bits of each word as splitmix64 does, in place."""
     flat = words.reshape(-1)

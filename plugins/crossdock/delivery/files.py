@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -30,6 +30,7 @@ from crossdock.identity import file_sha256
 
 ROW_GROUP = 131_072  # rows that are read at a time
 _LEAST = ROW_GROUP // 2  # rows of a row group, but for the last
+_PLACES = pa.dictionary(pa.int32(), pa.string())
 _FORMULA = "^([=+\\-@＝＋－＠'\t\r\n])"
 
 
@@ -92,6 +93,8 @@ class ParquetSink:
 
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)
+        if len(self._waiting) > 1:  # a row group has one dictionary
+            table = table.unify_dictionaries()
         writer = self._open(table)
         if table.num_rows:
             writer.write_table(table, row_group_size=ROW_GROUP + _LEAST)
@@ -144,6 +147,31 @@ def in_pieces(
     """Streams a row group at a time: one scan over all reads ahead up to a gigabyte while we are busy."""
     for group in row_groups(rows):
         yield from group.scanner(schema=rows.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
+
+
+def with_dictionaries(rows: pads.Dataset, *, but: Collection[str]) -> pads.Dataset:
+    """Returns the same rows, whose texts come as few different ones and their places where the files have them so.
+
+    Args:
+        rows: parquet files.
+        but: columns that stay as they are.
+    """
+    fragments = list(rows.get_fragments())
+    if not fragments or not all(isinstance(each, pads.ParquetFileFragment) for each in fragments):
+        return rows
+    few = [field.name for field in rows.schema if pa.types.is_string(field.type) and field.name not in but]
+    for fragment in fragments:
+        few = [name for name in few if name in _dictionaries(fragment.metadata)]
+    read = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(dictionary_columns=few))
+    fields = [field.with_type(_PLACES) if field.name in few else field for field in rows.schema]
+    made = [read.make_fragment(each.path, each.filesystem) for each in fragments]
+    return pads.FileSystemDataset(made, pa.schema(fields), read, fragments[0].filesystem)
+
+
+def _dictionaries(metadata: pq.FileMetaData) -> set[str]:
+    """Names the columns that begin with a dictionary."""
+    groups = metadata.num_row_groups and [metadata.row_group(0).column(n) for n in range(metadata.num_columns)]
+    return {column.path_in_schema for column in groups or () if column.has_dictionary_page}
 
 
 def row_groups(rows: pads.Dataset) -> Iterator[pads.Fragment]:

@@ -33,7 +33,7 @@ from crossdock.contracts.model import Agreement
 from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema, holdings_sink
 from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
-from crossdock.delivery.files import ParquetSink, batches, delivered_file, in_pieces
+from crossdock.delivery.files import ParquetSink, batches, delivered_file, in_pieces, with_dictionaries
 from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Prepared
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
@@ -97,7 +97,7 @@ class _Work:
     """One preparation under way."""
 
     def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path, held_back: Collection[bytes]) -> None:
-        self.terms, self.snapshot, self.scratch = terms, snapshot, scratch
+        self.terms, self.snapshot, self.scratch = terms, with_dictionaries(snapshot, but=terms.filtered_by), scratch
         self.held_back = pa.array(sorted(held_back), HASH)
         self.stopped: list[pa.Array] = []  # the records held back that would have gone
         self.kept = 0
@@ -120,7 +120,7 @@ class _Work:
         """Every row that the filter lets through is delivered."""
         shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
         rest = self.terms.without(shelved)
-        with ColumnSinks(self.scratch / "columns", rest.schema) as sinks:
+        with ColumnSinks(self.scratch / "columns", rest.encoded_schema(self.snapshot.schema)) as sinks:
             delivered = self._known(cut, rest, events, sinks) if cut else None
             fresh = delivered is None
             if delivered is None:
@@ -146,14 +146,14 @@ class _Work:
         if len(rest.schema):
             with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as beside:
                 unchanged = beside.submit(cut.demand_unchanged, self.snapshot)
-                for rows in in_order(rest.outgoing, self._rows(rest.schema.names), beside=1):
+                for rows in in_order(rest.encoded, self._rows(rest.schema.names), beside=1):
                     sinks.add(rows)
                 unchanged.result()
         return delivered
 
     def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
         delivered = RowsDigest()
-        for kept in self._kept(rest, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
+        for kept in self._kept(rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
             sinks.add(kept.outgoing)
             events.add(*kept.told, "insert")
             delivered += RowsDigest.of(kept.hashes)
@@ -169,7 +169,7 @@ class _Work:
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
             holdings_sink(self.scratch / "received.parquet", self.terms) as held,
         ):
-            for kept in self._kept(self.terms, self._holdings):
+            for kept in self._kept(self.terms.outgoing, self._holdings):
                 marks = comparison.mark(kept.told)
                 differs = marks != Change.UNCHANGED
                 held.add(kept.told)
@@ -193,7 +193,11 @@ class _Work:
     def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
         return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
 
-    def _kept(self, terms: Terms, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
+    def _kept(
+        self,
+        leave: Callable[[pa.RecordBatch], pa.RecordBatch],
+        tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told],
+    ) -> Iterator[_Kept[_Told]]:
         """Streams the snapshot once, digests every row, and yields those the filter lets through; `tell` works beside."""
 
         def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, pa.Array, _Kept[_Told] | None]:
@@ -204,7 +208,7 @@ class _Work:
             rows = _those(batch, kept)
             if not rows.num_rows:
                 return *seen, None
-            outgoing = terms.outgoing(rows)
+            outgoing = leave(rows)
             return *seen, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
 
         for accepted, filtered, stopped, found in in_order(look, self._marked(self.snapshot.schema.names), beside=1):
