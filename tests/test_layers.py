@@ -16,6 +16,7 @@ BASE = {
     "compiled",
     "errors",
     "discretion",
+    "fingerprints",
     "identity",
     "ordered",
     "rowhash",

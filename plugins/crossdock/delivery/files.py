@@ -180,6 +180,13 @@ def row_groups(rows: pads.Dataset) -> Iterator[pads.Fragment]:
         yield from fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
 
 
+def rows_in(part: pads.Fragment) -> int:
+    """Counts the rows of such a part; Arrow would count those of the whole file."""
+    if isinstance(part, pads.ParquetFileFragment):
+        return sum(group.num_rows for group in part.row_groups)
+    return int(part.count_rows())
+
+
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:
     schema = with_json_texts(source.schema_arrow)
     with pacsv.CSVWriter(path, schema) as writer:

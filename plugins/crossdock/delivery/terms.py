@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,6 +19,8 @@ from crossdock.delivery.rows import expression
 from crossdock.errors import DeliveryRefused
 from crossdock.identity import content_id, keyed_hashes
 from crossdock.keys import Keys
+
+_FORM = 1  # of what protections make of values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,14 @@ class Terms:
                 [(f.name, str(f.type)) for f in schema], key_columns, spec.channel, spec.connection, dict(spec.options)
             ),
         )
+
+    @property
+    def form(self) -> str:
+        """Names what makes of a row what leaves, and what the ledger knows it by: the same form, the same of the same row."""
+        keys = [hashlib.blake2b(key=key, digest_size=16).hexdigest() for key in (self.pseudonym_key, self.ledger_key)]
+        names = (self.record_columns, self.record_domain, self.subject_column, self.subject_domain)
+        protections = {name: repr(self.protections[name]) for name in sorted(self.protections)}
+        return content_id("form", _FORM, str(self.schema), protections, str(self.keep), keys, names)
 
     def outgoing(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Returns the agreed columns in the agreed form: the only way by which values leave, but for `encoded`."""
