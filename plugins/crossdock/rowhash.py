@@ -43,7 +43,7 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
-    from crossdock.compiled import look_up, mask, spell_hex
+    from crossdock.compiled import align, look_up, mask, spell_hex
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
@@ -58,6 +58,7 @@ def warm_up() -> None:
     table = np.full(4, -1, np.int32), np.empty((3, 2), np.uint64), 0
     known, told = (hashes, np.zeros(2, np.bool_)), (np.empty(2, np.int8), np.empty(2, np.int64))
     look_up(table, known, (hashes, hashes), told)
+    align(hashes.copy(), hashes.copy(), np.empty(2, np.int64))
 
 
 def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:

@@ -84,7 +84,7 @@ class Aligned:
     @property
     def unchanged(self) -> RowsDigest:
         """Of the rows that are as they were."""
-        return RowsDigest.of(self._prints[self._same, :2])
+        return RowsDigest.of_some(self._prints[:, :2], self._same)
 
     @property
     def rest(self) -> Received:
