@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from crossdock.blake2b import blake2b
 from crossdock.columnar import text_buffers
-from crossdock.compiled import NEW, OTHER, SAME, look_up, mask, spell, spell_hex
+from crossdock.compiled import mask, spell, spell_hex
+from crossdock.finding import NEW, OTHER, SAME, look_up
 from crossdock.identity import keyed_hashes
 
 MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5) | st.lists(

@@ -16,6 +16,7 @@ BASE = {
     "compiled",
     "errors",
     "discretion",
+    "finding",
     "fingerprints",
     "identity",
     "ordered",

@@ -43,7 +43,8 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
-    from crossdock.compiled import align, look_up, mask, spell_hex
+    from crossdock.compiled import mask, spell_hex
+    from crossdock.finding import align, look_up
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})

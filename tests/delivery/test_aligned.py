@@ -135,6 +135,7 @@ def test_another_order_is_read_anew(tmp_path, reads):
         PROTECTED,
         FILTERED,
         agreement("resident_id", "name", "phone", mode="changes", channel="database", rows="children < 1"),
+        agreement("resident_id", "name", "phone", mode="changes", channel="database", options={"table": "elsewhere"}),
     ],
 )
 def test_other_terms_are_read_anew(tmp_path, reads, other):
@@ -194,7 +195,7 @@ def test_fingerprints_of_another_number_of_rows_are_not_used(tmp_path, reads, da
     old=st.lists(st.integers(0, 30), unique=True, max_size=30),
 )
 def test_two_series_are_laid_beside_each_other(new, old):
-    from crossdock.compiled import align
+    from crossdock.finding import align
 
     words = [np.array([[n, n * 7] for n in series], np.uint64).reshape(-1, 2) for series in (new, old)]
     places = np.empty(len(new), np.int64)

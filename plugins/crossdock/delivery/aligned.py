@@ -64,11 +64,15 @@ class Aligned:
             snapshot: the accepted rows.
             path: of the snapshot's fingerprints.
         """
-        from crossdock.compiled import align
+        from crossdock.finding import align
 
         sizes = [rows_in(group) for group in row_groups(snapshot)]
         prints = read_fingerprints(path, sum(sizes))
-        if prints is None or before.form != terms.form or max(sizes, default=0) > ROW_GROUP:
+        if (
+            prints is None
+            or (before.layout, before.form) != (terms.layout, terms.form)
+            or max(sizes, default=0) > ROW_GROUP
+        ):
             return None
         held = np.empty((before.rows.count_rows(), 2), np.uint64)
         start = 0
