@@ -97,7 +97,8 @@ class _Work:
         """Every row that the filter lets through is delivered."""
         shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
         rest = self.terms.without(shelved)
-        with ColumnSinks(self.scratch / "columns", rest.encoded_schema(self.snapshot.schema)) as sinks:
+        fields = rest.encoded_schema(self.snapshot.schema)
+        with ColumnSinks(self.scratch / "columns", fields, rest.pseudonyms) as sinks:
             delivered = self._known(cut, rest, events, sinks) if cut else None
             fresh = delivered is None
             if delivered is None:

@@ -116,6 +116,11 @@ class Terms:
     def _leaving(self, values: pa.Array, name: str) -> pa.Array:
         return protect(plain(values), self.protections.get(name), key=self.pseudonym_key)
 
+    @property
+    def pseudonyms(self) -> frozenset[str]:
+        """The columns that leave as pseudonyms."""
+        return frozenset(name for name, protection in self.protections.items() if protection.kind == "pseudonymise")
+
     def without(self, names: Collection[str]) -> Self:
         """Returns the terms for the other columns that leave."""
         return replace(self, schema=pa.schema([field for field in self.schema if field.name not in names]))
