@@ -211,3 +211,15 @@ def test_two_series_are_laid_beside_each_other(new, old):
 def test_too_much_to_read_is_read_anew(tmp_path, reads, monkeypatch):
     monkeypatch.setattr(aligned, "_MOST_READ", 0.05)
     compare(tmp_path, AGREED, PEOPLE, changed(PEOPLE, [("change", n) for n in (1, 2, 3)]), reads=reads, expected=False)
+
+
+def test_values_that_are_another_columns_now_are_read_anew(tmp_path, reads):
+    """The same values in the same places have the same fingerprints, whatever the columns are called."""
+    source, prints = stored(tmp_path / "a", PEOPLE)
+    first, _ = ready(tmp_path / "1", AGREED, source)
+    table = source.to_table()
+    other = {"name": "phone", "phone": "name"}
+    pq.write_table(table.rename_columns([other.get(name, name) for name in table.column_names]), tmp_path / "b.parquet")
+    second, _ = ready(tmp_path / "2", AGREED, pads.dataset(tmp_path / "b.parquet"), previous=held(first), prints=prints)
+    assert second.counts.updated == len(PEOPLE)
+    assert reads == [None]
