@@ -153,6 +153,27 @@ def spell(messages: Bytes, ends: Offsets, data: Bytes, offsets: Offsets, valid: 
 
 
 @compiled
+def spell_events(
+    subjects: Bytes, records: Bytes, operations: npt.NDArray[np.int8], named: Flags, spelled: Bytes
+) -> None:
+    """Spells share events: subject, position of the operation, 1 if there is another record, and that record, or zeros.
+
+    Args:
+        subjects: (events, 16).
+        records: (events, 16), or none when there is none.
+        operations: by their places in `ledger.events.OPERATIONS`.
+        named: whether there is a record.
+        spelled: (events, 34), written.
+    """
+    for row in range(spelled.shape[0]):
+        for i in range(U(16)):
+            spelled[row, i] = subjects[row, i]
+        spelled[row, 16], spelled[row, 17] = operations[row], named[row]
+        for i in range(U(16)):
+            spelled[row, U(18) + i] = records[row, i] if named[row] else 0
+
+
+@compiled
 def spell_hex(octets: Bytes, texts: Bytes) -> None:
     """Writes two lower-case hexadecimal digits per byte."""
     for i in range(U(len(octets))):
