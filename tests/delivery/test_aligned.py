@@ -106,6 +106,13 @@ def test_all_is_as_if_every_row_were_read(tmp_path_factory, steps, group, agreed
     compare(tmp_path_factory.mktemp("aligned"), agreed, PEOPLE, changed(PEOPLE, steps), group=group)
 
 
+@pytest.fixture(params=["at hand", "read twice"])
+def kept(request, monkeypatch):
+    if request.param == "read twice":
+        monkeypatch.setattr(aligned, "_AT_HAND", 5)
+
+
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("agreed", [AGREED, FILTERED, PROTECTED, PSEUDONYMOUS])
 def test_few_changes_are_found_by_fingerprints(tmp_path, reads, agreed):
     after = changed(PEOPLE, [("change", 3), ("remove", 11), ("insert", 20), ("unseen", 30), ("filter", 33)])
