@@ -120,6 +120,25 @@ _FILTERS = {
     "Column '{}' is a {type}: this literal does not fit.": "字段“{}”类型为{}，与所写的值不符。",
     "Every text is under the empty prefix.": "空前缀包含所有文本。",
 }
+_PAGES = {
+    "There is no such page.": "没有这个页面。",
+    "This page is only looked at.": "此页面仅供查看。",
+    "What was given does not fit.": "填写的内容不符合要求。",
+    "There is nothing of that id.": "没有该编号的内容。",
+    "There is no such department.": "没有这个部门。",
+    "A month is written as YYYY-MM.": "月份应写作 YYYY-MM。",
+    "You may not look people up: `lookup_users` does not name you.": "您无权查询：lookup_users 未列出您。",
+    "Ask from the page itself.": "请在页面上查询。",
+    "Not authenticated": "请先登录。",
+    "The subject is empty.": "未填写查询对象。",
+    "Give a resident ID or a unified social credit code.": "请填写身份证号或统一社会信用代码。",
+    "Entry {} is not signed yet.": "账本条目 {} 尚未签名。",
+    "Run `crossdock ledger sign` first.": "请先运行 crossdock ledger sign。",
+    "The state database did not answer ({}).": "状态数据库没有应答（{}）。",
+    "Try again; if it stays so, look whether it runs and can be written.": "请重试；如仍如此，请检查其是否运行、可否写入。",
+    "The state database is damaged.": "状态数据库已损坏。",
+    "Restore it from a backup, then run `crossdock ledger verify`.": "请从备份恢复，再运行 crossdock ledger verify。",
+}
 _MEASURED = {
     "It": "数值",
     "Its length": "长度",
@@ -189,7 +208,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...]:
     """Returns what a sentence looks like, which holes are in it, and how it is said."""
     filters = {f"{{place}}: {english}{{fix}}": f"{{}}：{chinese}" for english, chinese in _FILTERS.items()}
     found = []
-    for english, chinese in (_REFUSALS | _ROWS | filters).items():
+    for english, chinese in (_REFUSALS | _ROWS | _PAGES | filters).items():
         texts = re.split(r"\{(\w*)\}", english)
         holes = tuple(texts[1::2])
         pattern = "".join(_HOLES[part] if place % 2 else re.escape(part) for place, part in enumerate(texts))
