@@ -46,6 +46,7 @@ FLOWING = (
     "stewardship",
     "notices",
     "lookups",
+    "closings",
     "statistics",
     "sweep",
     "trial",
