@@ -81,7 +81,7 @@ def ask(opened, subject, **headers):
     return opened.post("/who?lang=en", data=form, headers={"Sec-Fetch-Site": "same-origin", **headers})
 
 
-def test_those_who_are_named_look_people_up(client, somebody, exchange):
+def test_those_who_are_named_look_people_up(client, somebody, exchange, web_home):
     with client("admin") as admin:
         assert "Resident ID" in admin.get("/who?lang=en").raise_for_status().text
         assert "Who received my data" in admin.get("/?lang=en").text
@@ -92,6 +92,10 @@ def test_those_who_are_named_look_people_up(client, somebody, exchange):
     assert all(f"<td>{consumer}</td>" in answer.text for consumer in (TAX, HEALTH))
     newest = lookups(exchange.state)[0]
     assert (newest.asked_by, newest.reason) == ("admin", "At the counter.")
+    logs = [file for file in (web_home / "var" / "logs").rglob("*") if file.is_file()]
+    assert any("/crossdock/who" in file.read_text("utf-8", "replace") for file in logs)  # that it was asked is in a log
+    for file in [*logs, *(web_home / "var").glob("*.db*")]:
+        assert somebody.encode() not in file.read_bytes(), file  # but not about whom
 
 
 def test_a_clerk_sees_what_their_department_received(clerk, somebody):

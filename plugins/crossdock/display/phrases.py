@@ -131,6 +131,8 @@ _PAGES = {
     "Ask from the page itself.": "请在页面上查询。",
     "Not authenticated": "请先登录。",
     "The subject is empty.": "未填写查询对象。",
+    "The reason names whom it is about.": "查询事由中写有查询对象。",
+    "Leave the identifier out: the reason is kept as it is.": "请勿写入证件号码：事由将原样保存。",
     "Give a resident ID or a unified social credit code.": "请填写身份证号或统一社会信用代码。",
     "Entry {} is not signed yet.": "账本条目 {} 尚未签名。",
     "Run `crossdock ledger sign` first.": "请先运行 crossdock ledger sign。",

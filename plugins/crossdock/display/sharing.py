@@ -163,11 +163,13 @@ def counts(counted: Counts, groups: Sequence[str]) -> None:
 def received(found: Answer) -> None:
     """Prints who received a subject's records, and who asked before."""
     items = found.received
-    shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
+    shown = table(
+        "Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns", "agreement"
+    )
     for item in items:
         shown.add_row(
             moment(item.delivered_at), item.consumer, item.dataset, item.operation, escape(item.purpose),
-            escape(item.legal_basis), ", ".join(item.columns),
+            escape(item.legal_basis), ", ".join(item.columns), item.agreement,
         )  # fmt: skip
     out.print(shown if items else "Nobody received a record of this subject.")
     out.print("[dim]What the law withholds for a time, such as from an investigation, is not listed before its day.[/]")
