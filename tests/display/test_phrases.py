@@ -25,12 +25,8 @@ from crossdock.web.language import Words
 from extracts import column, contract, rule
 
 PACKAGE = Path(rules.__file__).parents[1]
-# Functions that return or yield reasons, beside those that the code below finds by themselves: it follows `reason=`.
-GIVERS = {
-    "delivery/decide.py": {"_unmatched", "_not_in_force", "_not_shareable", "_not_applicable", "_not_protectable", "_no_changes"},
-    "delivery/protect.py": {"unsuitable"},
-    "contracts/rules.py": {"sentence", "_span"},
-}  # fmt: skip
+# Functions that return or yield reasons (none named: all of the module), beside what is found by itself: it follows `reason=`.
+GIVERS = {"delivery/decide.py": (), "delivery/protect.py": ("unsuitable",), "contracts/rules.py": ("sentence", "_span")}
 # Sentences with a part in the hole that is words too; what they come to is tested below.
 PUT_TOGETHER = {
     "The source has x1 that the contract does not know: x1.",
@@ -67,7 +63,7 @@ def reasons_of(path):
     tree, name = ast.parse(path.read_text("utf-8")), str(path.relative_to(PACKAGE))
     for function in functions(tree):
         body = function.body[1:] if ast.get_docstring(function) else function.body
-        if function.name in GIVERS.get(name, ()):
+        if name in GIVERS and function.name in (GIVERS[name] or (function.name,)):
             yield from itertools.chain.from_iterable(map(sentences, body))
         for call in (each for part in body for each in ast.walk(part) if isinstance(each, ast.Call)):
             for keyword in call.keywords:

@@ -41,6 +41,12 @@ _REFUSALS = {
         "字段“{}”类型为{}，没有替身：请假名化或去除。"
     ),
     "Column '{}' is a {type}; it cannot be generalised to '{}'.": "字段“{}”类型为{}，不能泛化为“{}”。",
+    "Column '{}' has a name that a spreadsheet would run as a formula: deliver another format than CSV.": (
+        "字段“{}”的名称会被电子表格当作公式运行；请改用 CSV 以外的格式。"
+    ),
+    "Column '{}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.": (
+        "字段“{}”带校验码，所隐去的部分可以推算出来；请少保留几位。"
+    ),
     "It was requested, and has to be reviewed by {}.": "已提出申请，须于 {} 前审核。",
     "The request was rejected: {}": "申请被驳回：{}",
     "The agreement grants one delivery, and that was made on {}.": "协议只准交付一次，已于 {} 交付。",
