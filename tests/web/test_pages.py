@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import yaml
 from fastapi import Request
 from starlette.testclient import TestClient
 
@@ -176,3 +177,23 @@ def test_a_department_that_looks_somebody_up_is_told_of_itself(opened):
     assert "学校" in page
     assert "税务局" not in page
     assert "以往的查询" not in page
+
+
+def test_what_is_withheld_is_on_no_page_whatever_is_sent(tmp_path):
+    hamlet = found(tmp_path / "hamlet")
+    file = hamlet.agreement("residents", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["withheld"] = {"legalBasis": "刑事诉讼法", "until": "2099-01-01"}
+    write_yaml(file, document)
+    assert not hamlet.sweep().failures
+    exchange = hamlet.open()
+
+    def guard(request: Request) -> None:
+        request.state.sight = EVERYTHING
+
+    client = TestClient(make_app(guard, lambda: exchange))
+    form = {"subject": SUBJECT, "reason": "An audit.", "withheld": "true"}
+    page = client.post("/who?lang=en&withheld=true", data=form, headers={"Sec-Fetch-Site": "same-origin"}).text
+    assert "residents/school" in page
+    assert "residents/tax" not in page
+    assert not lookups(exchange.state)[0].withheld
