@@ -22,6 +22,7 @@ from crossdock.errors import RowFilterInvalid
 from crossdock.validation.plan import plan
 from crossdock.validation.verdict import Counted, assess
 from crossdock.web.language import Words
+from crossdock.web.routes import _SAID
 from extracts import column, contract, rule
 
 PACKAGE = Path(rules.__file__).parents[1]
@@ -100,6 +101,16 @@ def test_no_reason_is_without_its_chinese():
     assert len(found) > 45
     assert found >= PUT_TOGETHER
     assert {text: left(text) for text in found - PUT_TOGETHER if left(text)} == {}
+
+
+def test_what_pages_refuse_is_said_in_chinese():
+    found = set(_SAID.values())
+    for path in sorted((PACKAGE / "web").glob("*.py")):
+        for each in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "HTTPException":
+                found.add(spelled(each.args[1]))
+    assert len(found) >= 12
+    assert [text for text in sorted(found) if in_chinese(text) == text] == []
 
 
 @pytest.mark.parametrize("policy", ["discard", "freeze", "evolve"])

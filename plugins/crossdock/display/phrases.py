@@ -135,7 +135,13 @@ _PAGES = {
     "A month is written as YYYY-MM.": "月份应写作 YYYY-MM。",
     "You may not look people up: `lookup_users` does not name you.": "您无权查询：lookup_users 未列出您。",
     "Ask from the page itself.": "请在页面上查询。",
-    "Not authenticated": "请先登录。",
+    "Log in first.": "请先登录。",
+    "Your session has ended: log in again.": "会话已结束，请重新登录。",
+    "You may not look here.": "您无权查看。",
+    "Open the address that `crossdock dashboard` printed.": "请打开 crossdock dashboard 给出的地址。",
+    "This token is not, or no longer, good. Start `crossdock dashboard` again.": (
+        "令牌无效或已失效，请重新运行 crossdock dashboard。"
+    ),
     "The subject is empty.": "未填写查询对象。",
     "The reason names whom it is about.": "查询事由中写有查询对象。",
     "Leave the identifier out: the reason is kept as it is.": "请勿写入证件号码：事由将原样保存。",

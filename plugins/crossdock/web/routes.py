@@ -39,7 +39,14 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Language",
 }
-_SAID = {"Not Found": "There is no such page.", "Method Not Allowed": "This page is only looked at."}
+_SAID = {  # what Starlette and Airflow say, in our words
+    "Not Found": "There is no such page.",
+    "Method Not Allowed": "This page is only looked at.",
+    "Not authenticated": "Log in first.",
+    "Invalid JWT token": "Log in first.",
+    "Token Expired": "Your session has ended: log in again.",
+    "Forbidden": "You may not look here.",
+}
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
