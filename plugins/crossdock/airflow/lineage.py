@@ -68,8 +68,14 @@ def tell_of_pull(task: Any, extract_id: str | None) -> OperatorLineage[Any, Any]
     return OperatorLineage()
 
 
-def tell_of_validation(task: Any, verdict_id: str | None) -> OperatorLineage[Any, Any]:
-    """Tells of a verdict, with what became of every promise; nothing when there was none. As `tell_of_pull`."""
+def tell_of_validation(task: Any, verdict_id: str | None, *, of: str = "landing") -> OperatorLineage[Any, Any]:
+    """Tells of a verdict, with what became of every promise; nothing when there was none. As `tell_of_pull`.
+
+    Args:
+        task: the task instance.
+        verdict_id: the verdict.
+        of: where the rows lay that were judged.
+    """
     from crossdock.storage.records import extract_by_id, latest_snapshot, verdict_by_id
 
     if verdict_id is None:
@@ -80,9 +86,11 @@ def tell_of_validation(task: Any, verdict_id: str | None) -> OperatorLineage[Any
             return OperatorLineage()
         contract = exchange.contract(verdict.dataset)
         snapshot = latest_snapshot(exchange.state, contract.id)
-        judged = _judged(contract, extract_by_id(exchange.state, verdict.extract), verdict)
+        judged = _judged(contract, extract_by_id(exchange.state, verdict.extract), verdict, of)
     rejected = verdict.outcome == "rejected"
-    outputs = [_output("quarantine", contract.id, verdict.id, rows=verdict.quarantined)]
+    outputs = []
+    if of != "quarantine":  # else they stay where they are
+        outputs.append(_output("quarantine", contract.id, verdict.id, rows=verdict.quarantined))
     if snapshot and not rejected:
         schema = {"schema": _schema(contract.columns), **_about(contract)}
         rows = verdict.accepted if snapshot.verdict == verdict.id else 0  # what was there stays as it is
@@ -184,7 +192,7 @@ def _field(column: Column, place: int) -> schema_dataset.SchemaDatasetFacetField
     )
 
 
-def _judged(contract: Contract, extract: Extract, verdict: Verdict) -> InputDataset:
+def _judged(contract: Contract, extract: Extract, verdict: Verdict, area: str) -> InputDataset:
     facets: dict[str, InputDatasetFacet] = {
         "dataQualityMetrics": data_quality_metrics_input_dataset.DataQualityMetricsInputDatasetFacet(
             columnMetrics={}, rowCount=verdict.rows
@@ -194,7 +202,7 @@ def _judged(contract: Contract, extract: Extract, verdict: Verdict) -> InputData
         ),
     }
     version = dataset_version_dataset.DatasetVersionDatasetFacet(extract.id)
-    return InputDataset(_namespace(), f"landing/{contract.id}", facets={"version": version}, inputFacets=facets)
+    return InputDataset(_namespace(), f"{area}/{contract.id}", facets={"version": version}, inputFacets=facets)
 
 
 def _assertions(contract: Contract, verdict: Verdict) -> Iterator[data_quality_assertions_dataset.Assertion]:
