@@ -125,6 +125,25 @@ def test_axe_finds_nothing(page, address, made, verdict, language):
         assert violations(page) == [], path
 
 
+def test_a_small_screen_is_enough(page, address, made, verdict):
+    page.set_viewport_size({"width": 360, "height": 740})
+    delivery = made["public_security/population", "tax"].id
+    population = "public_security/population"
+    paths = [
+        "",
+        f"datasets/{population}",
+        f"agreements/{population}/tax",
+        f"verdicts/{verdict}",
+        f"deliveries/{delivery}",
+    ]
+    for path in paths:
+        page.goto(f"{address}/crossdock/{path}?lang=zh")
+        if page.locator("figure").count():
+            page.wait_for_selector(DRAWN)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert violations(page) == [], path  # what is wider than the screen can be scrolled with the keyboard
+
+
 LOOKED_UP = {
     "zh": ("谁收到了我的数据", "接收情况", {"税务局", "卫生健康委员会"}),
     "en": ("Who received my data", "Received by", {"Tax Service", "Health Commission"}),
