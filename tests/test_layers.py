@@ -49,6 +49,7 @@ FLOWING = (
     "stewardship",
     "notices",
     "lookups",
+    "closings",
     "statistics",
     "sweep",
     "trial",
