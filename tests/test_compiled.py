@@ -6,13 +6,19 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.compiled import NEW, OTHER, SAME, blake2b, look_up, spell
+from crossdock.blake2b import blake2b
+from crossdock.columnar import text_buffers
+from crossdock.compiled import mask, spell, spell_events, spell_hex
+from crossdock.finding import NEW, OTHER, SAME, look_up
 from crossdock.identity import keyed_hashes
 
-MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5)
+MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5) | st.lists(
+    st.binary(max_size=9), min_size=60, max_size=70
+)
 VALUES = st.none() | st.binary(max_size=30).map(bytes.hex)
 
 
@@ -62,6 +68,42 @@ def test_values_are_spelled_one_behind_the_other():
     spell(messages, ends, octets(b"xyz"), np.array([0, 0, 0]), np.array([True, False]))
     assert messages.tobytes() == bytes(4) + b"\xff" + bytes(4)
     assert ends.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("named", [[False, False], [True, False]])
+def test_an_event_is_subject_operation_and_record(named):
+    subjects, records = (np.arange(start, start + 32, dtype=np.uint8).reshape(2, 16) for start in (0, 100))
+    spelled = np.full((2, 34), 255, np.uint8)
+    some = records if any(named) else np.empty((0, 16), np.uint8)
+    spell_events(subjects, some, np.array([2, 1], np.int8), np.array(named), spelled)
+    expected = [
+        subjects[n].tobytes() + bytes([(2, 1)[n], named[n]]) + (records[n].tobytes() if named[n] else bytes(16))
+        for n in (0, 1)
+    ]
+    assert [row.tobytes() for row in spelled] == expected
+
+
+@given(octets_=st.binary(max_size=40))
+def test_bytes_are_spelled_in_hexadecimal(octets_):
+    texts = np.empty(2 * len(octets_), np.uint8)
+    spell_hex(np.array(bytearray(octets_), np.uint8), texts)
+    assert texts.tobytes().decode() == octets_.hex()
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(max_size=8), max_size=5), first=st.integers(0, 4), last=st.integers(0, 4))
+def test_a_mask_keeps_the_ends_and_hides_the_rest(texts, first, last):
+    data, offsets, _ = text_buffers(pa.array(texts, pa.large_binary()))
+    masked, ends = np.empty(int(offsets[-1]), np.uint8), np.empty(len(texts), np.int32)
+    mask(data, offsets, (first, last), masked, ends)
+    expected = []
+    for text in texts:
+        size = len(text)
+        hidden = "*" * (size - first - last)
+        expected.append(text[:first] + hidden + text[size - last :] if hidden else "*" * size)
+    starts = [0, *ends.tolist()[:-1]] if texts else []
+    found = [masked[start:end].tobytes().decode() for start, end in zip(starts, ends.tolist(), strict=True)]
+    assert found == expected
 
 
 NAMES = st.lists(
