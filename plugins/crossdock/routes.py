@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Ahead, Order, Shipment, arrived, deliver
+from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.errors import ObjectMissing
@@ -72,18 +73,21 @@ class ToConsumer:
         connection = exchange.lookup(agreement.delivery.connection)
         shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
         receipt = deliver(shipment, connection, ahead)
-        return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
+        return _proof(receipt, key, agreement, connection)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
         """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
         wording = wording_of(exchange, delivery)
         agreed = wording.agreement if wording else agreement
-        receipt = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
-        if receipt is None:
-            return None
-        return Sent(
-            receipt=receipt.to_dict(), manifest_key=f"{outbox(delivery)}/manifest.json", manifest_sha256=receipt.digest
-        )
+        connection = exchange.lookup(agreed.delivery.connection)
+        receipt = arrived(agreed, delivery.id, connection)
+        return _proof(receipt, f"{outbox(delivery)}/manifest.json", agreed, connection) if receipt else None
+
+
+def _proof(receipt: Receipt, key: str, agreement: Agreement, connection: Connection) -> Sent:
+    """A connection may lead elsewhere one day: the receipt tells where it led."""
+    told = receipt.to_dict() | {"address": address(agreement, connection)}
+    return Sent(receipt=told, manifest_key=key, manifest_sha256=receipt.digest)
 
 
 class ToPublic:

@@ -144,6 +144,15 @@ def post(connection: Connection, document: Mapping[str, object], keys: Keys, *, 
         service.send(Message(body=body, headers=headers))
 
 
+def address_of(connection: Connection) -> str:
+    """Returns where a connection's service is, without what could be secret.
+
+    Raises:
+        WrongUse: the connection has no address that may be used.
+    """
+    return str(_address(connection).copy_with(userinfo=b"", query=None, fragment=None))
+
+
 def _address(connection: Connection) -> httpx.URL:
     scheme, _, host = connection.host.rpartition("://")
     try:

@@ -164,7 +164,7 @@ class Database(Protocol):
 
 def works_beside(connection: Connection) -> bool:
     """Returns whether the database is a server, which works while this process does something else."""
-    return _kind(connection) in ("postgres", *MYSQL_FAMILY)
+    return kind_of(connection) in ("postgres", *MYSQL_FAMILY)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def open_database(connection: Connection) -> Iterator[Database]:
         ConsumerUnavailable: the database did not answer, or is locked.
         ConsumerRefused: it answered with an error, or crossdock cannot deliver to its kind.
     """
-    kind = _kind(connection)
+    kind = kind_of(connection)
     if kind == "sqlite":
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
@@ -192,5 +192,6 @@ def open_database(connection: Connection) -> Iterator[Database]:
         yield database
 
 
-def _kind(connection: Connection) -> str:
+def kind_of(connection: Connection) -> str:
+    """Returns which kind of database it is, by one name for each."""
     return connection.type.replace("postgresql", "postgres")

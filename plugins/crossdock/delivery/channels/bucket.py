@@ -50,6 +50,13 @@ def target(agreement: Agreement) -> PurePosixPath:
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
 
 
+def address(connection: Connection) -> str:
+    """Returns server and bucket; see `channel.Channel`."""
+    endpoint, bucket = _named(connection)
+    scheme, _, host = endpoint.partition("://")
+    return f"{scheme}://{host.rpartition('@')[2]}, bucket {bucket}"
+
+
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Uploads files, then the manifest; see `channel.Channel`."""
     with _translated(connection):
@@ -122,8 +129,7 @@ class _Place:
 
 def _place(agreement: Agreement, connection: Connection) -> _Place:
     where = f"connection {connection.id}, agreement {agreement.id}"
-    bucket = str(connection.extra.get("bucket") or connection.schema)
-    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com")
+    endpoint, bucket = _named(connection)
     region = str(connection.extra.get("region_name") or "us-east-1")
     scheme, _, host = endpoint.partition("://")
     if not bucket or scheme not in ("http", "https") or not host:
@@ -150,6 +156,11 @@ def _place(agreement: Agreement, connection: Connection) -> _Place:
         bucket=bucket,
         path=str(target(agreement)),
     )
+
+
+def _named(connection: Connection) -> tuple[str, str]:
+    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com")
+    return endpoint, str(connection.extra.get("bucket") or connection.schema)
 
 
 def _receipt(place: _Place, delivery_id: str) -> Receipt | None:

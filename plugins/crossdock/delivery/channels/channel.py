@@ -119,6 +119,10 @@ class Channel(Protocol):
         """
         ...
 
+    def address(self, connection: Connection) -> str:
+        """Returns which of the consumer's systems a connection leads to, for people and to compare; no secret is in it."""
+        ...
+
     def deliver(self, shipment: Shipment, connection: Connection) -> Receipt:
         """Delivers, or finds that it was delivered.
 
@@ -159,6 +163,11 @@ def place(agreement: Agreement) -> tuple[str, str, str]:
     spec = agreement.delivery
     named = "" if agreement.is_publication else str(_channel(agreement).target(agreement))
     return spec.channel, spec.connection, named
+
+
+def address(agreement: Agreement, connection: Connection) -> str:
+    """Returns where the agreement's channel finds the consumer by a connection; see `Channel.address`."""
+    return _channel(agreement).address(connection)
 
 
 def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:

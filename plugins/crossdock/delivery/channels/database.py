@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from crossdock.connections import Connection
 from crossdock.contracts.model import Agreement
+from crossdock.delivery.addresses import address_of
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Copy, Table, open_database, works_beside
 from crossdock.delivery.filling import Filling, receipt_of
@@ -29,6 +30,11 @@ from crossdock.errors import ConsumerRefused, LedgerBroken
 from crossdock.faults import reached
 
 OPTIONS = {"table": REQUIRED}
+
+
+def address(connection: Connection) -> str:
+    """Returns server, database and login (which may decide on the schema), or the file; see `channel.Channel`."""
+    return address_of(connection)
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:

@@ -38,6 +38,12 @@ def target(agreement: Agreement) -> PurePosixPath:
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
 
 
+def address(connection: Connection) -> str:
+    """Returns server, login (which decides what is seen there) and folder; see `channel.Channel`."""
+    folder = connection.extra.get("path") or ""
+    return f"sftp://{connection.login}@{connection.host}:{connection.port or 22}/{str(folder).lstrip('/')}"
+
+
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Puts the delivery's folder in place; see `channel.Channel`."""
     return run(connection, partial(_deliver, shipment))
