@@ -55,7 +55,7 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
-    rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_keys`
+    rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_key`
 
     def __str__(self) -> str:
         parts = [f"drop {quoted(name)}" for name in self.lost]
@@ -85,7 +85,6 @@ class Database(Protocol):
     differs: str  # operator: distinct, and a null is not distinct from a null
     updates_from: bool  # knows UPDATE ... FROM; else rows that change are deleted and inserted
     ddl_commits: bool  # making a table ends the transaction
-    alters_keys: bool  # can give a table another primary key, in the transaction
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
@@ -144,6 +143,10 @@ class Database(Protocol):
 
     def primary_key(self, table: Table) -> frozenset[str]:
         """Returns the columns of a table's primary key; none when it has none."""
+        ...
+
+    def alters_key(self, table: Table) -> bool:
+        """Tells whether `alter` can give the table another primary key, in the transaction."""
         ...
 
     def alter(self, table: Table, change: Alteration) -> str | None:

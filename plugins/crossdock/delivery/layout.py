@@ -1,7 +1,8 @@
 """A consumer's table has the agreed columns: it is made when missing, and altered when the agreement was.
 
 Altered is only what is as crossdock left it: the marker row of each delivery tells the columns and key that it found or
-made. Another key is given to a PostgreSQL table only; elsewhere a key that would be in the way is for the consumer to alter.
+made. Another key is given where that can be taken back: to a PostgreSQL table, and to one of SQLite that we made; elsewhere a
+key that would be in the way is for the consumer to alter.
 Grants, views and what is indexed stay; what a column that leaves takes along is for the database to say.
 """
 
@@ -89,7 +90,7 @@ def key_left(database: Database, table: Table, goods: Goods, before: str) -> Col
         goods: what was put into it.
         before: layout by the marker row of the delivery before; "" when there was none.
     """
-    if goods.key_columns or database.alters_keys or not before:
+    if goods.key_columns or database.alters_key(table) or not before:
         return goods.key_columns
     found, (_, key) = database.primary_key(table), _left(before)
     return found if key in (None, found) else ()
@@ -156,7 +157,7 @@ def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[str
     found, wanted = database.primary_key(table), frozenset(goods.key_columns)
     if found == wanted or left not in (None, found):
         return None
-    if database.alters_keys and left is not None:
+    if left is not None and database.alters_key(table):
         return found
     if not (found and wanted):
         return None
