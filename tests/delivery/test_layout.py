@@ -103,6 +103,11 @@ def test_a_key_becomes_a_pseudonym(system, tmp_path):
     assert len({key for key in found.values() if isinstance(key, str) and len(key) > 20}) == len(PEOPLE)
 
 
+KEYS = {
+    "postgres": "SELECT 1 FROM pg_index WHERE indrelid = 'population'::regclass AND indisprimary",
+    "sqlite": "SELECT 1 FROM pragma_table_info('population') WHERE pk > 0",
+    "mariadb": "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'population'",
+}
 KEYED = ("resident_id", "children", "name")
 ONE_HAS_TWO = [p | {"resident_id": "same", "children": n} for n, p in enumerate(PEOPLE)]
 
@@ -138,7 +143,7 @@ def test_another_agreed_key_is_the_tables_in_the_same_transaction(kind, tmp_path
     assert table(system, KEYED) == of(after, KEYED)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
 def test_no_key_is_agreed_any_more(kind, tmp_path, request):
     system = consumer(kind, tmp_path, request)
     by_id(tmp_path / "1", system)
@@ -158,7 +163,58 @@ def test_a_key_that_others_refer_to_is_told_and_nothing_is_changed(kind, said, t
     assert table(system, KEYED) == of(PEOPLE, KEYED)
 
 
-@pytest.mark.parametrize("kind", ["mariadb", "dialect"])
+def test_mariadb_gives_another_key_to_rows_that_do_not_break_it(tmp_path, request):
+    """It alters the table a moment before its rows are replaced."""
+    system = consumer("mariadb", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    second = by_children(tmp_path / "2", system, last)
+    deliver(second, system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+    with pytest.raises(Exception, match="Duplicate entry '0' for key 'PRIMARY'"):
+        system.query("INSERT INTO population VALUES (NULL, 0, NULL)")
+    system.query("UPDATE population SET resident_id = NULL WHERE children = 0")  # it is no key any more
+    after = [ONE_HAS_TWO[0] | {"name": "other"}, *ONE_HAS_TWO[2:]]
+    third = shipment(
+        tmp_path / "3", system.agreed("changes", columns=KEYED), after, sequence=3,
+        previous=held(second.prepared, "d2"), contract=BY_CHILDREN,
+    )  # fmt: skip
+    deliver(third, system.connection)
+    assert table(system, KEYED) == of(after, KEYED)
+    system.query("DELETE FROM population WHERE children > 0")  # who would break the old key
+    deliver(changed(tmp_path / "4", system, sequence=4, columns=KEYED, mode="changes"), system.connection)
+    with pytest.raises(Exception, match=r"Duplicate entry '.*' for key 'PRIMARY'"):
+        system.query("INSERT INTO population SELECT resident_id, 99, name FROM population LIMIT 1")
+
+
+@pytest.mark.parametrize("broken", ["1", "NULL"])
+def test_where_rows_of_mariadb_break_the_agreed_key_that_is_said_and_an_emptied_table_gets_it(
+    broken, tmp_path, request
+):
+    system = consumer("mariadb", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    system.query(f"UPDATE population SET children = {broken}")
+    before = sorted(system.query("SELECT resident_id, name FROM population"))
+    with pytest.raises(ConsumerRefused, match=r"error 1\d\d\d") as caught:
+        deliver(by_children(tmp_path / "2", system, last), system.connection)
+    assert "empty the table" in caught.value.fix
+    assert sorted(system.query("SELECT resident_id, name FROM population")) == before
+    system.query("DELETE FROM population")
+    deliver(by_children(tmp_path / "3", system, last), system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+
+
+def test_killed_while_mariadb_alters_the_key_and_agreed_otherwise_meanwhile(tmp_path, request):
+    system = consumer("mariadb", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), FIRST), system.connection)
+    assert killed_at("delivery.database.altered", system, agreed=system.agreed(columns=BEFORE), folder=tmp_path / "k")
+    assert not system.query(KEYS["mariadb"])  # the old rows, without a key
+    assert table(system, BEFORE) == of(FIRST, BEFORE)
+    deliver(changed(tmp_path / "back", system, SECOND, sequence=3, columns=BEFORE, mode="changes"), system.connection)
+    assert table(system, BEFORE) == of(SECOND, BEFORE)
+    assert system.query(KEYS["mariadb"])
+
+
+@pytest.mark.parametrize("kind", ["dialect"])
 @pytest.mark.parametrize("by_way_of", ["changes", "full"])
 def test_where_a_key_can_not_be_altered_that_is_said_and_a_table_made_anew_has_it(kind, by_way_of, tmp_path, request):
     system = consumer(kind, tmp_path, request)
@@ -247,21 +303,15 @@ def test_a_key_of_which_the_marker_does_not_tell_is_not_altered(tmp_path, reques
     assert table(system, AFTER) == of(PEOPLE, AFTER)
 
 
-KEYS = {
-    "postgres": "SELECT 1 FROM pg_index WHERE indrelid = 'population'::regclass AND indisprimary",
-    "sqlite": "SELECT 1 FROM pragma_table_info('population') WHERE pk > 0",
-}
-
-
 @pytest.mark.parametrize("step", ["altered", "changed", "marked", "committed"])
-@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("kind", ["postgres", "sqlite", "mariadb"])
 def test_killed_while_the_key_is_altered_and_repeated(kind, tmp_path, request, step):
     system = consumer(kind, tmp_path, request)
     agreed = system.agreed("changes", columns=BEFORE)
     first = shipment(tmp_path / "1", agreed, FIRST)
     deliver(first, system.connection)
     assert killed_at(f"delivery.database.{step}", system, agreed=system.agreed(columns=BEFORE), folder=tmp_path / "k")
-    assert bool(system.query(KEYS[kind])) is (step != "committed")
+    assert bool(system.query(KEYS[kind])) is (step != "committed" and kind != "mariadb")  # there, altering commits
     assert table(system, BEFORE) == of(SECOND if step == "committed" else FIRST, BEFORE)
     deliver(changed(tmp_path / "again", system, SECOND, columns=BEFORE), system.connection)
     assert table(system, BEFORE) == of(SECOND, BEFORE)

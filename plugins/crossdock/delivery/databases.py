@@ -55,6 +55,7 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
+    respelled: Mapping[str, str]  # that come into the key or leave it, and keep their comparable type
     rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_key`
 
     def __str__(self) -> str:
@@ -146,7 +147,7 @@ class Database(Protocol):
         ...
 
     def alters_key(self, table: Table) -> bool:
-        """Tells whether `alter` can give the table another primary key, in the transaction."""
+        """Tells whether `alter` can give the table another primary key."""
         ...
 
     def alter(self, table: Table, change: Alteration) -> str | None:

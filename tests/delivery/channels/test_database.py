@@ -295,7 +295,13 @@ def guarded(postgres):
         ({"schema": "no_such_database"}, "3D000"),
     ],
 )
-def test_postgres_does_not_let_us_in(guarded, change, state, tmp_path):
+@pytest.mark.parametrize("way", ["own", "dialect"])
+def test_postgres_does_not_let_us_in(guarded, change, state, way, tmp_path):
+    if way == "dialect":  # psycopg says nothing of why
+        url = guarded.url.replace("crossdock@", "@")
+        guarded.connection = replace(guarded.connection, type="another", extra={"sqlalchemy_url": url})
+        name = change.get("schema", guarded.connection.schema)
+        change = change | {"extra": {"sqlalchemy_url": f"{url.rpartition('/')[0]}/{name}"}}
     sent = shipment(tmp_path / "1", guarded.agreed(), PEOPLE)
     with pytest.raises(ConsumerRefused, match=f"let us in .SQLSTATE {state}") as caught:
         deliver(sent, replace(guarded.connection, **change))
@@ -310,7 +316,10 @@ def test_postgres_may_let_us_in_but_not_into_this_database(guarded, tmp_path):
         deliver(shipment(tmp_path / "1", guarded.agreed(), PEOPLE), guarded.connection)
 
 
-def test_postgres_with_no_connection_left_is_for_later(guarded, tmp_path):
+@pytest.mark.parametrize("way", ["own", "dialect"])
+def test_postgres_with_no_connection_left_is_for_later(guarded, way, tmp_path):
+    if way == "dialect":
+        guarded.connection = replace(guarded.connection, type="another", extra={"sqlalchemy_url": guarded.url})
     guarded.query(f"ALTER DATABASE {guarded.connection.schema} CONNECTION LIMIT 0")
     with pytest.raises(ConsumerUnavailable):
         deliver(shipment(tmp_path / "1", guarded.agreed(), PEOPLE), guarded.connection)
