@@ -10,7 +10,8 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock.contracts.model import Agreement, Contract, Protection
+from crossdock.contracts.arrow import arrow_type
+from crossdock.contracts.model import Agreement, Column, Contract, Protection
 from crossdock.contracts.rows import parse
 from crossdock.delivery.protect import protect, protected_type
 from crossdock.delivery.rows import expression
@@ -40,12 +41,14 @@ class Terms:
         """Binds an agreement to a snapshot's schema, and its row filter to a day.
 
         Raises:
-            DeliveryRefused: the snapshot lacks a column (it was validated by an older contract).
+            DeliveryRefused: the snapshot lacks a column, or has it in another type (it was validated by an older contract).
             RowFilterInvalid: the row filter does not fit the contract.
         """
         columns = {c.name: c for c in contract.columns}
         rows = parse(agreement.rows, columns, today=today)
-        _demand({*agreement.columns, *rows.columns, *contract.primary_key}, given, agreement)
+        needed = {*agreement.columns, *rows.columns, *contract.primary_key}
+        _demand(needed, given, agreement)
+        _demand_types([columns[name] for name in sorted(needed & columns.keys())], rows.columns, given, agreement)
         schema = pa.schema(
             pa.field(name, protected_type(plain_type(given.field(name).type), agreement.protect.get(name)))
             for name in agreement.columns
@@ -117,6 +120,21 @@ def _demand(names: set[str], given: pa.Schema, agreement: Agreement) -> None:
             where=agreement.id,
             fix="Pull and validate the dataset again.",
         )
+
+
+def _demand_types(needed: list[Column], compared: Collection[str], given: pa.Schema, agreement: Agreement) -> None:
+    """Sees that columns are of the contract's types; how many digits a decimal has matters only to what compares it."""
+    for column in needed:
+        has, wanted = plain_type(given.field(column.name).type), arrow_type(column)
+        likewise = has == wanted or pa.types.is_nested(wanted)
+        if not likewise and not (
+            pa.types.is_decimal(has) and pa.types.is_decimal(wanted) and column.name not in compared
+        ):
+            raise DeliveryRefused(
+                f"In the snapshot, column {column.name} is of another type: it was validated by an older contract.",
+                where=agreement.id,
+                fix="Pull and validate the dataset again.",
+            )
 
 
 def _normalised(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
