@@ -219,13 +219,14 @@ class Protection:
 
     mask: keep_first / keep_last characters, the rest become `*`. pseudonymise: keyed hash, other per consumer.
     generalise: to ("year" | "month" for dates; a number = band width; "prefix:<n>" for codes). dummy: a value that looks
-    like it and is none. drop: the value is null.
+    like it and is none. drop: the value is null. strict: a text that a prefix would leave whole is null.
     """
 
     kind: Literal["mask", "pseudonymise", "generalise", "dummy", "drop"]
     keep_first: int = 0
     keep_last: int = 0
     to: str = ""
+    strict: bool = False
 
     def in_words(self) -> str:
         """Returns what it does, for people."""

@@ -62,7 +62,7 @@ class Terms:
             schema=schema,
             key_columns=key_columns,
             keep=expression(rows, given),
-            protections=agreement.protect,
+            protections={n: replace(p, strict=columns[n].is_sensitive) for n, p in agreement.protect.items()},
             pseudonym_key=keys.of_consumer(agreement.consumer),
             ledger_key=keys.ledger,
             record_columns=key or tuple(given.names),

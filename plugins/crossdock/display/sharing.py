@@ -87,7 +87,8 @@ def requests(found: Sequence[Request]) -> None:
     shown = table("Requests", "agreement", "asked on", "answer by (UTC)", "deliver by (UTC)", "answer", "by", "reason")
     for each in found:
         said = each.review
-        word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
+        word = ("approved" if said.approved else "rejected") if said else "open"
+        word = "overdue" if each.overdue else word
         shown.add_row(
             each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word),
             escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),

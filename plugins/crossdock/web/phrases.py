@@ -35,6 +35,9 @@ _REFUSALS = {
     "Column '{}': a mask cannot keep fewer than 0 characters.": "字段“{}”：掩码保留的字符数不能小于 0。",
     "Column '{}' is a {}, of which there is no dummy: pseudonymise or drop it.": "字段“{}”类型为 {}，没有替身：请假名化或去除。",
     "Column '{}' is a {}; it cannot be generalised to '{}'.": "字段“{}”类型为 {}，不能泛化为“{}”。",
+    "Column '{}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.": (
+        "字段“{}”带校验码，所隐去的部分可以推算出来；请少保留几位。"
+    ),
     "It was requested, and has to be reviewed by {}.": "已提出申请，须于 {} 前审核。",
     "The request was rejected: {}": "申请被驳回：{}",
     "The agreement grants one delivery, and that was made on {}.": "协议只准交付一次，已于 {} 交付。",
