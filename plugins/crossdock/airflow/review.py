@@ -140,8 +140,10 @@ def _described(agreement_id: str, wording: str) -> dict[str, str]:
     leaving = "" if said.rows_leaving is None else f" ({said.rows_leaving:,} of {said.rows_in_force:,} rows now)"
     return {
         "subject": f"{said.who} of {agreement_id.rpartition('/')[0]}?",
-        "body": f"{said.purpose} {said.legal_basis}\n\n{said.valid}. {said.when} {said.how} {said.kept}\n\n"
-        f"Rows: {said.rows}{leaving}. Not given: {', '.join(said.withheld) or 'nothing'}.\n\n"
+        "body": f"{said.purpose} {said.legal_basis} {said.usage} {said.limitations}\n\n"
+        f"{said.valid}. {said.when} {said.how} {said.kept} {said.secrecy}\n\n"
+        f"Rows: {said.rows}{leaving}. Not given: {', '.join(said.withheld) or 'nothing'}.\n"
+        f"Of what is not given, the rows tell: {', '.join(said.told_by_filter) or 'nothing'}.\n\n"
         f"| column | | leaves | classified | legal basis of its own |\n|---|---|---|---|---|\n{columns}\n\n"
         f"| {names} |\n|{'---|' * len(said.columns)}\n{example}\n\nThe answer is due at {asked.due_at[:16]} UTC.",
     }

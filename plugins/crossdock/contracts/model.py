@@ -281,6 +281,8 @@ class Agreement:
     frequency: str = ON_CHANGE  # on_change, once, or a cron expression or preset: at most once for each of its times
     data_life: str = ""  # ISO 8601 duration after which the consumer deletes
     licence: str = ""  # publications only
+    usage: str = ""  # how it may be used, and how not, for people
+    limitations: str = ""
     withheld_until: date | None = None  # until this day (not included) the people concerned are not told, by law
     withheld_basis: str = ""  # that law
     digest: str = ""

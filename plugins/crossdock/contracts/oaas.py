@@ -98,6 +98,8 @@ def _agreement(document: Document, header: AccessAgreement, terms: Terms, contra
         frequency=terms.frequency,
         data_life=terms.data_life,
         licence=terms.licence,
+        usage=header.description.usage or "",
+        limitations=header.description.limitations or "",
         withheld_until=terms.withheld.until if terms.withheld else None,
         withheld_basis=terms.withheld.legal_basis if terms.withheld else "",
         digest=content_id(document.data),

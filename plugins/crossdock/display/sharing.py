@@ -38,7 +38,10 @@ def explanation(found: Explanation) -> None:
         "when": escape(found.when),
         "how": escape(found.how),
         "kept": escape(found.kept),
+        "use": escape(f"{found.usage} {found.limitations}".strip() or "for the purpose only"),
+        "secrecy": escape(found.secrecy),
         "rows": escape(found.rows + leaving),
+        "told by the rows": escape(", ".join(found.told_by_filter) or "nothing that is not given"),
         "not given": escape(", ".join(found.withheld) or "nothing"),
         "last delivery": moment(found.last_delivered) or "none yet",
     }
