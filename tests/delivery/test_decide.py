@@ -62,6 +62,10 @@ def test_both_ends_belong_to_the_term(moment):
             (agreement("resident_id", protect={"resident_id": given}), IDENTIFIED, "has check digits")
             for given in (Protection(kind="mask", keep_first=10, keep_last=7), Protection(kind="generalise", to="prefix:17"))
         ),
+        *(
+            (agreement(name, options={"format": "csv"}), replace(CONTRACT, columns=(*CONTRACT.columns, Column(name=name, source_name="x", type="string"))), "run as a formula")
+            for name in ("=cmd()", "@x", "－1")
+        ),
         (replace(AGREEMENT, rows="salary > 1"), CONTRACT, "no column 'salary'"),
         (agreement("name", mode="changes"), CONTRACT, "needs key column 'resident_id'"),
         (agreement(mode="changes", protect={"resident_id": Protection(kind="mask")}), CONTRACT, "clear or pseudonymised"),

@@ -16,6 +16,7 @@ from crossdock.errors import RowFilterInvalid, did_you_mean
 from crossdock.identity import content_id, instant
 from crossdock.keys import Keys
 
+_RUN = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # how what a spreadsheet runs begins
 _IDENTIFIER = 18  # characters of those whose check digits we know
 
 
@@ -146,6 +147,9 @@ def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
     form = agreement.delivery.form
     if form not in FORMATS:
         yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
+    for name in agreement.columns if form == "csv" else ():
+        if name.startswith(_RUN):
+            yield f"Column '{name}' has a name that a spreadsheet would run as a formula: deliver another format than CSV."
     try:
         parse(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:

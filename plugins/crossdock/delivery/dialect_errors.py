@@ -18,8 +18,11 @@ CONSTRAINTS = {
     4025: "check",
 }
 
-# No right, a table that is otherwise, rows or other tables that a new key would break: trying again helps nobody.
-_LASTING = (1060, 1072, 1091, 1138, 1142, 1143, 1171, 1227, 1265, 1370, 1553, 1833)
+# No right, a table that is otherwise, names, rows or a key that it can't have: trying again helps nobody.
+_LASTING = (
+    *(1059, 1060, 1071, 1072, 1074, 1091, 1117, 1118, 1138, 1142, 1143, 1166, 1171, 1227, 1265, 1300, 1370),
+    *(1553, 1833),
+)
 
 
 def number(error: sa.exc.DBAPIError) -> int:

@@ -218,11 +218,15 @@ class _Dialect:
                 self._demand_transactions(inspector.get_table_options(table.name, schema=table.schema or None))
         except sa.exc.NoSuchTableError:
             return None
-        return [(str(column["name"]), comparable(column["type"])) for column in found]
+        return [(self._read(column["name"]), comparable(column["type"])) for column in found]
 
     def primary_key(self, table: Table) -> frozenset[str]:
         found = sa.inspect(self._session).get_pk_constraint(table.name, schema=table.schema or None)
-        return frozenset(map(str, found["constrained_columns"]))
+        return frozenset(map(self._read, found["constrained_columns"]))
+
+    def _read(self, name: object) -> str:
+        """Returns a reflected column's name: of MariaDB and MySQL, SQLAlchemy leaves a quote doubled as it stands there."""
+        return str(name).replace('""', '"') if self._family in MYSQL_FAMILY else str(name)
 
     def alters_key(self, table: Table) -> bool:  # noqa: ARG002
         return self._family in MYSQL_FAMILY

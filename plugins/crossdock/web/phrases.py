@@ -35,6 +35,9 @@ _REFUSALS = {
     "Column '{}': a mask cannot keep fewer than 0 characters.": "字段“{}”：掩码保留的字符数不能小于 0。",
     "Column '{}' is a {}, of which there is no dummy: pseudonymise or drop it.": "字段“{}”类型为 {}，没有替身：请假名化或去除。",
     "Column '{}' is a {}; it cannot be generalised to '{}'.": "字段“{}”类型为 {}，不能泛化为“{}”。",
+    "Column '{}' has a name that a spreadsheet would run as a formula: deliver another format than CSV.": (
+        "字段“{}”的名称会被电子表格当作公式运行；请改用 CSV 以外的格式。"
+    ),
     "Column '{}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.": (
         "字段“{}”带校验码，所隐去的部分可以推算出来；请少保留几位。"
     ),
