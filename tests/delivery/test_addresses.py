@@ -30,9 +30,7 @@ BUCKET = Connection(
 SFTP = Connection(
     id="c", type="sftp", host="sftp.tax", login="in", password=SECRET, extra={"path": "/in", "private_key": SECRET}
 )
-WEBHOOK = Connection(
-    id="c", type="http", host=f"https://in:{SECRET}@tax", password=SECRET, extra={"path": f"in?key={SECRET}"}
-)
+WEBHOOK = Connection(id="c", type="http", host="https://tax", password=SECRET, extra={"path": "in"})
 
 CASES = [
     ("database", DATABASE, "postgres://in@db.tax:5432/tax"),
