@@ -87,7 +87,6 @@ def _body(consignment: Consignment, keys: Keys) -> dict[str, object]:
         "files": [{"name": f.name, "rows": f.rows, "sha256": f.sha256, "bytes": f.bytes} for f in prepared.files],
         "counts": prepared.counts.to_dict(),
         "held_back": prepared.held_back,  # rows that the consumer rejected before
-        "digests": prepared.digests.to_dict(),
     }
 
 
