@@ -21,7 +21,7 @@ from crossdock.delivery.decide import decide
 from crossdock.delivery.protect import protect
 from crossdock.errors import ConsumerRefused
 from delivery.consumers import consumer
-from delivery.samples import AGREEMENT, CONTRACT, KEYS, NOW, agreement, held, person, ready, shipment
+from delivery.samples import AGREEMENT, CONTRACT, KEYS, NOW, held, person, ready, shipment
 
 TEXTS = ("id", "name", "电话", "keep", "row", "select")
 NAMES = (*TEXTS, "born", "income")
@@ -218,9 +218,9 @@ def test_neither_manifest_nor_error_names_values(tmp_path):
 def test_a_manifest_lets_nobody_try_what_a_hidden_value_may_be(mode, tmp_path):
     """A hash of a whole row, or of one that stays, would tell a good guess of an income or of a number from a bad one."""
     hidden = {"phone": Protection(kind="mask"), "region_code": Protection(kind="generalise", to="prefix:2")}
-    agreed = agreement(
-        "resident_id", "phone", "region_code", mode=mode, rows="children < 2", protect=hidden, options={"path": "p"}
-    )
+    spec = DeliverySpec(channel="folder", connection="c", mode=mode, options={"path": "p"})
+    columns = ("resident_id", "phone", "region_code")
+    agreed = replace(AGREEMENT, columns=columns, rows="children < 2", protect=hidden, delivery=spec)
     known = {"region_code": "520103", "phone": "13800000000"}
     other = {"region_code": "520999", "phone": "13999999999", "income": 7, "name": "x", "height": 2.0}
     told = [
