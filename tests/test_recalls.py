@@ -12,7 +12,7 @@ import yaml
 
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
-from crossdock.errors import StorageConflict, WrongUse
+from crossdock.errors import ConsumerRefused, StorageConflict, WrongUse
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
@@ -332,6 +332,22 @@ def test_a_folder_that_is_another_by_now_is_noticed(hamlet, tmp_path):
     with pytest.raises(WrongUse, match="leads elsewhere"):
         recalled(hamlet.open(), first)
     assert not any(other.iterdir())
+
+
+def test_changes_do_not_go_where_what_they_build_on_is_not(hamlet, tmp_path):
+    agree(hamlet, "permits", "school", mode="changes")
+    exchange = hamlet.open()
+    pipeline.push(exchange, SCHOOL)
+    other = tmp_path / "other"
+    other.mkdir()
+    lead(hamlet, "school_folder", conn_type="fs", extra={"path": str(other)})
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    with pytest.raises(ConsumerRefused, match="by now the connection leads to"):
+        pipeline.push(hamlet.open(), SCHOOL)
+    assert not any(other.iterdir())
+    (hamlet.school / "permits").rename(other / "permits")  # the consumer takes along what it held
+    assert pipeline.push(hamlet.open(), SCHOOL).counts["updated"] == 1
+    assert is_sound(exchange)
 
 
 def test_a_consumer_that_moved_and_took_along_what_it_held_is_told_there(hamlet):

@@ -15,7 +15,7 @@ from crossdock.contracts.model import Agreement
 from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
-from crossdock.errors import ObjectMissing
+from crossdock.errors import ConsumerRefused, ObjectMissing
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.publishing.catalogue import index
@@ -23,7 +23,7 @@ from crossdock.publishing.versions import Release, release
 from crossdock.publishing.withdrawal import Notice, notice_key, withdraw_version, withdrawn_at
 from crossdock.storage.recalls import RECALL, Recall, recall_by_id
 from crossdock.storage.records import Delivery, delivery_by_id
-from crossdock.wordings import keep_wording, wording_of
+from crossdock.wordings import is_at, keep_wording, leads_to, wording_of
 
 
 def outbox(delivery: Delivery) -> str:
@@ -68,6 +68,7 @@ class ToConsumer:
         signed = manifest(consignment, exchange.keys)
         agreement = consignment.agreement
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
+        _demand_base(exchange, consignment)
         keep_wording(exchange, agreement, consignment.contract)
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
@@ -82,6 +83,23 @@ class ToConsumer:
         connection = exchange.lookup(agreed.delivery.connection)
         receipt = arrived(agreed, delivery.id, connection)
         return _proof(receipt, f"{outbox(delivery)}/manifest.json", agreed, connection) if receipt else None
+
+
+def _demand_base(exchange: Exchange, consignment: Consignment) -> None:
+    """Sees that changes go where what they build on went; a consumer of files may have taken that away, and can't tell."""
+    agreement, base = consignment.agreement, consignment.prepared.base
+    before = delivery_by_id(exchange.state, base) if base else None
+    if before is None or not (before.receipt or {}).get("address"):
+        return
+    where = leads_to(exchange, agreement)
+    if not is_at(exchange, before, agreement, where):
+        raise ConsumerRefused(
+            f"The changes build on delivery {base}, which went to {(before.receipt or {})['address']}; by now the connection "
+            f"leads to {where}, where it is not.",
+            where=f"connection {agreement.delivery.connection}",
+            fix="Set the connection as it was, have the consumer take along what it held, or name another place in the "
+            "agreement to begin anew.",
+        )
 
 
 def _proof(receipt: Receipt, key: str, agreement: Agreement, connection: Connection) -> Sent:
