@@ -9,10 +9,14 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.compiled import NEW, OTHER, SAME, blake2b, look_up, spell
+from crossdock.blake2b import blake2b
+from crossdock.columnar import text_buffers
+from crossdock.compiled import NEW, OTHER, SAME, look_up, mask, spell, spell_hex
 from crossdock.identity import keyed_hashes
 
-MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5)
+MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5) | st.lists(
+    st.binary(max_size=9), min_size=60, max_size=70
+)
 VALUES = st.none() | st.binary(max_size=30).map(bytes.hex)
 
 
@@ -62,6 +66,29 @@ def test_values_are_spelled_one_behind_the_other():
     spell(messages, ends, octets(b"xyz"), np.array([0, 0, 0]), np.array([True, False]))
     assert messages.tobytes() == bytes(4) + b"\xff" + bytes(4)
     assert ends.tolist() == [4, 5]
+
+
+@given(octets_=st.binary(max_size=40))
+def test_bytes_are_spelled_in_hexadecimal(octets_):
+    texts = np.empty(2 * len(octets_), np.uint8)
+    spell_hex(np.array(bytearray(octets_), np.uint8), texts)
+    assert texts.tobytes().decode() == octets_.hex()
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(max_size=8), max_size=5), first=st.integers(0, 4), last=st.integers(0, 4))
+def test_a_mask_keeps_the_ends_and_hides_the_rest(texts, first, last):
+    data, offsets, _ = text_buffers(pa.array(texts, pa.large_binary()))
+    masked, ends = np.empty(int(offsets[-1]), np.uint8), np.empty(len(texts), np.int32)
+    mask(data, offsets, (first, last), masked, ends)
+    expected = []
+    for text in texts:
+        size = len(text)
+        hidden = "*" * (size - first - last)
+        expected.append(text[:first] + hidden + text[size - last :] if hidden else "*" * size)
+    starts = [0, *ends.tolist()[:-1]] if texts else []
+    found = [masked[start:end].tobytes().decode() for start, end in zip(starts, ends.tolist(), strict=True)]
+    assert found == expected
 
 
 NAMES = st.lists(

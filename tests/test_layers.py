@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "plugins" / "crossdock"
 # What each part may import of crossdock, beside itself. Siblings on one level do not know each other.
 BASE = {
+    "blake2b",
     "columnar",
     "compiled",
     "errors",
     "discretion",
+    "fingerprints",
     "identity",
     "ordered",
     "rowhash",

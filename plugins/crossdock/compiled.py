@@ -23,23 +23,6 @@ Table = tuple[npt.NDArray[np.int32], Words, int]
 Known = tuple[Words, Flags]
 
 U = np.uint64  # also of places: Numba sees whether a signed one is negative, each time
-BLOCK = 128  # bytes that BLAKE2b compresses at a time
-_START = (
-    U(0x6A09E667F3BCC908), U(0xBB67AE8584CAA73B), U(0x3C6EF372FE94F82B), U(0xA54FF53A5F1D36F1),
-    U(0x510E527FADE682D1), U(0x9B05688C2B3E6C1F), U(0x1F83D9ABFB41BD6B), U(0x5BE0CD19137E2179),
-)  # fmt: skip
-_ORDERS = (
-    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-    (14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3),
-    (11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4),
-    (7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8),
-    (9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13),
-    (2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9),
-    (12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11),
-    (13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10),
-    (6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5),
-    (10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0),
-)
 
 
 def compiled(function: _Function) -> _Function:
@@ -47,21 +30,21 @@ def compiled(function: _Function) -> _Function:
     try:
         return cast("_Function", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # there is nowhere to keep it: each process compiles it anew
-        return _part(function)
+        return part(function)
 
 
-def _part(function: _Function) -> _Function:
+def part(function: _Function) -> _Function:
     """Compiles a function together with those that call it."""
     return cast("_Function", numba.njit(nogil=True)(function))
 
 
-def _inlined(function: _Function) -> _Function:
-    """Compiles a function into those that call it."""
-    return cast("_Function", numba.njit(nogil=True, inline="always")(function))
+def within(function: _Function) -> _Function:
+    """Compiles a function into the loops that call it, however long it is: what they do with many rows at once needs that."""
+    return cast("_Function", numba.njit(nogil=True, forceinline=True)(function))
 
 
-@_part
-def _word(data: Bytes, at: Any) -> Any:
+@part
+def whole_word(data: Bytes, at: Any) -> Any:
     """Returns the little-endian number of the eight bytes at a place: one load, to the compiler."""
     word = U(0)
     for i in range(U(8)):
@@ -69,14 +52,14 @@ def _word(data: Bytes, at: Any) -> Any:
     return word
 
 
-@_part
-def _last_word(data: Bytes, at: Any, end: Any) -> Any:
+@part
+def last_word(data: Bytes, at: Any, end: Any) -> Any:
     """Returns the little-endian number of the less than eight bytes from a place to an end; no others are looked at in vain."""
     unused = U(64) - (end - at) * U(8)
     if at + U(8) <= U(len(data)):
-        return _word(data, at) & (~U(0) >> unused)
+        return whole_word(data, at) & (~U(0) >> unused)
     if end >= U(8):
-        return _word(data, end - U(8)) >> unused
+        return whole_word(data, end - U(8)) >> unused
     word = U(0)
     for i in range(end - at):
         word |= U(data[at + U(i)]) << U(8 * i)
@@ -101,7 +84,7 @@ def add_texts(sums: Words, data: Bytes, offsets: Offsets, valid: Flags, keys: Wo
         head = end - at + U(1)
         low, high = sums[row, 0] + head * keys[0, 0], sums[row, 1] + head * keys[0, 1]
         while at < end:
-            word = _word(data, at) if end - at >= U(8) else _last_word(data, at, end)
+            word = whole_word(data, at) if end - at >= U(8) else last_word(data, at, end)
             word ^= word >> U(32)
             low += word * keys[place, 0]
             high += word * keys[place, 1]
@@ -126,6 +109,17 @@ def add_numbers(sums: Words, words: Words, valid: Flags, keys: Words) -> None:
 
 
 @compiled
+def add_taken(sums: Words, parts: Words, places: npt.NDArray[np.int32], valid: Flags) -> None:
+    """Adds to the lanes of each row those at its place among parts, (values, 2); see `add_texts`."""
+    for row in range(sums.shape[0]):
+        if len(valid) and not valid[row]:
+            continue
+        place = U(places[row])
+        sums[row, 0] += parts[place, 0]
+        sums[row, 1] += parts[place, 1]
+
+
+@compiled
 def mix(words: Words) -> None:
     """Mixes the bits of each word as splitmix64 does, in place."""
     flat = words.reshape(-1)
@@ -134,62 +128,6 @@ def mix(words: Words) -> None:
         word = (word ^ (word >> U(30))) * U(0xBF58476D1CE4E5B9)
         word = (word ^ (word >> U(27))) * U(0x94D049BB133111EB)
         flat[i] = word ^ (word >> U(31))
-
-
-@_part
-def _turned(word: Any, bits: Any) -> Any:
-    return (word >> bits) | (word << (U(64) - bits))
-
-
-@_part
-def _stir(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:  # noqa: PLR0913, PLR0917 - as RFC 7693 has it
-    a += b + x
-    d = _turned(d ^ a, U(32))
-    c += d
-    b = _turned(b ^ c, U(24))
-    a += b + y
-    d = _turned(d ^ a, U(16))
-    c += d
-    b = _turned(b ^ c, U(63))
-    return a, b, c, d
-
-
-@_inlined
-def _turn(v: Any, w: Words, o: Any) -> Any:
-    """Stirs the state's 16 words with a block's, taken in an order."""
-    a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3 = v
-    a0, b0, c0, d0 = _stir(a0, b0, c0, d0, w[o[0]], w[o[1]])
-    a1, b1, c1, d1 = _stir(a1, b1, c1, d1, w[o[2]], w[o[3]])
-    a2, b2, c2, d2 = _stir(a2, b2, c2, d2, w[o[4]], w[o[5]])
-    a3, b3, c3, d3 = _stir(a3, b3, c3, d3, w[o[6]], w[o[7]])
-    a0, b1, c2, d3 = _stir(a0, b1, c2, d3, w[o[8]], w[o[9]])
-    a1, b2, c3, d0 = _stir(a1, b2, c3, d0, w[o[10]], w[o[11]])
-    a2, b3, c0, d1 = _stir(a2, b3, c0, d1, w[o[12]], w[o[13]])
-    a3, b0, c1, d2 = _stir(a3, b0, c1, d2, w[o[14]], w[o[15]])
-    return a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3
-
-
-@_part
-def _compress(state: Words, block: Words, done: Any, last: Any) -> None:
-    """Compresses a block into the state, as RFC 7693 has it; `done` is how many bytes there were up to its end."""
-    a, w = state, block
-    b0, b1, b2, b3, b4, b5, b6, b7 = _START
-    v = (a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b0, b1, b2, b3, b4 ^ done, b5, b6 ^ last, b7)
-    # Written out, so that the compiler knows every order: a third faster than a loop.
-    v = _turn(v, w, _ORDERS[0])
-    v = _turn(v, w, _ORDERS[1])
-    v = _turn(v, w, _ORDERS[2])
-    v = _turn(v, w, _ORDERS[3])
-    v = _turn(v, w, _ORDERS[4])
-    v = _turn(v, w, _ORDERS[5])
-    v = _turn(v, w, _ORDERS[6])
-    v = _turn(v, w, _ORDERS[7])
-    v = _turn(v, w, _ORDERS[8])
-    v = _turn(v, w, _ORDERS[9])
-    v = _turn(v, w, _ORDERS[0])
-    v = _turn(v, w, _ORDERS[1])
-    for i in range(8):
-        state[i] ^= v[i] ^ v[i + 8]
 
 
 @compiled
@@ -218,35 +156,115 @@ def spell(messages: Bytes, ends: Offsets, data: Bytes, offsets: Offsets, valid: 
 
 
 @compiled
-def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes: Words) -> None:
-    """Makes the keyed BLAKE2b hash (RFC 7693) of each message; `hashlib.blake2b` makes the same one by one.
+def spell_hex(octets: Bytes, texts: Bytes) -> None:
+    """Writes two lower-case hexadecimal digits per byte."""
+    for i in range(U(len(octets))):
+        high, low = octets[i] >> 4, octets[i] & 15
+        texts[U(2) * i] = high + (48 if high < 10 else 87)
+        texts[U(2) * i + U(1)] = low + (48 if low < 10 else 87)
+
+
+@compiled
+def mask(data: Bytes, offsets: Offsets, kept: tuple[int, int], masked: Bytes, ends: npt.NDArray[np.int32]) -> None:
+    """Masks UTF-8 texts: a `*` for each character but the kept first and last ones; for all where that is not more.
 
     Args:
-        messages: bytes of all messages.
+        data: bytes of all texts.
         offsets: rows + 1 places in it.
-        key: 1 to 64 bytes.
-        start: what every message begins with; at least one byte.
-        hashes: (rows, words of each), written; 1 to 8 words of 8 bytes.
+        kept: how many characters at each end.
+        masked: bytes of what comes of it, written; as long as the texts.
+        ends: where in them each row ends, written.
     """
-    size, begun = hashes.shape[1], len(start)
-    keyed, state, block = np.array(_START), np.empty(8, np.uint64), np.zeros(16, np.uint64)
-    octets = block.view(np.uint8)
-    octets[: len(key)] = key
-    keyed[0] ^= U(0x01010000 | len(key) << 8 | 8 * size)
-    _compress(keyed, block, U(BLOCK), U(0))
-    for row in range(hashes.shape[0]):
-        state[:] = keyed
-        at, left, taken = offsets[row] - begun, begun + offsets[row + 1] - offsets[row], 0
-        while taken < left:
-            block[:] = 0
-            now = min(left - taken, BLOCK)
-            for i in range(taken, min(begun, taken + now)):
-                octets[i - taken] = start[i]
-            for i in range(U(max(taken, begun)), U(taken + now)):
-                octets[i - U(taken)] = messages[U(at) + i]
-            taken += now
-            _compress(state, block, U(BLOCK + taken), ~U(0) if taken == left else U(0))
-        hashes[row] = state[:size]
+    used = 0
+    for row in range(len(ends)):
+        at, end, size = offsets[row], offsets[row + 1], 0
+        for i in range(at, end):
+            size += data[i] & 0xC0 != 0x80  # the others go on with a character
+        first, last = kept if kept[0] + kept[1] < size else (0, 0)
+        place = 0
+        for i in range(at, end):
+            begins = data[i] & 0xC0 != 0x80
+            place += begins
+            if place <= first or place > size - last:
+                masked[used] = data[i]
+                used += 1
+            elif begins:
+                masked[used] = 42
+                used += 1
+        ends[row] = used
+
+
+_NEAR = 8  # rows within which two series are tried to go on together
+
+
+@compiled
+def align(new: Words, old: Words, places: Offsets) -> int:
+    """Lays two series of 128-bit hashes, (rows, 2) each, beside each other, and returns how many of the new are in the old.
+
+    What stands in another order is not found: the places only grow.
+
+    Args:
+        new: one series.
+        old: the other.
+        places: per new hash, the place of the same one in the old series, or -1; written.
+    """
+    slots, at, before, found = np.empty(0, np.int32), 0, 0, 0
+    places[:] = -1
+    while at < len(new) and before < len(old):
+        if new[at, 0] == old[before, 0] and new[at, 1] == old[before, 1]:
+            places[at] = before
+            at, before, found = at + 1, before + 1, found + 1
+            continue
+        step = _step(new, old, at, before)
+        if step[0] >= 0:
+            at, before = at + step[0], before + step[1]
+            continue
+        if not len(slots):
+            slots = _slots(old)
+        place = _place(slots, old, new[at, 0], new[at, 1])
+        # One row that was moved is no reason to leave all between behind.
+        last = place + 1 >= len(old) or at + 1 >= len(new)
+        if place > before and (last or (new[at + 1, 0] == old[place + 1, 0] and new[at + 1, 1] == old[place + 1, 1])):
+            before = place
+        else:
+            at += 1
+    return found
+
+
+@part
+def _step(new: Words, old: Words, at: Any, before: Any) -> Any:
+    """Returns after how many rows of each series they go on together, the nearest; -1 where that is not near."""
+    for far in range(1, 2 * _NEAR):
+        for i in range(max(0, far - _NEAR), min(far, _NEAR) + 1):
+            a, b = at + i, before + far - i
+            if a < len(new) and b < len(old) and new[a, 0] == old[b, 0] and new[a, 1] == old[b, 1]:
+                return i, far - i
+    return -1, -1
+
+
+@part
+def _slots(names: Words) -> Any:
+    """Returns a table in which names are found: places, or -1, twice as many as names and a power of two."""
+    size = 4
+    while size < 2 * len(names):
+        size *= 2
+    slots = np.full(size, -1, np.int32)
+    for place in range(len(names)):
+        at = names[place, 0] & U(size - 1)
+        while slots[at] >= 0:
+            at = (at + U(1)) & U(size - 1)
+        slots[at] = place
+    return slots
+
+
+@part
+def _place(slots: Any, names: Words, low: Any, high: Any) -> Any:
+    """Returns the place of a name, or -1."""
+    mask = U(len(slots) - 1)
+    at = low & mask
+    while slots[at] >= 0 and (names[slots[at], 0] != low or names[slots[at], 1] != high):
+        at = (at + U(1)) & mask
+    return slots[at]
 
 
 NEW, OTHER, SAME = 0, 1, 2  # what `look_up` finds a record to be

@@ -29,6 +29,7 @@ from crossdock.dispatch import Deal, dispatch, finish_arrived, held
 from crossdock.errors import LedgerBroken
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
+from crossdock.fingerprints import shelf_name
 from crossdock.identity import content_id, instant
 from crossdock.refusals import refuse
 from crossdock.reviews import decided
@@ -37,8 +38,8 @@ from crossdock.storage.delivered import last_delivered
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import Delivery, Snapshot, intend_delivery, latest_snapshot
 from crossdock.storage.rejections import rejections
+from crossdock.storage.shelf import MANY
 
-_MANY = 50_000  # rows from which on what is made for one consumer is kept for others
 _ROUNDS = 5  # of rejections, until a consumer that always finds something new is taken at its word
 
 
@@ -202,6 +203,7 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
         ahead=ahead,
         held_back=held_back,
         cut=None if held_back else _cut(exchange, deal, snapshot),
+        prints=_prints(exchange, deal, snapshot, scratch),
     )
     if prepared.digests.accepted != snapshot.digest:
         raise LedgerBroken(
@@ -212,9 +214,16 @@ def _made_of(  # noqa: PLR0913, PLR0917 - the first four are bound by the caller
     return prepared
 
 
+def _prints(exchange: Exchange, deal: Deal, snapshot: Snapshot, scratch: Path) -> Path | None:
+    """Returns the fingerprints of the snapshot's rows, if changes are asked for and they are on the shelf."""
+    path = scratch / "fingerprints"
+    wanted = deal.agreement.delivery.mode == "changes" and snapshot.rows >= MANY
+    return path if wanted and exchange.shelf.take(shelf_name(snapshot.sha256, exchange.keys.ledger), path) else None
+
+
 def _cut(exchange: Exchange, deal: Deal, snapshot: Snapshot) -> Cut | None:
     """Returns under what name others find what is made of the snapshot's rows, where it is worth it."""
-    if snapshot.rows < _MANY:
+    if snapshot.rows < MANY:
         return None
     told = (deal.contract.digest, deal.agreement.rows, deal.intent.day)
     return Cut.of(exchange.shelf, snapshot.sha256, snapshot.digest, *told)

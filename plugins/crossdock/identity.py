@@ -64,6 +64,14 @@ class RowsDigest:
         return cls(len(hashes), low, high)
 
     @classmethod
+    def of_some(cls, hashes: np.ndarray, chosen: np.ndarray) -> Self:
+        """Sums the row hashes for which `chosen`, booleans of shape (rows,), is true; none is copied."""
+        import numpy as np
+
+        low, high = (int(hashes[:, lane].sum(dtype=np.uint64, where=chosen)) for lane in (0, 1))
+        return cls(int(np.count_nonzero(chosen)), low, high)
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Reads what `str()` wrote."""
         rows, digest = text.split(":")
@@ -90,8 +98,9 @@ def keyed_hashes(rows: pa.RecordBatch | pa.Table, columns: Iterable[str], *, key
     import numpy as np
     import pyarrow as pa
 
+    from crossdock.blake2b import blake2b
     from crossdock.columnar import text_buffers
-    from crossdock.compiled import blake2b, spell
+    from crossdock.compiled import spell
 
     texts = [text_buffers(_texts(rows.column(name))) for name in columns]
     offsets = np.zeros(rows.num_rows + 1, np.int64)

@@ -14,10 +14,12 @@ from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
+from crossdock.fingerprints import Fingerprinting, shelf_name
 from crossdock.identity import content_id, file_sha256, instant
 from crossdock.storage.history import earlier_profiles
 from crossdock.storage.quarantine import Waiver, waivers
 from crossdock.storage.records import Extract, Snapshot, Verdict, extract_by_id, latest_snapshot, verdict_by_id
+from crossdock.storage.shelf import MANY
 from crossdock.validation.increment import RowIdentity, merge_increment, newest
 from crossdock.validation.judge import Context, Judgement, judge
 from crossdock.validation.plan import row_by_row
@@ -138,6 +140,7 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
         base=exchange.dataset(case.base.key) if case.base else None,
         waived=waived(exchange, case),
         earlier=earlier_profiles(exchange.state, extract, _history(contract)),
+        prints=_prints(exchange, contract, extract, scratch),
     )
     judged_by = row_by_row(contract) if extract.replays else contract
     judgement = judge(judged_by, exchange.dataset(extract.key), context=context)
@@ -149,6 +152,14 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
             fix="Nothing was recorded. Compare the landing file's SHA-256 with the state's.",
         )
     return judgement
+
+
+def _prints(exchange: Exchange, contract: Contract, extract: Extract, scratch: Path) -> Fingerprinting | None:
+    """Returns what takes the rows' fingerprints, where somebody gets changes of many rows."""
+    agreements = exchange.contracts.part(contract.id).agreements.values()
+    wanted = any(each.dataset == contract.id and each.delivery.mode == "changes" for each in agreements)
+    many = extract.incremental or extract.rows >= MANY
+    return Fingerprinting(scratch / "fingerprints", exchange.keys.ledger) if wanted and many else None
 
 
 def _history(contract: Contract) -> int:
@@ -198,8 +209,11 @@ def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdic
         return None
     if case.base:
         base = exchange.dataset(case.base.key)
-        path, digest = merge_increment(base, path, arrow_schema(case.contract), _identity_of(case.contract))
+        identity = _identity_of(case.contract)
+        path, digest = merge_increment(base, path, arrow_schema(case.contract), identity, judgement.prints)
     sha256 = file_sha256(path)
+    if judgement.prints:
+        exchange.shelf.put(shelf_name(sha256, exchange.keys.ledger), judgement.prints.path)
     return Snapshot(
         id=content_id("snapshot", verdict.dataset, sha256),
         dataset=verdict.dataset,

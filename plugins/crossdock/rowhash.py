@@ -43,10 +43,14 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
-    from crossdock.compiled import look_up
+    from crossdock.compiled import align, look_up, mask, spell_hex
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
+    texts, ends, _ = text_buffers(rows["text"].cast(pa.large_binary()))
+    mask(texts, ends, (1, 0), np.empty(1, np.uint8), np.empty(2, np.int32))
+    spell_hex(np.zeros(1, np.uint8), np.empty(2, np.uint8))
+    row_hashes(pa.record_batch({"few": pa.array(["a", "a"]).dictionary_encode()}))
     hashes = row_hashes(rows)
     sort_random(hashes[:, 0].copy(), np.empty(len(hashes), np.uint32))
     keyed_hashes(rows, rows.schema.names, key=bytes(16), domain="")
@@ -54,18 +58,38 @@ def warm_up() -> None:
     table = np.full(4, -1, np.int32), np.empty((3, 2), np.uint64), 0
     known, told = (hashes, np.zeros(2, np.bool_)), (np.empty(2, np.int8), np.empty(2, np.int64))
     look_up(table, known, (hashes, hashes), told)
+    align(hashes.copy(), hashes.copy(), np.empty(2, np.int64))
 
 
 def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:
-    from crossdock.compiled import mix
+    from crossdock.compiled import add_taken, mix
 
-    found = [_plain(column, secret) for column in rows.columns]
+    columns = [_few(column) for column in rows.columns]
+    found = [_plain(column, secret) for column, _ in columns]
     hashes = np.empty((rows.num_rows, 2), np.uint64)
     hashes[:] = _seeds(tuple(kind for kind, _ in found), secret)
     for index, (_, values) in enumerate(found):
-        _add_column(hashes, values, partial(_keys, index, secret))
+        places = columns[index][1]
+        if places is None:
+            _add_column(hashes, values, partial(_keys, index, secret))
+        else:
+            each = np.zeros((len(values), 2), np.uint64)
+            _add_column(each, values, partial(_keys, index, secret))
+            add_taken(hashes, each, np.asarray(places.fill_null(0)), validity(places))
     mix(hashes)
     return hashes
+
+
+def _few(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, pa.Array | None]:
+    """Returns the different values of a column and the place of each row's among them, where it comes so and they are few."""
+    values = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1 else column
+    if (
+        isinstance(values, pa.DictionaryArray)
+        and values.indices.type == pa.int32()
+        and len(values.dictionary) < len(values)
+    ):
+        return values.dictionary, values.indices
+    return column, None
 
 
 def _add_column(sums: np.ndarray, values: pa.Array, keys: Callable[[int], _Keys]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sqlite3
 import sys
 import tempfile
-from dataclasses import replace
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -28,11 +30,9 @@ from crossdock.delivery.terms import Terms
 from crossdock.demo.provision import provision
 from crossdock.display import terminal
 from crossdock.exchange import Exchange, open_exchange
-from crossdock.identity import RowsDigest, content_id, file_sha256
 from crossdock.ledger.events import EventWriter
-from crossdock.rowhash import row_hashes, warm_up
+from crossdock.rowhash import warm_up
 from crossdock.storage.records import latest_snapshot
-from crossdock.storage.tables import snapshot as snapshot_table
 from servers import postgres
 
 ROOT = Path(__file__).parents[2]
@@ -99,23 +99,16 @@ def agree(home: Path, consumer: str, columns, protect, delivery) -> None:
     file.write_text(yaml.safe_dump(document, allow_unicode=True))
 
 
-def change(exchange: Exchange, folder: Path) -> None:
-    """Puts a snapshot in force in which one row in a hundred differs."""
-    now = latest_snapshot(exchange.state, DATASET)
-    table = exchange.dataset(now.key).to_table()
-    place = table.schema.get_field_index("address")
-    changed = [f"{value}, changed" if n % 100 == 0 else value for n, value in enumerate(table["address"].to_pylist())]
-    table = table.set_column(place, table.schema.field(place), [changed])
-    made = folder / "changed.parquet"
-    pq.write_table(table, made, compression="zstd", row_group_size=131_072)
-    sha256 = file_sha256(made)
-    key = f"accepted/{DATASET}/{sha256[:32]}.parquet"
-    digest = sum((RowsDigest.of(row_hashes(batch)) for batch in table.to_batches()), RowsDigest())
-    exchange.store.put_file(key, made)
-    fresh = replace(now, id=content_id("bench", key), key=key, sha256=sha256, digest=digest, seq=None)
-    values = {name: getattr(fresh, name) for name in fresh.__slots__ if name != "seq"} | {"digest": str(digest)}
-    with exchange.state.begin() as connection:
-        connection.execute(snapshot_table.insert().values(values))
+def change(exchange: Exchange) -> None:
+    """Changes one row in a hundred at the source, and lets it through."""
+    register = exchange.home / "var" / "demo" / "departments" / "public_security" / "registers.db"
+    with closing(sqlite3.connect(register)) as database, database:
+        (newest,) = database.execute("SELECT max(gxsj) FROM t_population").fetchone()
+        later = (datetime.fromisoformat(newest) + timedelta(minutes=1)).isoformat()
+        database.execute("UPDATE t_population SET zz = zz || ', changed', gxsj = ? WHERE rowid % 100 = 0", (later,))
+    verdict = pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id)
+    if verdict.accepted < 1:
+        raise SystemExit(f"the changed rows were not accepted: {verdict.outcome}")
 
 
 def bare_database(database, rows: pads.Dataset, columns) -> None:
@@ -149,7 +142,7 @@ def once(folder: Path, rows: int, server, times: Timed) -> None:
     timed(times, "database: floor", lambda: bare_database(database, snapshot, columns))
     timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
     timed(times, "database: the ledger's part", lambda: ledger(exchange, folder, snapshot))
-    change(exchange, folder)
+    change(exchange)
     timed(times, "database: 1 % changed", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
     target = folder / "floor.parquet"
     timed(times, "files: floor", lambda: pq.write_table(snapshot.to_table(columns=columns), target, compression="zstd"))

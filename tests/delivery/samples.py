@@ -149,7 +149,9 @@ class Recorder:
         return sum(1 for event in self.events if event[2] == operation)
 
 
-def ready(folder: Path, agreed, rows, *, previous=None, contract=CONTRACT, keys=KEYS) -> tuple[Prepared, Recorder]:
+def ready(
+    folder: Path, agreed, rows, *, previous=None, contract=CONTRACT, keys=KEYS, **more
+) -> tuple[Prepared, Recorder]:
     """Prepares a delivery of rows in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     events = Recorder()
@@ -157,7 +159,7 @@ def ready(folder: Path, agreed, rows, *, previous=None, contract=CONTRACT, keys=
     scratch = folder / "scratch"
     scratch.mkdir()
     terms = Terms.of(agreed, contract, source.schema, keys, today=NOW.date())
-    prepared = prepare(agreed, terms, source, previous=previous, scratch=scratch, events=events)
+    prepared = prepare(agreed, terms, source, previous=previous, scratch=scratch, events=events, **more)
     return prepared, events
 
 

@@ -39,7 +39,7 @@ def test_columns_make_the_file_that_arrow_makes(tmp_path, rows):
     table = TABLE.slice(0, rows)
     joined = together(tmp_path, table, piece=50_001)
     with ParquetSink(tmp_path / "whole.parquet", table.schema) as sink:
-        for batch in table.to_batches(70_000):
+        for batch in table.to_batches(50_001):
             sink.add(batch)
     assert joined.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     assert pq.read_table(joined).equals(table)

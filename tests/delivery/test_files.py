@@ -6,15 +6,15 @@ import csv
 import json
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, encode
+from crossdock.delivery.files import ROW_GROUP, ParquetSink, encode
 from delivery.samples import SCHEMA, person
 
 TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
@@ -29,19 +29,27 @@ def write(path, rows, schema=TEXT):
 
 
 @settings(max_examples=15, deadline=None)
-@given(cuts=st.lists(st.integers(0, 3 * ROW_GROUP), max_size=6))
-def test_bytes_do_not_depend_on_batches(tmp_path_factory, cuts):
+@given(sizes=st.lists(st.integers(0, ROW_GROUP), min_size=1, max_size=6))
+def test_row_groups_are_batches_or_several_small_ones(tmp_path_factory, sizes):
     folder = tmp_path_factory.mktemp("sink")
-    count = 2 * ROW_GROUP + 17
-    whole = pa.record_batch({"a": pa.array(range(count)), "b": pa.array([str(i % 97) for i in range(count)])})
-    edges = [0, *sorted(min(c, count) for c in cuts), count]
-    with ParquetSink(folder / "whole", whole.schema) as one, ParquetSink(folder / "cut", whole.schema) as other:
-        one.add(whole)
-        for start, end in pairwise(edges):
-            other.add(whole.slice(start, end - start))
-    assert (folder / "whole").read_bytes() == (folder / "cut").read_bytes()
-    assert [b.num_rows for b in batches(folder / "cut")] == [ROW_GROUP, ROW_GROUP, 17]
-    assert one.rows == other.rows == count
+    whole = pa.table({"a": pa.array(range(sum(sizes))), "b": pa.array([str(i % 97) for i in range(sum(sizes))])})
+    ends = np.cumsum(sizes).tolist()
+    pieces = [
+        batch
+        for end, size in zip(ends, sizes, strict=True)
+        for batch in whole.slice(end - size, size).combine_chunks().to_batches()
+    ]
+    for name in ("one", "other"):
+        with ParquetSink(folder / name, whole.schema) as sink:
+            for piece in pieces:
+                sink.add(piece)
+        assert sink.rows == sum(sizes)
+    assert (folder / "one").read_bytes() == (folder / "other").read_bytes()
+    assert pq.read_table(folder / "one").equals(whole)
+    metadata = pq.read_metadata(folder / "one")
+    groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert all(ROW_GROUP // 2 <= rows <= 3 * ROW_GROUP // 2 for rows in groups[:-1])
+    assert {sum(groups[: n + 1]) for n in range(len(groups))} <= {0, *ends}
 
 
 def test_an_interrupted_sink_is_no_complete_file(tmp_path):

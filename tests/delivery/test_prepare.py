@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock.contracts.model import Protection, Subject
+from crossdock.delivery.terms import used
 from crossdock.errors import DeliveryRefused, Permanent
 from crossdock.identity import RowsDigest, file_sha256, keyed_hashes
 from crossdock.rowhash import row_hashes
@@ -277,3 +278,29 @@ def test_many_row_groups_keep_rows_and_events_together(tmp_path):
     assert {r["resident_id"] for r in rows_of(second.rows)} == expected
     assert {r["children"] for r in rows_of(second.rows)} == {1}
     assert len(events.events) == len(expected)
+
+
+def test_a_delivered_dictionary_holds_nothing_of_other_rows(tmp_path):
+    """Texts of few values leave as a dictionary and places: what stands in it leaves, whether a row has it or not."""
+    rows = [person(n, name="shown" if n % 2 else "hidden", children=n % 2) for n in range(1000)]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), tmp_path / "in.parquet", use_dictionary=["name"])
+    source = pads.dataset(tmp_path / "in.parquet")
+    prepared, _ = ready(tmp_path / "out", agreement("name", rows="children = 1"), source)
+    left = pq.read_table(prepared.rows, read_dictionary=["name"])
+    assert [chunk.dictionary.to_pylist() for chunk in left["name"].chunks] == [["shown"]]
+    assert pq.read_schema(prepared.rows) == pa.schema({"name": pa.string()})
+    assert prepared.counts.delivered == 500
+
+
+@settings(deadline=None)
+@given(
+    values=st.lists(st.none() | st.sampled_from(["a", "b", "c"]), max_size=8),
+    chosen=st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_a_dictionary_is_cut_down_to_what_is_used(values, chosen):
+    encoded = pa.array([*values, "other"], pa.string()).dictionary_encode()
+    some = encoded.filter(pa.array([*chosen[: len(values)], False]))
+    assert used(some).to_pylist() == some.to_pylist()
+    assert sorted(used(some).dictionary.to_pylist()) == sorted(
+        {value for value in some.to_pylist() if value is not None}
+    )

@@ -57,7 +57,7 @@ def push_all(hamlet):
 
 @pytest.fixture
 def sharing(monkeypatch):
-    monkeypatch.setattr(handover, "_MANY", 1)
+    monkeypatch.setattr(handover, "MANY", 1)
 
 
 def shelved(hamlet):
@@ -68,7 +68,7 @@ def test_consumers_get_what_they_would_get_alone(tmp_path, monkeypatch):
     alone = laid_out(tmp_path / "alone")
     push_all(alone)
     assert not shelved(alone)
-    monkeypatch.setattr(handover, "_MANY", 1)
+    monkeypatch.setattr(handover, "MANY", 1)
     together = laid_out(tmp_path / "together", keys=alone.home / "var" / "keys")
     push_all(together)
     assert shelved(together)

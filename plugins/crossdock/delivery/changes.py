@@ -1,8 +1,8 @@
 """What changed for one consumer: the rows of a new delivery against what it holds from the last one.
 
 A consumer's holdings are a parquet file of our own with one row per record: `record` (its keyed hash), `row` (the hash
-of what the consumer sees of it), `subject` (where there is one beside the record) and `key` (the consumer's own key
-values, by which a record that has gone can be deleted there). The consumer's form is compared, so a change of mask,
+of what the consumer sees of it), `source` (that of the snapshot's row, see `aligned`), `subject` (where there is one
+beside the record) and `key` (the consumer's own key values, by which a record that has gone can be deleted there). The consumer's form is compared, so a change of mask,
 pseudonym or filter is found as well as a change at the source.
 """
 
@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
-from crossdock.delivery.files import ParquetSink, in_pieces, row_groups
+from crossdock.delivery.files import ParquetSink, in_pieces, row_groups, rows_in
 from crossdock.delivery.terms import Terms
 from crossdock.errors import Permanent
+from crossdock.rowhash import row_hashes
 
 HASH = pa.binary(16)
 _Words = npt.NDArray[np.uint64]
@@ -52,8 +53,16 @@ class Received:
     @property
     def layout(self) -> str:
         """The layout (`Terms.layout`) in which the consumer holds them."""
+        return self._told(b"layout")
+
+    @property
+    def form(self) -> str:
+        """The form (`Terms.form`) in which they were made of the snapshot's rows."""
+        return self._told(b"form")
+
+    def _told(self, name: bytes) -> str:
         metadata: dict[bytes, bytes] = self.rows.schema.metadata or {}
-        return metadata.get(b"layout", b"").decode()
+        return metadata.get(name, b"").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +74,12 @@ class Gone:
     deleted: int  # records gone; deletes may hold more rows, where a record's key has another form now
 
 
-def holdings_schema(terms: Terms) -> pa.Schema:
-    """Returns the schema of a holdings file."""
+def holdings_schema(terms: Terms, form: str | None = None) -> pa.Schema:
+    """Returns the schema of a holdings file; the form is the terms', if it is no other."""
     key = pa.struct([terms.schema.field(name) for name in terms.key_columns])
-    fields = [pa.field("record", HASH), pa.field("row", HASH), pa.field("subject", HASH), pa.field("key", key)]
-    return pa.schema(fields, metadata={b"layout": terms.layout.encode()})
+    hashes = [pa.field(name, HASH) for name in ("record", "row", "source", "subject")]
+    told = {b"layout": terms.layout.encode(), b"form": (terms.form if form is None else form).encode()}
+    return pa.schema([*hashes, pa.field("key", key)], metadata=told)
 
 
 def holdings_sink(path: Path, terms: Terms) -> ParquetSink:
@@ -77,27 +87,39 @@ def holdings_sink(path: Path, terms: Terms) -> ParquetSink:
     return ParquetSink(path, holdings_schema(terms), compressed=[f"key.{name}" for name in terms.key_columns])
 
 
-def holdings(terms: Terms, snapshot: pa.RecordBatch, outgoing: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
-    """Returns the holdings rows of one batch.
+def holdings(terms: Terms, snapshot: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the holdings rows of one batch; rows are hashed with a key: nobody can make a change that is taken for none.
 
     Args:
         terms: the agreement's.
         snapshot: the kept rows, as the snapshot has them.
         outgoing: the same rows as they leave.
-        rows: `row_hashes` of `outgoing`, keyed: nobody can make a change that is taken for none.
     """
     schema = holdings_schema(terms)
     keys = [outgoing.column(name) for name in terms.key_columns]
     if any(key.null_count for key in keys):
-        raise _no_key(terms)
+        raise no_key(terms)
     subjects = terms.subjects(snapshot)
     columns = [
         terms.records(snapshot),
-        pa.FixedSizeBinaryArray.from_buffers(HASH, len(rows), [None, pa.py_buffer(rows.astype(">u8").tobytes())]),
-        pa.nulls(len(rows), HASH) if subjects is None else subjects,
+        _row_hashes(outgoing, terms),
+        _row_hashes(snapshot, terms),
+        pa.nulls(len(snapshot), HASH) if subjects is None else subjects,
         pa.StructArray.from_arrays(keys, fields=list(schema.field("key").type)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def as_held(before: pa.RecordBatch, terms: Terms) -> pa.RecordBatch:
+    """Returns holdings rows that stay as they were, in whatever form: what they were made of does not count any more."""
+    place = before.schema.get_field_index("source")
+    nothing = pa.array([bytes(16)] * before.num_rows, HASH)
+    return before.set_column(place, before.schema.field(place), nothing).cast(holdings_schema(terms))
+
+
+def _row_hashes(rows: pa.RecordBatch, terms: Terms) -> pa.FixedSizeBinaryArray:
+    hashes = row_hashes(rows, key=terms.ledger_key)
+    return pa.FixedSizeBinaryArray.from_buffers(HASH, len(hashes), [None, pa.py_buffer(hashes)])
 
 
 class Comparison:
@@ -139,7 +161,7 @@ class Comparison:
         Raises:
             Permanent: two rows have one key.
         """
-        marks, places = self._look_up(_words(holdings.column("record")), _words(holdings.column("row")))
+        marks, places = self._look_up(words(holdings.column("record")), words(holdings.column("row")))
         updated = marks == Change.UPDATE
         if self._keys_may_move and updated.any():
             self._moved[0].append(places[updated])
@@ -167,7 +189,7 @@ class Comparison:
         """Yields what the consumer held, with the place where it begins, of row groups in which anything is gone or moved."""
         start, moved = 0, self._moved[0]
         for group in row_groups(self._before.rows) if self._before else ():
-            end = start + group.count_rows()
+            end = start + rows_in(group)
             if self._found[start:end].all() and not any(((at >= start) & (at < end)).any() for at in moved):
                 start = end
                 continue
@@ -182,7 +204,7 @@ class Comparison:
         table, known = (self._slots, self._names, self._used), (self._rows, self._found)
         self._used = look_up(table, known, (names, rows), (marks, places))
         if self._used < 0:
-            raise _no_key(self._terms)
+            raise no_key(self._terms)
         return marks, places
 
     @staticmethod
@@ -190,7 +212,7 @@ class Comparison:
         names, rows, start = np.empty((count, 2), np.uint64), np.empty((count, 2), np.uint64), 0
         for batch in in_pieces(held, ["record", "row"]):
             end = start + batch.num_rows
-            names[start:end], rows[start:end] = _words(batch.column("record")), _words(batch.column("row"))
+            names[start:end], rows[start:end] = words(batch.column("record")), words(batch.column("row"))
             start = end
         return _settled(names), _settled(rows)
 
@@ -215,13 +237,14 @@ def _settled(words: _Words) -> _Words:
 _NONE = _settled(np.empty((0, 2), np.uint64))
 
 
-def _words(hashes: pa.Array) -> _Words:
-    """Returns 128-bit hashes as two words each."""
+def words(hashes: pa.Array) -> _Words:
+    """Returns 128-bit hashes as two words each, (rows, 2)."""
     octets = np.frombuffer(hashes.buffers()[1], np.uint64)
     return octets[2 * hashes.offset : 2 * (hashes.offset + len(hashes))].reshape(-1, 2)
 
 
-def _no_key(terms: Terms) -> Permanent:
+def no_key(terms: Terms) -> Permanent:
+    """Returns the error of a snapshot in which a record's key is missing, or stands twice."""
     return Permanent(
         f"The primary key ({', '.join(terms.record_columns)}) is empty or repeated in the snapshot.",
         fix="Let the contract demand the key (required, unique) and validate the dataset again, or deliver in mode full.",

@@ -32,7 +32,7 @@ _SIZE, _DATA, _INDEX, _DICTIONARY = 7, 9, 10, 11
 
 
 class ColumnSinks:
-    """Writes columns into a parquet file each, on all cores; their bytes depend on the rows alone."""
+    """Writes columns into a parquet file each, on all cores; see `ParquetSink`."""
 
     def __init__(self, folder: Path, fields: Iterable[pa.Field]) -> None:
         folder.mkdir(exist_ok=True)

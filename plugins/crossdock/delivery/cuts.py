@@ -23,7 +23,7 @@ from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical, content_id
 from crossdock.storage.shelf import Shelf
 
-_FORM = 1  # of what is on the shelf
+_FORM = 2  # of what is on the shelf
 _OWN = ("pseudonymise", "dummy")  # protections with a key of the consumer's own
 _PIECE = 1 << 20
 

@@ -1,4 +1,4 @@
-"""Files that leave: parquet in steady row groups, and the text formats some consumers read.
+"""Files that leave: parquet in row groups as the rows come, and the text formats some consumers read.
 
 Text formats are UTF-8. CSV has a header, quotes every text, writes a null as nothing and an empty text as `""`; a text
 that a spreadsheet would run as a formula (it begins with = + - @, their full-width forms, a tab or a line break), or
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -28,7 +28,9 @@ import pyarrow.parquet as pq
 from crossdock.columnar import few_values, worth_bounds
 from crossdock.identity import file_sha256
 
-ROW_GROUP = 131_072
+ROW_GROUP = 131_072  # rows that are read at a time
+_LEAST = ROW_GROUP // 2  # rows of a row group, but for the last
+_PLACES = pa.dictionary(pa.int32(), pa.string())
 _FORMULA = "^([=+\\-@＝＋－＠'\t\r\n])"
 
 
@@ -44,7 +46,10 @@ class DeliveredFile:
 
 
 class ParquetSink:
-    """Writes batches as one parquet file whose bytes depend on the rows alone, not on how they were cut up."""
+    """Writes batches as one parquet file: the same batches, the same bytes.
+
+    A row group is one batch, or several small ones: rows are not copied to make row groups of one size.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema, *, compressed: Sequence[str] | None = None) -> None:
         """Opens nothing yet.
@@ -69,9 +74,8 @@ class ParquetSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
-                self._flush(at_least=1)
-                self._open(self._schema.empty_table())
+            if kind is None and (self._waiting or self._writer is None):
+                self._flush()
             if self._writer is not None:
                 self._writer.close()
         finally:
@@ -79,22 +83,22 @@ class ParquetSink:
                 self._file.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Adds rows; whole row groups go to the file."""
+        """Adds rows; they go to the file as soon as there are enough for a row group."""
         if batch.num_rows:
             self._waiting.append(batch)
             self._waiting_rows += batch.num_rows
             self.rows += batch.num_rows
-            self._flush(at_least=ROW_GROUP)
+            if self._waiting_rows >= _LEAST:
+                self._flush()
 
-    def _flush(self, *, at_least: int) -> None:
-        if self._waiting_rows < at_least:
-            return
-        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+    def _flush(self) -> None:
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        if len(self._waiting) > 1:  # a row group has one dictionary
+            table = table.unify_dictionaries()
         writer = self._open(table)
-        while table.num_rows >= at_least:
-            writer.write_table(table.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
-            table = table.slice(ROW_GROUP)
-        self._waiting, self._waiting_rows = table.to_batches(), table.num_rows
+        if table.num_rows:
+            writer.write_table(table, row_group_size=ROW_GROUP + _LEAST)
+        self._waiting, self._waiting_rows = [], 0
 
     def _open(self, rows: pa.Table) -> pq.ParquetWriter:
         """Returns the writer; how columns are encoded is settled by the first rows."""
@@ -145,10 +149,42 @@ def in_pieces(
         yield from group.scanner(schema=rows.schema, columns=columns, batch_size=ROW_GROUP).to_batches()
 
 
+def with_dictionaries(rows: pads.Dataset, *, but: Collection[str]) -> pads.Dataset:
+    """Returns the same rows, whose texts come as few different ones and their places where the files have them so.
+
+    Args:
+        rows: parquet files.
+        but: columns that stay as they are.
+    """
+    fragments = list(rows.get_fragments())
+    if not fragments or not all(isinstance(each, pads.ParquetFileFragment) for each in fragments):
+        return rows
+    few = [field.name for field in rows.schema if pa.types.is_string(field.type) and field.name not in but]
+    for fragment in fragments:
+        few = [name for name in few if name in _dictionaries(fragment.metadata)]
+    read = pads.ParquetFileFormat(read_options=pads.ParquetReadOptions(dictionary_columns=few))
+    fields = [field.with_type(_PLACES) if field.name in few else field for field in rows.schema]
+    made = [read.make_fragment(each.path, each.filesystem) for each in fragments]
+    return pads.FileSystemDataset(made, pa.schema(fields), read, fragments[0].filesystem)
+
+
+def _dictionaries(metadata: pq.FileMetaData) -> set[str]:
+    """Names the columns that begin with a dictionary."""
+    groups = metadata.num_row_groups and [metadata.row_group(0).column(n) for n in range(metadata.num_columns)]
+    return {column.path_in_schema for column in groups or () if column.has_dictionary_page}
+
+
 def row_groups(rows: pads.Dataset) -> Iterator[pads.Fragment]:
     """Yields the parts of files that are read at a time."""
     for fragment in rows.get_fragments():
         yield from fragment.split_by_row_group() if isinstance(fragment, pads.ParquetFileFragment) else [fragment]
+
+
+def rows_in(part: pads.Fragment) -> int:
+    """Counts the rows of such a part; Arrow would count those of the whole file."""
+    if isinstance(part, pads.ParquetFileFragment):
+        return sum(group.num_rows for group in part.row_groups)
+    return int(part.count_rows())
 
 
 def _write_csv(source: pq.ParquetFile, path: Path) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -30,10 +31,11 @@ import pyarrow.parquet as pq
 
 from crossdock.columnar import settle_memory
 from crossdock.contracts.model import Agreement
-from crossdock.delivery.changes import HASH, Change, Comparison, Received, holdings, holdings_schema, holdings_sink
+from crossdock.delivery.aligned import Aligned, Seen
+from crossdock.delivery.changes import HASH, Change, Comparison, Received, as_held, holdings, holdings_sink
 from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
-from crossdock.delivery.files import ParquetSink, batches, delivered_file, in_pieces
+from crossdock.delivery.files import ParquetSink, batches, delivered_file, in_pieces, with_dictionaries
 from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Prepared
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
@@ -56,6 +58,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     ahead: Ahead | None = None,
     held_back: Collection[bytes] = (),
     cut: Cut | None = None,
+    prints: Path | None = None,
 ) -> Prepared:
     """Prepares a delivery in a scratch folder, streaming; the same input gives files with the same bytes.
 
@@ -70,6 +73,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that.
         cut: under which what is made in mode full is kept for others, and taken from where others made it; for
             deliveries that hold nothing back.
+        prints: the fingerprints of the snapshot's rows, if they are at hand: what changed is found by them.
 
     Raises:
         LedgerBroken: the rows do not add up.
@@ -81,7 +85,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         ahead.take(terms.schema, terms.key_columns, work.outgoing())
     if agreement.delivery.mode == "full":
         return work.full(agreement, events, cut)
-    return work.changes(agreement, previous, events)
+    return work.changes(agreement, previous, events, prints)
 
 
 @dataclass(slots=True)
@@ -93,11 +97,22 @@ class _Kept(Generic[_Told]):
     told: _Told
 
 
+@dataclass(slots=True)
+class _Looked(Generic[_Told]):
+    """What was seen in one batch: digests of its rows and of those that the filter stops, records held back, which rows go."""
+
+    accepted: RowsDigest
+    filtered: RowsDigest
+    stopped: pa.Array
+    goes: npt.NDArray[np.bool_]
+    found: _Kept[_Told] | None
+
+
 class _Work:
     """One preparation under way."""
 
     def __init__(self, terms: Terms, snapshot: pads.Dataset, scratch: Path, held_back: Collection[bytes]) -> None:
-        self.terms, self.snapshot, self.scratch = terms, snapshot, scratch
+        self.terms, self.snapshot, self.scratch = terms, with_dictionaries(snapshot, but=terms.filtered_by), scratch
         self.held_back = pa.array(sorted(held_back), HASH)
         self.stopped: list[pa.Array] = []  # the records held back that would have gone
         self.kept = 0
@@ -120,7 +135,7 @@ class _Work:
         """Every row that the filter lets through is delivered."""
         shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
         rest = self.terms.without(shelved)
-        with ColumnSinks(self.scratch / "columns", rest.schema) as sinks:
+        with ColumnSinks(self.scratch / "columns", rest.encoded_schema(self.snapshot.schema)) as sinks:
             delivered = self._known(cut, rest, events, sinks) if cut else None
             fresh = delivered is None
             if delivered is None:
@@ -146,78 +161,113 @@ class _Work:
         if len(rest.schema):
             with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as beside:
                 unchanged = beside.submit(cut.demand_unchanged, self.snapshot)
-                for rows in in_order(rest.outgoing, self._rows(rest.schema.names), beside=1):
+                for rows in in_order(rest.encoded, self._rows(rest.schema.names), beside=1):
                     sinks.add(rows)
                 unchanged.result()
         return delivered
 
     def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
         delivered = RowsDigest()
-        for kept in self._kept(rest, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
+        for kept in self._kept(rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))):
             sinks.add(kept.outgoing)
             events.add(*kept.told, "insert")
             delivered += RowsDigest.of(kept.hashes)
         events.done()
         return delivered
 
-    def changes(self, agreement: Agreement, previous: Received | None, events: Events) -> Prepared:
+    def changes(self, agreement: Agreement, previous: Received | None, events: Events, prints: Path | None) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
         base = previous.delivery if previous and previous.layout == self.terms.layout else None
-        comparison = Comparison(previous, self.terms, rows=self.snapshot.count_rows())
-        delivered, unchanged, inserted = RowsDigest(), RowsDigest(), 0
+        aligned = None
+        if previous and prints and not len(self.held_back):
+            aligned = Aligned.find(previous, self.terms, self.snapshot, prints)
+        comparison = Comparison(aligned.rest if aligned else previous, self.terms, rows=self.snapshot.count_rows())
+        delivered, unchanged = RowsDigest(), aligned.unchanged if aligned else RowsDigest()
+        fresh: list[pa.Array] = []  # the records that are new to the consumer
         with (
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
             holdings_sink(self.scratch / "received.parquet", self.terms) as held,
         ):
-            for kept in self._kept(self.terms, self._holdings):
+            for kept, holds in self._changed(aligned):
+                held.add(holds)
+                if kept is None:
+                    continue
                 marks = comparison.mark(kept.told)
                 differs = marks != Change.UNCHANGED
-                held.add(kept.told)
+                fresh.append(kept.told.column("record").filter(pa.array(marks == Change.INSERT)))
                 rows.add(_those(kept.outgoing, differs))
                 self._tell(_those(kept.told, differs), marks[differs], events)
                 delivered += RowsDigest.of(kept.hashes[differs])
                 unchanged += RowsDigest.of(kept.hashes[~differs])
-                inserted += int((marks == Change.INSERT).sum())
             if base is not None and previous and self._stopped():
                 for batch in previous.rows.to_batches(filter=pc.field("record").isin(pa.concat_arrays(self.stopped))):
-                    held.add(batch.cast(holdings_schema(self.terms)))
+                    held.add(as_held(batch, self.terms))
                     comparison.mark(batch)
                     self.kept += batch.num_rows
+        if aligned:
+            aligned.demand_new(fresh, held.path, self.terms)
         gone = comparison.gone(self.scratch)
         for batch in batches(gone.records):
             events.add(batch.column("record"), self._subjects(batch), "delete")
         digests = self._digests(delivered, unchanged)
-        counts = Counts.of(digests, inserted=inserted, deleted=gone.deleted)
+        counts = Counts.of(digests, inserted=sum(map(len, fresh)), deleted=gone.deleted)
         return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
 
-    def _holdings(self, rows: pa.RecordBatch, outgoing: pa.RecordBatch) -> pa.RecordBatch:
-        return holdings(self.terms, rows, outgoing, row_hashes(outgoing, key=self.terms.ledger_key))
+    def _changed(self, aligned: Aligned | None) -> Iterator[tuple[_Kept[pa.RecordBatch] | None, pa.RecordBatch]]:
+        """Yields rows that may have changed, and all that the consumer holds of the same part of the snapshot."""
+        tell = partial(holdings, self.terms)
+        if aligned is None:
+            yield from ((kept, kept.told) for kept in self._kept(self.terms.outgoing, tell))
+            return
+        self.accepted = aligned.unchanged
 
-    def _kept(self, terms: Terms, tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told]) -> Iterator[_Kept[_Told]]:
+        def look(marked: pa.RecordBatch) -> Seen[_Looked[pa.RecordBatch]]:
+            looked = self._look(self.terms.outgoing, tell, marked)
+            return Seen(looked.goes, looked.found.told if looked.found else None, looked)
+
+        columns = self._columns(self.snapshot.schema.names)
+        for seen, holds in aligned.seen(columns, look, self.terms.ledger_key):
+            yield self._counted(seen.told) if seen else None, holds
+
+    def _kept(
+        self,
+        leave: Callable[[pa.RecordBatch], pa.RecordBatch],
+        tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told],
+    ) -> Iterator[_Kept[_Told]]:
         """Streams the snapshot once, digests every row, and yields those the filter lets through; `tell` works beside."""
-
-        def look(marked: pa.RecordBatch) -> tuple[RowsDigest, RowsDigest, pa.Array, _Kept[_Told] | None]:
-            batch, keep, stopped = self._let_through(marked)
-            hashes = row_hashes(batch)
-            kept = np.asarray(keep)
-            seen = (RowsDigest.of(hashes), RowsDigest.of(hashes[~kept]), stopped)
-            rows = _those(batch, kept)
-            if not rows.num_rows:
-                return *seen, None
-            outgoing = terms.outgoing(rows)
-            return *seen, _Kept(outgoing, hashes[kept], tell(rows, outgoing))
-
-        for accepted, filtered, stopped, found in in_order(look, self._marked(self.snapshot.schema.names), beside=1):
-            self.accepted += accepted
-            self.filtered += filtered
-            self.stopped.append(stopped)
+        marked = self._marked(self.snapshot.schema.names)
+        for looked in in_order(partial(self._look, leave, tell), marked, beside=1):
+            found = self._counted(looked)
             if found is not None:
                 yield found
 
+    def _look(
+        self,
+        leave: Callable[[pa.RecordBatch], pa.RecordBatch],
+        tell: Callable[[pa.RecordBatch, pa.RecordBatch], _Told],
+        marked: pa.RecordBatch,
+    ) -> _Looked[_Told]:
+        batch, keep, stopped = self._let_through(marked)
+        hashes, goes = row_hashes(batch), np.asarray(keep)
+        rows, found = _those(batch, goes), None
+        if rows.num_rows:
+            outgoing = leave(rows)
+            found = _Kept(outgoing, hashes[goes], tell(rows, outgoing))
+        return _Looked(RowsDigest.of(hashes), RowsDigest.of(hashes[~goes]), stopped, goes, found)
+
+    def _counted(self, looked: _Looked[_Told]) -> _Kept[_Told] | None:
+        self.accepted += looked.accepted
+        self.filtered += looked.filtered
+        self.stopped.append(looked.stopped)
+        return looked.found
+
     def _marked(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Streams columns of the snapshot, and a last one that is true for the rows which the filter lets through."""
+        yield from in_pieces(self.snapshot, self._columns(names))
+
+    def _columns(self, names: Sequence[str]) -> dict[str, pc.Expression]:
         mark = "keep" + "_" * max(map(len, names), default=0)  # longer than any column's name
-        yield from in_pieces(self.snapshot, {name: pc.field(name) for name in names} | {mark: self.terms.keep})
+        return {name: pc.field(name) for name in names} | {mark: self.terms.keep}
 
     def _let_through(self, marked: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray, pa.Array]:
         """Parts rows from the mark of those that go, and returns the records that the filter lets through and we hold back."""

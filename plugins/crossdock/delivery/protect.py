@@ -19,9 +19,11 @@ import re
 from decimal import Decimal, localcontext
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossdock.columnar import text_buffers
 from crossdock.contracts.model import NESTED, Column, Protection
 from crossdock.delivery.dummies import dummy
 from crossdock.identity import keyed_hashes
@@ -76,23 +78,29 @@ def protect(values: pa.Array, protection: Protection | None, *, key: bytes) -> p
 
 def _mask(values: pa.Array, protection: Protection) -> pa.Array:
     """Masks; a value no longer than what would be kept is masked whole, or nothing of it would be hidden."""
-    length = pc.utf8_length(values)
-    short = pc.less_equal(length, protection.keep_first + protection.keep_last)
-    first = pc.utf8_slice_codeunits(values, 0, protection.keep_first)
-    last = pc.utf8_slice_codeunits(values, -protection.keep_last, None) if protection.keep_last else pa.scalar("")
-    hidden = pc.subtract(length, protection.keep_first + protection.keep_last)
-    stars = pc.binary_repeat("*", pc.max_element_wise(hidden, 0, skip_nulls=False))
-    return pc.if_else(short, pc.binary_repeat("*", length), pc.binary_join_element_wise(first, stars, last, ""))
+    from crossdock.compiled import mask
+
+    data, offsets, _ = text_buffers(values.cast(pa.large_string()).view(pa.large_binary()))
+    ends = np.zeros(len(values) + 1, np.int32)
+    masked = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+    mask(data, offsets, (protection.keep_first, protection.keep_last), masked, ends[1:])
+    return _texts(values, ends, masked)
 
 
 def _pseudonymise(values: pa.Array, key: bytes) -> pa.Array:
     """One domain for all: within one consumer the same person has one pseudonym, whatever dataset it came in."""
+    from crossdock.compiled import spell_hex
+
     column = pa.record_batch({"value": values})
-    hashes = keyed_hashes(column, ["value"], key=key, domain="pseudonym")
-    text = bytes(memoryview(hashes.buffers()[1])).hex().encode()
-    offsets = np.arange(0, 32 * (len(values) + 1), 32, dtype=np.int64)
-    large = pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
-    texts = large.cast(pa.string())
+    hashes = np.frombuffer(keyed_hashes(column, ["value"], key=key, domain="pseudonym").buffers()[1], np.uint8)
+    texts = np.empty(2 * len(hashes), np.uint8)
+    spell_hex(hashes, texts)
+    return _texts(values, np.arange(0, len(texts) + 1, 32, dtype=np.int32), texts)
+
+
+def _texts(values: pa.Array, ends: npt.NDArray[np.int32], octets: npt.NDArray[np.uint8]) -> pa.Array:
+    """Returns texts that lie one behind the other; null where the values are."""
+    texts = pa.StringArray.from_buffers(len(values), pa.py_buffer(ends), pa.py_buffer(octets))
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string())) if values.null_count else texts
 
 

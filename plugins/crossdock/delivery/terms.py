@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +21,8 @@ from crossdock.errors import DeliveryRefused
 from crossdock.identity import content_id, keyed_hashes
 from crossdock.keys import Keys
 
+_FORM = 1  # of what protections make of values
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -27,6 +31,7 @@ class Terms:
     schema: pa.Schema  # of what leaves: the agreed columns in agreed order, no metadata
     key_columns: tuple[str, ...]  # by which a consumer finds a record in what it holds; empty in mode full
     keep: pc.Expression  # the row filter
+    filtered_by: frozenset[str]  # the columns it looks at
     protections: Mapping[str, Protection]
     pseudonym_key: bytes = field(repr=False)
     ledger_key: bytes = field(repr=False)
@@ -62,6 +67,7 @@ class Terms:
             schema=schema,
             key_columns=key_columns,
             keep=expression(rows, given),
+            filtered_by=frozenset(rows.columns),
             protections={n: replace(p, strict=columns[n].is_sensitive) for n, p in agreement.protect.items()},
             pseudonym_key=keys.of_consumer(agreement.consumer),
             ledger_key=keys.ledger,
@@ -74,13 +80,44 @@ class Terms:
             ),
         )
 
+    @property
+    def form(self) -> str:
+        """Names what makes of a row what leaves, and what the ledger knows it by: the same form, the same of the same row."""
+        keys = [hashlib.blake2b(key=key, digest_size=16).hexdigest() for key in (self.pseudonym_key, self.ledger_key)]
+        names = (self.record_columns, self.record_domain, self.subject_column, self.subject_domain)
+        protections = {name: repr(self.protections[name]) for name in sorted(self.protections)}
+        return content_id("form", _FORM, str(self.schema), protections, str(self.keep), keys, names)
+
     def outgoing(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Returns the agreed columns in the agreed form: the only way by which values leave."""
+        """Returns the agreed columns in the agreed form: the only way by which values leave, but for `encoded`."""
+        columns = [self._leaving(batch.column(field.name), field.name) for field in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Returns what `outgoing` does, with texts that come as dictionaries left so; their values are of these rows alone."""
         columns = [
-            protect(plain(batch.column(field.name)), self.protections.get(field.name), key=self.pseudonym_key)
+            used(batch.column(field.name))
+            if self._stays_encoded(batch.schema, field)
+            else self._leaving(batch.column(field.name), field.name)
             for field in self.schema
         ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return pa.RecordBatch.from_arrays(columns, schema=self.encoded_schema(batch.schema))
+
+    def encoded_schema(self, given: pa.Schema) -> pa.Schema:
+        """Returns the schema of `encoded` for rows of a schema."""
+        return pa.schema(
+            field.with_type(given.field(field.name).type) if self._stays_encoded(given, field) else field
+            for field in self.schema
+        )
+
+    def _stays_encoded(self, given: pa.Schema, field: pa.Field) -> bool:
+        kind = given.field(field.name).type
+        return (
+            pa.types.is_dictionary(kind) and field.name not in self.protections and pa.types.is_string(kind.value_type)
+        )
+
+    def _leaving(self, values: pa.Array, name: str) -> pa.Array:
+        return protect(plain(values), self.protections.get(name), key=self.pseudonym_key)
 
     def without(self, names: Collection[str]) -> Self:
         """Returns the terms for the other columns that leave."""
@@ -110,6 +147,18 @@ def plain(values: pa.Array) -> pa.Array:
     """Returns values in their `plain_type`."""
     wanted = plain_type(values.type)
     return values if values.type == wanted else values.cast(wanted)
+
+
+def used(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Returns values with a dictionary in which nothing stands that none of them is."""
+    there = np.asarray(values.indices.is_valid())
+    places = np.asarray(values.indices.fill_null(0))
+    known = np.zeros(len(values.dictionary), np.bool_)
+    known[places[there]] = True
+    if known.all():
+        return values
+    moved = (np.cumsum(known) - 1).astype(places.dtype)[places] if len(known) else places
+    return pa.DictionaryArray.from_arrays(pa.array(moved, mask=~there), values.dictionary.filter(pa.array(known)))
 
 
 def _demand(names: set[str], given: pa.Schema, agreement: Agreement) -> None:

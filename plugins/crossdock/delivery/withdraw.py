@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow.dataset as pads
 
-from crossdock.delivery.changes import Comparison, Received, holdings_schema
+from crossdock.delivery.changes import Comparison, Received, holdings_schema, words
 from crossdock.delivery.files import ROW_GROUP, ParquetSink, batches, delivered_file
 from crossdock.delivery.prepared import Counts, Digests, Events, Prepared
 from crossdock.delivery.terms import Terms
@@ -86,19 +85,18 @@ def _prepared(work: Withdrawal, rows: Path, kept: RowsDigest, deleted: int, dele
 
 def _rest(work: Withdrawal, previous: Received, path: Path) -> tuple[Path, RowsDigest]:
     """Writes what the consumer holds without the records that the delivery brought, and digests it."""
-    schema, kept = holdings_schema(work.terms), RowsDigest()
+    schema, kept = holdings_schema(work.terms, previous.form), RowsDigest()
     with duckdb.connect(config={"memory_limit": "700MB", "threads": 2}) as database:
         database.register("held", previous.rows)
         database.register("brought", work.brought.scanner(columns=["record"], filter=_BROUGHT).to_reader())
         rest = database.sql(
-            "SELECT record, row, subject, key FROM held h ANTI JOIN brought b ON h.record = b.record ORDER BY h.record"
+            "SELECT record, row, source, subject, key FROM held h ANTI JOIN brought b ON h.record = b.record ORDER BY h.record"
         ).to_arrow_reader(ROW_GROUP)
         with ParquetSink(path, schema) as sink:
             for batch in rest:
                 typed = batch.cast(schema)
                 sink.add(typed)
-                hashes = np.frombuffer(b"".join(typed.column("row").to_pylist()), ">u8").reshape(-1, 2)
-                kept += RowsDigest.of(hashes.astype(np.uint64))
+                kept += RowsDigest.of(words(typed.column("row")))
     return path, kept
 
 

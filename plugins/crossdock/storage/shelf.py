@@ -18,6 +18,7 @@ from pathlib import Path
 from crossdock.identity import file_sha256
 
 MOST = 2 << 30  # bytes
+MANY = 50_000  # rows from which on what is made of them is worth keeping
 OLDEST = 86_400  # seconds
 
 

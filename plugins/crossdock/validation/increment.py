@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from crossdock.fingerprints import Fingerprinting
 from crossdock.identity import RowsDigest
 from crossdock.rowhash import row_hashes
 
@@ -46,12 +47,16 @@ class RowIdentity:
 
 
 def merge_increment(
-    base: pads.Dataset, increment: Path, schema: pa.Schema, identity: RowIdentity
+    base: pads.Dataset,
+    increment: Path,
+    schema: pa.Schema,
+    identity: RowIdentity,
+    prints: Fingerprinting | None = None,
 ) -> tuple[Path, RowsDigest]:
     """Writes the base's rows and the increment's, of one key the newer one; returns file and row digest.
 
     Keys are never null here: primary-key columns are required. The merged file stands beside the increment. Of two rows
-    with the same watermark the increment's is taken.
+    with the same watermark the increment's is taken. `prints` takes fingerprints of what is written.
     """
     columns = [*identity.key, *([identity.watermark] if identity.watermark else [])]
     fresh = identity.of(pq.read_table(increment, columns=columns))
@@ -67,7 +72,13 @@ def merge_increment(
         def write(rows: pa.RecordBatch) -> RowsDigest:
             table = pa.table(rows).cast(schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
-            return RowsDigest.of(row_hashes(table))
+            hashes = row_hashes(table)
+            if prints:
+                prints.add(prints.of(table, hashes))
+            return RowsDigest.of(hashes)
+
+        if prints:
+            prints.begin()
 
         database.register("fresh", fresh)
         for batch in base.to_batches(batch_size=ROW_GROUP):

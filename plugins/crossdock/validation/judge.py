@@ -19,6 +19,7 @@ from crossdock.columnar import settle_memory
 from crossdock.contracts.arrow import arrow_schema, arrow_type
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
+from crossdock.fingerprints import Fingerprinting
 from crossdock.identity import RowsDigest, instant, now
 from crossdock.storage.records import Finding
 from crossdock.validation.facts import Facts
@@ -46,6 +47,7 @@ class Context:
     columns as {"missing": [...], "extra": [...]}. `on_progress` hears how many rows have been scanned. `base` is the
     snapshot that an incremental extract adds to: row counts and freshness are promises about both together. `waived`
     says which rows and rules a person has waived. `earlier` are the profiles of extracts before it, the newest first.
+    `prints` takes fingerprints of the accepted rows.
     """
 
     scratch: Path
@@ -56,6 +58,7 @@ class Context:
     on_progress: Callable[[int], None] | None = None
     base: pads.Dataset | None = None
     waived: Waived = field(default_factory=Waived)
+    prints: Fingerprinting | None = None
     earlier: Sequence[Profile] = ()
 
 
@@ -87,6 +90,7 @@ class Judgement(Opinion):
     """
 
     accepted_file: Path | None
+    prints: Fingerprinting | None  # of the rows in it
     quarantine_file: Path | None
     raw_digest: RowsDigest
     accepted_digest: RowsDigest
@@ -102,7 +106,9 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
         TransformInvalid: a transform broke its promise.
     """
     opinion, scanned, typed_file = _weigh(contract, extract, context, hashed=True)
-    parts = split(contract, extract, typed_file, scanned, opinion.failing)
+    if context.prints:
+        context.prints.begin()
+    parts = split(contract, extract, typed_file, scanned, opinion.failing, prints=context.prints)
     typed_file.unlink()
     if (parts.accepted.rows, parts.quarantined.rows) != (opinion.accepted, opinion.quarantined):
         raise LedgerBroken(
@@ -113,6 +119,7 @@ def judge(contract: Contract, extract: pads.Dataset, *, context: Context) -> Jud
     return Judgement(
         **{each.name: getattr(opinion, each.name) for each in fields(opinion)},
         accepted_file=parts.accepted_file,
+        prints=context.prints if parts.accepted_file else None,
         quarantine_file=parts.quarantine_file,
         raw_digest=parts.accepted + parts.quarantined,
         accepted_digest=parts.accepted,

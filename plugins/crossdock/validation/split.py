@@ -17,6 +17,7 @@ from crossdock.columnar import few_values
 from crossdock.contracts.arrow import arrow_schema
 from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken
+from crossdock.fingerprints import Fingerprinting, Fingerprints
 from crossdock.identity import RowsDigest
 from crossdock.ordered import in_order
 from crossdock.rowhash import row_hashes
@@ -51,9 +52,18 @@ class _Parted:
     accepted_digest: RowsDigest  # as they arrived
     quarantined_digest: RowsDigest  # as they arrived
     snapshot_digest: RowsDigest  # the accepted ones, typed
+    prints: Fingerprints | None  # of the accepted ones, typed, if somebody wants them
 
 
-def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: Scanned, failing: Failing) -> Split:
+def split(  # noqa: PLR0913 - a second pass needs all that the first one found
+    contract: Contract,
+    extract: pads.Dataset,
+    typed_file: Path,
+    scanned: Scanned,
+    failing: Failing,
+    *,
+    prints: Fingerprinting | None = None,
+) -> Split:
     """Writes accepted.parquet (unless the extract is rejected) and, when rows fail, quarantine.parquet.
 
     Args:
@@ -62,6 +72,7 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
         typed_file: the typed rows, as the scan wrote them; the results are written beside it.
         scanned: what the first pass learnt.
         failing: which rows fail, and why.
+        prints: takes the fingerprints of the accepted rows, if somebody wants them.
 
     Raises:
         LedgerBroken: the files do not hold all rows exactly once.
@@ -73,7 +84,7 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
     accepted = quarantined = snapshot = RowsDigest()
 
     def part(batch: _Batch) -> _Parted:
-        return _part(batch, contract.version, failing, scanned.raw_digests[batch.number])
+        return _part(batch, contract.version, failing, scanned.raw_digests[batch.number], prints)
 
     with ExitStack() as stack:
         typed = stack.enter_context(pa.ipc.open_file(stack.enter_context(pa.OSFile(str(typed_file)))))
@@ -82,6 +93,8 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
         batches = _batches(typed, schema, extract if any_fails else None, scanned)
         for parted in in_order(part, batches, beside=1):
             accepting.add(parted.accepted)
+            if prints and parted.prints is not None:
+                prints.add(parted.prints)
             if parted.quarantined is not None:
                 setting_aside.add(parted.quarantined)
             accepted += parted.accepted_digest
@@ -98,29 +111,34 @@ def split(contract: Contract, extract: pads.Dataset, typed_file: Path, scanned: 
     return result
 
 
-def _part(batch: _Batch, version: str, failing: Failing, raw_digest: RowsDigest | None) -> _Parted:
+def _part(
+    batch: _Batch, version: str, failing: Failing, raw_digest: RowsDigest | None, prints: Fingerprinting | None
+) -> _Parted:
     fails = failing.rows(batch.number)
     accepted, quarantined = batch.typed, None
     if batch.raw is not None and fails.any():
         accepted = batch.typed.filter(pa.array(~fails))
         quarantined = quarantined_rows(batch.raw, batch.number, failing, version)
     if raw_digest is None:  # typed and raw rows are alike
-        hashes = row_hashes(batch.typed)
-        kept = RowsDigest.of(hashes[~fails])
-        digests = (kept, RowsDigest.of(hashes[fails]), kept)
+        all_hashes = row_hashes(batch.typed)
+        hashes = all_hashes[~fails]
+        kept = RowsDigest.of(hashes)
+        digests = (kept, RowsDigest.of(all_hashes[fails]), kept)
     else:
         set_aside = (
             RowsDigest.of(row_hashes(batch.raw.filter(pa.array(fails))))
             if quarantined is not None and batch.raw is not None
             else RowsDigest()
         )
-        digests = (_rest(raw_digest, set_aside), set_aside, RowsDigest.of(row_hashes(accepted)))
+        hashes = row_hashes(accepted)
+        digests = (_rest(raw_digest, set_aside), set_aside, RowsDigest.of(hashes))
     return _Parted(
         accepted=accepted,
         quarantined=quarantined,
         accepted_digest=digests[0],
         quarantined_digest=digests[1],
         snapshot_digest=digests[2],
+        prints=prints.of(accepted, hashes) if prints and len(hashes) == accepted.num_rows else None,
     )
 
 
