@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from crossdock.contracts.agreement import ONCE, Agreement
 from crossdock.contracts.durations import spoken
-from crossdock.contracts.model import ONCE, Agreement, Column, Contract
+from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.oaas import SUFFIX
 from crossdock.contracts.rows import parse
 from crossdock.delivery.decide import its_turn

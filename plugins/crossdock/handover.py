@@ -17,7 +17,8 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
-from crossdock.contracts.model import ONCE, Agreement, Contract
+from crossdock.contracts.agreement import ONCE, Agreement
+from crossdock.contracts.model import Contract
 from crossdock.delivery.channels.channel import Ahead
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.decide import day_of, delivery_id, its_turn

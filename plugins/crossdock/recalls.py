@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.terms import Terms
 from crossdock.delivery.withdraw import Withdrawal, withdraw
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
+from crossdock.contracts.agreement import REQUESTED, Agreement
 from crossdock.contracts.clocks import delivery_due, requested_on, review_due
-from crossdock.contracts.model import REQUESTED, Agreement, Contract
+from crossdock.contracts.model import Contract
 from crossdock.delivery.decide import Decision, decide
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange

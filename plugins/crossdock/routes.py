@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest

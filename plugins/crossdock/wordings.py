@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Contract
 from crossdock.delivery.channels.channel import address, arrived, place
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import StorageConflict

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.contracts.oaas import CHANNELS, read_agreement
 from crossdock.contracts.odcs import read_contract
 from crossdock.errors import ContractInvalid

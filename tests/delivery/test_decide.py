@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from crossdock.contracts.model import Column, DeliverySpec, Protection, Rule
+from crossdock.contracts.agreement import DeliverySpec, Protection
+from crossdock.contracts.model import Column, Rule
 from crossdock.delivery.decide import decide, delivery_id
 from delivery.samples import AGREEMENT, CONTRACT, KEYS, NOW, agreement
 

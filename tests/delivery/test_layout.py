@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery.channels.channel import arrived, deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.carry import FIRST, SECOND, killed_at

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.identity import canonical, file_sha256
 from delivery.samples import KEYS, SCHEMA, agreement, person, shipment

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Column, DeliverySpec, Protection
+from crossdock.contracts.agreement import DeliverySpec, Protection
+from crossdock.contracts.model import Column
 from crossdock.delivery.channels.channel import deliver
 from crossdock.delivery.decide import decide
 from crossdock.delivery.protect import protect

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection, Subject
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import Subject
 from crossdock.delivery.terms import used
 from crossdock.errors import DeliveryRefused, Permanent
 from crossdock.identity import RowsDigest, file_sha256, keyed_hashes

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Column, Protection
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import Column
 from crossdock.delivery.protect import protect, protected_type, unsuitable
 from delivery.samples import CONTRACT, KEYS, SCHEMA
 

@@ -27,7 +27,8 @@ from openlineage.client.facet_v2 import (
 from crossdock.airflow.work import exchange_at_work
 
 if TYPE_CHECKING:
-    from crossdock.contracts.model import Agreement, Column, Contract
+    from crossdock.contracts.agreement import Agreement
+    from crossdock.contracts.model import Column, Contract
     from crossdock.exchange import Exchange
     from crossdock.storage.records import Extract, Verdict
 

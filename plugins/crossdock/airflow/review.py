@@ -22,8 +22,8 @@ from crossdock.airflow.assets import department_asset
 from crossdock.airflow.build import START, wanted
 from crossdock.airflow.operators import RETRIES
 from crossdock.airflow.work import exchange_at_work
+from crossdock.contracts.agreement import REQUESTED
 from crossdock.contracts.index import Index, IndexedAgreement
-from crossdock.contracts.model import REQUESTED
 
 _APPROVED = AssetAlias("crossdock_approved")
 _YES, _NO = "Approve", "Reject"

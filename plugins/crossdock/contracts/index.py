@@ -148,9 +148,9 @@ def _look(folder: str, seen: list[str], depth: int = 4) -> None:
 
 
 def _compiled(root: Path, transforms: Path) -> Index:
+    from crossdock.contracts.agreement import REQUESTED
     from crossdock.contracts.catalogue import load_catalogue
     from crossdock.contracts.clocks import delivery_due, requested_on, review_due
-    from crossdock.contracts.model import REQUESTED
     from crossdock.identity import instant
 
     catalogue = load_catalogue(root, transforms=transforms)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossdock.contracts.agreement import REQUESTED, Agreement, DeliverySpec, Protection
 from crossdock.contracts.documents import Document, demanded, read_document, spelled
-from crossdock.contracts.model import REQUESTED, Agreement, Column, Contract, DeliverySpec, Protection
+from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.oaas_form import AccessAgreement, Protect, Terms, Whole
 from crossdock.contracts.rows import parse as parse_rows
 from crossdock.contracts.services import check_frequency

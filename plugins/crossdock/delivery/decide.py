@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 
-from crossdock.contracts.model import APPROVED, AT_CHANGES, IN_FORCE, ONCE, Agreement, Column, Contract, Protection
+from crossdock.contracts.agreement import APPROVED, AT_CHANGES, ONCE, Agreement, Protection
+from crossdock.contracts.model import IN_FORCE, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.contracts.schedules import due, next_time
 from crossdock.delivery.files import FORMATS

@@ -9,8 +9,9 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.durations import later
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import Contract
 from crossdock.delivery.prepared import Prepared
 from crossdock.identity import canonical, instant
 from crossdock.keys import Keys

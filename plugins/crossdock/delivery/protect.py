@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossdock.columnar import text_buffers
-from crossdock.contracts.model import NESTED, Column, Protection
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import NESTED, Column
 from crossdock.delivery.dummies import dummy
 from crossdock.identity import keyed_hashes
 

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossdock.contracts.agreement import Agreement, Protection
 from crossdock.contracts.arrow import arrow_type
-from crossdock.contracts.model import Agreement, Column, Contract, Protection
+from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.delivery.protect import protect, protected_type
 from crossdock.delivery.rows import expression

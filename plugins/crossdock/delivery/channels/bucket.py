@@ -28,7 +28,7 @@ from urllib3 import PoolManager, Retry
 from urllib3.exceptions import HTTPError
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME

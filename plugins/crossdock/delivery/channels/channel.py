@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepared import Ahead as Taking
 from crossdock.delivery.prepared import Prepared

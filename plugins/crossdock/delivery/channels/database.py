@@ -20,7 +20,7 @@ from threading import Event
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.addresses import address_of
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Copy, Table, open_database, works_beside

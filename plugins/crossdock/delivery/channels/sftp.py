@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 import asyncssh
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME

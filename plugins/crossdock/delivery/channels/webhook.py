@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import another_base, newer, relative_path
 from crossdock.delivery.rejections import RecordsRejected
