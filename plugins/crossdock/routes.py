@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from crossdock.connections import Connection
 from crossdock.contracts.agreement import Agreement
-from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver
+from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver, has_place
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
 from crossdock.errors import ConsumerRefused, ObjectMissing
@@ -80,6 +80,8 @@ class ToConsumer:
         """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
         wording = wording_of(exchange, delivery)
         agreed = wording.agreement if wording else agreement
+        if not has_place(agreed):
+            return None
         connection = exchange.lookup(agreed.delivery.connection)
         receipt = arrived(agreed, delivery.id, connection)
         return _proof(receipt, f"{outbox(delivery)}/manifest.json", agreed, connection) if receipt else None

@@ -165,6 +165,15 @@ def place(agreement: Agreement) -> tuple[str, str, str]:
     return spec.channel, spec.connection, named
 
 
+def has_place(agreement: Agreement) -> bool:
+    """Returns whether an agreement names a proper place; what was to go to another has never arrived."""
+    try:
+        place(agreement)
+    except ConsumerRefused:
+        return False
+    return True
+
+
 def address(agreement: Agreement, connection: Connection) -> str:
     """Returns where the agreement's channel finds the consumer by a connection; see `Channel.address`."""
     return _channel(agreement).address(connection)

@@ -164,9 +164,9 @@ def target(agreement: Agreement) -> Table:
         raise ConsumerRefused(
             "The agreement names no proper table.", where=where, fix="Write `table` or `schema.table`."
         )
-    if name.lower() == MARKER or max(len(part.encode()) for part in (schema, name, *agreement.columns)) > 63:
+    if name.lower().startswith(MARKER) or max(len(part.encode()) for part in (schema, name, *agreement.columns)) > 63:
         raise ConsumerRefused(
-            f"A table or column name is longer than 63 bytes, or the table is {MARKER}.",
+            f"A table or column name is longer than 63 bytes, or the table's begins with {MARKER}.",
             where=where,
             fix="Name it otherwise.",
         )
