@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from crossdock.contracts.agreement import Agreement, Protection
 from crossdock.contracts.arrow import arrow_type
-from crossdock.contracts.model import Column, Contract
+from crossdock.contracts.model import NESTED, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.delivery.protect import protect, protected_type
 from crossdock.delivery.rows import expression
@@ -176,7 +176,7 @@ def _demand_types(needed: list[Column], compared: Collection[str], given: pa.Sch
     """Sees that columns are of the contract's types; how many digits a decimal has matters only to what compares it."""
     for column in needed:
         has, wanted = plain_type(given.field(column.name).type), arrow_type(column)
-        likewise = has == wanted or pa.types.is_nested(wanted)
+        likewise = has == wanted or column.type in NESTED
         if not likewise and not (
             pa.types.is_decimal(has) and pa.types.is_decimal(wanted) and column.name not in compared
         ):

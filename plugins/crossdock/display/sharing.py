@@ -90,10 +90,10 @@ def requests(found: Sequence[Request]) -> None:
     shown = table("Requests", "agreement", "asked on", "answer by (UTC)", "deliver by (UTC)", "answer", "by", "reason")
     for each in found:
         said = each.review
-        word = ("approved" if said.approved else "rejected") if said else "open"
-        word = "overdue" if each.overdue else word
+        word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
+        late = ", overdue" if said and each.overdue else ""
         shown.add_row(
-            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word),
+            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word) + late,
             escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
         )  # fmt: skip
     out.print(shown if found else "Nothing is requested.")

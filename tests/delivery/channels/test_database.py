@@ -250,9 +250,7 @@ def test_a_server_that_does_not_know_us(kind, tmp_path, request):
     if kind == "dialect":
         gone = replace(gone, extra={"sqlalchemy_url": "postgresql+psycopg://127.0.0.1:1/x"})
     stranger = replace(system.connection, login="stranger", password="SECRET")
-    # psycopg does not say while it connects whether our login is wrong, or the network.
-    wrong = ConsumerRefused if kind == "mariadb" else ConsumerUnavailable
-    for connection, error in ((gone, ConsumerUnavailable), (stranger, wrong)):
+    for connection, error in ((gone, ConsumerUnavailable), (stranger, ConsumerRefused)):
         with pytest.raises(error) as caught:
             deliver(sent, connection)
         assert "SECRET" not in f"{caught.value!r}{caught.value}"
