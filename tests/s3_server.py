@@ -54,25 +54,25 @@ class S3:
 class S3Server:
     """Listens on loopback only, on every port of its own; `others` are the actions of further logins, by name.
 
-    An action is `Read`, `Write` or `List`, alone or with `:<bucket>` or `:<bucket>/<prefix>*` behind it.
+    An action is `Read`, `Write` or `List`, alone or with `:<bucket>` or `:<bucket>/<prefix>*` behind it. `anonymous` is
+    whoever does not log in. `options` are further ones of the server.
     """
 
-    def __init__(self, folder: Path, others: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, others: Mapping[str, Sequence[str]] | None = None, options: Sequence[str] = ()
+    ) -> None:
+        self._folder, self._options = folder, options
         self._ports = {name: free_port() for name in ("s3", "filer", "master", "volume", "admin")}
         self._grpc = {name: free_port() for name in self._ports}
         everyone = {"admin": ["Admin", "Read", "Write", "List", "Tagging"], **(others or {})}
         self.logins = {
             name: S3(f"127.0.0.1:{self._ports['s3']}", secrets.token_hex(8), secrets.token_hex(16)) for name in everyone
         }
-        identities = [
-            {
-                "name": name,
-                "credentials": [{"accessKey": self.logins[name].access_key, "secretKey": self.logins[name].secret_key}],
-                "actions": list(actions),
-            }
-            for name, actions in everyone.items()
-        ]
+        identities = [{"name": name, "actions": list(actions)} for name, actions in everyone.items()]
+        for identity in identities:
+            login = self.logins[str(identity["name"])]
+            if identity["name"] != "anonymous":
+                identity["credentials"] = [{"accessKey": login.access_key, "secretKey": login.secret_key}]
         self._config = folder / "identities.json"
         self._config.write_text(json.dumps({"identities": identities}))
         self._server: subprocess.Popen[bytes] | None = None
@@ -93,7 +93,7 @@ class S3Server:
             [
                 weed, "mini", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-webdav=false",
                 "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false",
-                "-master.telemetry=false", f"-s3.config={self._config}",
+                "-master.telemetry=false", f"-s3.config={self._config}", *self._options,
             ],
             env=clean,
             stdout=subprocess.DEVNULL,

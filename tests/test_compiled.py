@@ -6,12 +6,14 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock.blake2b import blake2b
 from crossdock.columnar import text_buffers
-from crossdock.compiled import NEW, OTHER, SAME, look_up, mask, spell, spell_hex
+from crossdock.compiled import mask, spell, spell_events, spell_hex
+from crossdock.finding import NEW, OTHER, SAME, look_up
 from crossdock.identity import keyed_hashes
 
 MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5) | st.lists(
@@ -66,6 +68,19 @@ def test_values_are_spelled_one_behind_the_other():
     spell(messages, ends, octets(b"xyz"), np.array([0, 0, 0]), np.array([True, False]))
     assert messages.tobytes() == bytes(4) + b"\xff" + bytes(4)
     assert ends.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("named", [[False, False], [True, False]])
+def test_an_event_is_subject_operation_and_record(named):
+    subjects, records = (np.arange(start, start + 32, dtype=np.uint8).reshape(2, 16) for start in (0, 100))
+    spelled = np.full((2, 34), 255, np.uint8)
+    some = records if any(named) else np.empty((0, 16), np.uint8)
+    spell_events(subjects, some, np.array([2, 1], np.int8), np.array(named), spelled)
+    expected = [
+        subjects[n].tobytes() + bytes([(2, 1)[n], named[n]]) + (records[n].tobytes() if named[n] else bytes(16))
+        for n in (0, 1)
+    ]
+    assert [row.tobytes() for row in spelled] == expected
 
 
 @given(octets_=st.binary(max_size=40))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -12,9 +17,10 @@ import yaml
 
 from crossdock import pipeline
 from crossdock.errors import ContractInvalid, WrongUse
-from crossdock.lookups import look_up
+from crossdock.lookups import look_up, spellings
 from crossdock.storage.lookups import lookups
 from hamlet import found, write_yaml
+from provinces import ROOT
 
 COURT = {"legalBasis": "刑事诉讼法 第五十四条", "until": "2027-01-01"}
 
@@ -106,6 +112,70 @@ def test_a_number_of_15_digits_is_the_person_of_18(hamlet):
     look_up(exchange, "130503670401001", by="ann", reason="Old card.")
     (before,) = look_up(exchange, "130503196704010016", by="ann").lookups
     assert before.reason == "Old card."
+
+
+WRITTEN = ["R0020", " r0020 ", "Ｒ００２０", "R 00 20", "R\u200b0020\ufeff", "R-0020", "R\u00a00020", "r\u20110020\t"]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_however_it_is_written_it_is_the_same_person(hamlet, written):
+    exchange = hamlet.open()
+    whole = look_up(exchange, "R0020", by="ann", reason="The first.")
+    again = look_up(exchange, written, by="bob", reason="The second.")
+    assert again.received == whole.received != []
+    assert "The first." in {each.reason for each in again.lookups}
+
+
+def test_what_looks_empty_is_empty(hamlet):
+    for written in ("", " ", "\u3000", "\u200b", "-"):
+        with pytest.raises(WrongUse, match="empty"):
+            look_up(hamlet.open(), written, by="ann")
+
+
+@pytest.mark.parametrize(
+    ("given", "others"),
+    [
+        ("110105491231002", {"110105491231002", "11010519491231002X"}),
+        ("11010519491231002x", {"110105491231002", "11010519491231002x", "11010519491231002X"}),
+        ("110105200012310023", {"110105200012310023"}),  # born when there were numbers of 18 digits only
+        ("91350100M000100Y43", {"91350100M000100Y43"}),
+    ],
+)  # fmt: skip
+def test_a_number_of_18_digits_is_that_of_15_before_it(given, others):
+    assert set(spellings(given)) == others
+    assert spellings(given)[-1] == max(others, key=lambda each: (len(each), each.upper() == each))
+
+
+@pytest.mark.parametrize("reason", ["About R0020.", "about r0020", "Ｒ００２０", "R 0020 asks", "R-0020"])
+def test_a_reason_names_nobody(hamlet, reason):
+    exchange = hamlet.open()
+    with pytest.raises(WrongUse, match="names whom"):
+        look_up(exchange, "R0020", by="ann", reason=reason)
+    assert lookups(exchange.state) == []
+
+
+def test_the_command_asks_unseen_or_reads_a_pipe(hamlet):
+    command = [sys.executable, "-m", "crossdock", "who"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "AIRFLOW"))}
+    environment |= {"CROSSDOCK_HOME": str(hamlet.home), "PYTHONPATH": str(ROOT / "plugins")}
+    piped = subprocess.run(command, env=environment, input="r0020\n", capture_output=True, text=True, check=True)
+    ours, theirs = pty.openpty()
+    asking = subprocess.Popen(
+        command, env=environment, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    said = b""
+    while not said.endswith(b": "):  # the blank comes when nothing is shown any more
+        said += os.read(ours, 1_000)
+    os.write(ours, b"R0020\n")
+    printed = asking.communicate(timeout=60)[0].decode()
+    with contextlib.suppress(OSError):  # it has ended
+        said += os.read(ours, 1_000)
+    os.close(ours)
+    assert b"R0020" not in said
+    for answer in (piped.stdout, printed):
+        assert "town_hall/residents/tax" in answer
+        assert "R0020" not in answer.upper()
 
 
 @pytest.mark.parametrize(

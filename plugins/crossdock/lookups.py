@@ -22,6 +22,8 @@ from crossdock.ledger.seals import under_every_version
 from crossdock.ledger.subjects import Received, who
 from crossdock.storage.lookups import Lookup, lookups, record_lookup
 
+_UNSEEN = ("Zs", "Cc", "Cf", "Pd")  # blanks, controls, what has no width, and hyphens of all kinds
+_TELLING = 5  # characters of an identifier; a shorter one is in a text by chance
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # of GB 11643
 
 
@@ -50,27 +52,30 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
 
     Args:
         exchange: where.
-        subject: an identifier, however it is spelled; one of 15 digits finds the person under that of 18 as well.
+        subject: an identifier, however it is spelled; see `spellings`.
         by: who asks.
         reason: why.
         withheld: tells what the person is not told as well; then a reason is needed.
 
     Raises:
-        WrongUse: there is no identifier, or no reason where one is needed; else as `ledger.subjects.who`.
+        WrongUse: there is no identifier, no reason where one is needed, or the identifier is in it; else as
+            `ledger.subjects.who`.
     """
     if withheld and not reason.strip():
         raise WrongUse("What is withheld is told for a reason only.", fix="Say which: --reason.")
-    plain = unicodedata.normalize("NFKC", subject).strip().upper()
-    longer = _of_18_digits(plain)
+    spelled = spellings(subject)
+    if len(spelled[-1]) >= _TELLING and any(_plain(each) in _plain(reason) for each in spelled):
+        raise WrongUse(
+            "The reason names whom it is about.", fix="Leave the identifier out: the reason is kept as it is."
+        )
     today = instant(exchange.clock())[:10]
     found = [
         received
-        for spelled in ([subject] if longer == plain else [subject, longer])
-        for received in who(exchange.state, exchange.store, exchange.keys, spelled)
+        for received in who(exchange.state, exchange.store, exchange.keys, *spelled)
         if withheld or not is_withheld(exchange, received.agreement, received.withheld_until, today)
     ]
     found.sort(key=lambda each: (each.delivered_at, each.delivery))
-    names = _hashes(exchange, longer)
+    names = _hashes(exchange, spelled[-1])
     before = [each for each in lookups(exchange.state, names) if withheld or not each.withheld]
     asked = Lookup(
         id=secrets.token_hex(16),
@@ -93,6 +98,31 @@ def is_withheld(exchange: Exchange, agreement_id: str, until: str, today: str) -
     return bool(until) and today < until
 
 
+def spellings(subject: str) -> list[str]:
+    """Returns the ways in which records may write an identifier, the one by which lookups are counted last.
+
+    However it was typed: with full-width characters, blanks, hyphens, or what can't be seen. A resident ID of 15 digits
+    and the one of 18 that took its place are one person's.
+
+    >>> spellings("1101 0549 1231 002")
+    ['1101 0549 1231 002', '110105491231002', '11010519491231002X']
+
+    Raises:
+        WrongUse: it is empty.
+    """
+    plain = _plain(subject)
+    if not plain:
+        raise WrongUse("The subject is empty.", fix="Give a resident ID or a unified social credit code.")
+    whole = _of_18_digits(plain)
+    others = dict.fromkeys(each for each in (subject, _of_15_digits(whole), plain) if each not in ("", whole))
+    return [*others, whole]
+
+
+def _plain(text: str) -> str:
+    seen = (each for each in unicodedata.normalize("NFKC", text).upper() if unicodedata.category(each) not in _UNSEEN)
+    return "".join(seen)
+
+
 def _of_18_digits(identifier: str) -> str:
     """Returns a resident ID of 15 digits as the one of 18 that took its place; anything else as it is."""
     if not (len(identifier) == 15 and identifier.isascii() and identifier.isdecimal()):
@@ -100,6 +130,12 @@ def _of_18_digits(identifier: str) -> str:
     longer = f"{identifier[:6]}19{identifier[6:]}"
     rest = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, longer, strict=True)) % 11
     return longer + "10X98765432"[rest]
+
+
+def _of_15_digits(identifier: str) -> str:
+    """Returns a resident ID of 18 digits as the one of 15 before it; "" where there was none."""
+    shorter = identifier[:6] + identifier[8:17]
+    return shorter if len(identifier) == 18 and _of_18_digits(shorter) == identifier else ""
 
 
 def _hashes(exchange: Exchange, identifier: str) -> list[str]:

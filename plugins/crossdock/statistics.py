@@ -1,31 +1,65 @@
 """Share statistics as a dataset like any other: a contract of source kind `ledger` pulls them, and may publish them.
 
-One row per day, dataset and consumer, of days that ended at least a day ago, so that what is told of a day stays told.
-Counts below the contract's `smallest` are suppressed: their row stays, without its number. Deliveries that the law
-withholds from the people concerned are in no row before their day. There are no totals from which to subtract.
+One row per day, dataset and consumer, of days that are closed: what is told of a day stays told, see `closings`. Counts
+below the contract's `smallest` are suppressed, and what gives them away with them: their row stays, without its number;
+the other counts are rounded to a multiple of `smallest`, see `publishing.disclosure`. Deliveries that the law withholds
+from the people concerned are counted on a later day, when they may be told.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
 import pyarrow as pa
 
+from crossdock.closings import closed
 from crossdock.contracts.model import Contract
+from crossdock.contracts.oaas import PUBLIC
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
-from crossdock.identity import instant
-from crossdock.ledger.counts import booked
-from crossdock.lookups import is_withheld
+from crossdock.ledger.counts import Span, booked
+from crossdock.publishing.disclosure import disclosable
 from crossdock.sources.source import Pulled, match_columns, option, read, spec_of, wrong_options
 
-_KEY = ("day", "department", "dataset", "theme", "sharing", "consumer")
+
+class Cell(NamedTuple):
+    """What one row is about."""
+
+    day: str
+    dataset: str
+    consumer: str
+
+
+@dataclass(slots=True)
+class _Count:
+    shares: int = 0
+    deliveries: int = 0
+    theme: str = ""
+    sharing: str = ""
+
+    def add(self, shares: int, deliveries: int, theme: str, sharing: str) -> None:
+        """Adds deliveries; of a day on which the contract's theme or class changed, one is told."""
+        self.shares += shares
+        self.deliveries += deliveries
+        self.theme, self.sharing = max((self.theme, self.sharing), (theme, sharing))
+
+
+# Whose total of a day somebody may know: that of everything, of a dataset, of who provides, of who receives.
+_GROUPS: tuple[Callable[[Cell], str], ...] = (
+    lambda _: "",
+    lambda cell: cell.dataset,
+    lambda cell: cell.dataset.partition("/")[0],
+    lambda cell: cell.consumer,
+)
+_NAMED = ("day", "dataset", "consumer", "theme", "sharing")
 _SCHEMA = pa.schema(
     [
         pa.field("day", pa.date32()),
-        *(pa.field(name, pa.string()) for name in _KEY[1:]),
+        *(pa.field(name, pa.string()) for name in ("department", "dataset", "theme", "sharing", "consumer")),
         pa.field("shares", pa.int64()),  # null where suppressed
         pa.field("deliveries", pa.int64()),
         pa.field("suppressed", pa.bool_()),
@@ -53,22 +87,38 @@ def _shares(exchange: Exchange, contract: Contract, *, since: str | None) -> Pul
 
 
 def _rows(exchange: Exchange, smallest: int, since: str | None) -> Iterator[dict[str, object]]:
-    today = instant(exchange.clock())[:10]
-    until = instant(exchange.clock() - timedelta(days=2))[:10]
-    shares: Counter[tuple[str, ...]] = Counter()
-    deliveries: Counter[tuple[str, ...]] = Counter()
-    for group, shared, made in booked(exchange.state, (*_KEY, "agreement", "withheld_until"), since, until):
-        key, (agreement, withheld_until) = group[:-2], group[-2:]
-        told = not is_withheld(exchange, agreement, withheld_until, today)
-        if told and (since is None or key[0] > since):
-            shares[key] += shared
-            deliveries[key] += made
-    for key in sorted(deliveries):
-        few = 0 < shares[key] < smallest
-        yield {
-            **dict(zip(_KEY, key, strict=True)),
-            "day": date.fromisoformat(key[0]),
-            "shares": None if few else shares[key],
-            "deliveries": deliveries[key],
-            "suppressed": few,
-        }
+    by_day: defaultdict[str, dict[Cell, _Count]] = defaultdict(dict)
+    for cell, count in sorted(_counted(exchange).items()):
+        if count.deliveries and (since is None or cell.day > since):
+            by_day[cell.day][cell] = count
+    for day, counts in sorted(by_day.items()):
+        shares = {cell: count.shares for cell, count in counts.items()}
+        told = disclosable(shares, smallest=smallest, groups=_GROUPS, known=lambda cell: cell.consumer == PUBLIC)
+        for cell, count in counts.items():
+            yield {
+                "day": date.fromisoformat(day),
+                "department": cell.dataset.partition("/")[0],
+                "dataset": cell.dataset,
+                "theme": count.theme,
+                "sharing": count.sharing,
+                "consumer": cell.consumer,
+                "shares": told[cell],
+                "deliveries": count.deliveries,
+                "suppressed": told[cell] is None,
+            }
+
+
+def _counted(exchange: Exchange) -> Mapping[Cell, _Count]:
+    """Adds up what is counted on the days that are closed."""
+    days = closed(exchange)
+    cells: defaultdict[Cell, _Count] = defaultdict(_Count)
+    for (day, dataset, consumer, theme, sharing), shares, deliveries in booked(
+        exchange.state, _NAMED, Span(until=days.until, upto=days.seq)
+    ):
+        cells[Cell(day, dataset, consumer)].add(shares, deliveries, theme, sharing)
+    elsewhere = booked(exchange.state, (*_NAMED, "delivery"), Span(deliveries=sorted(days.moved)))
+    for (day, dataset, consumer, theme, sharing, delivery), shares, deliveries in elsewhere:
+        cells[Cell(day, dataset, consumer)].add(-shares, -deliveries, theme, sharing)
+        if told := days.moved[delivery]:
+            cells[Cell(told, dataset, consumer)].add(shares, deliveries, theme, sharing)
+    return cells

@@ -46,10 +46,10 @@ def starts(timetable):
     return set(expressions), assets
 
 
-def run_dags(home, *names):
+def run_dags(home, *names, **environment):
     """Runs DAGs of a home in a process of their own; returns what came of them, and all that was logged."""
     assert run(home, "-m", "crossdock.airflow.secrets").code == 0
-    ran = run(home, str(RUNNER), str(home / "result.json"), *names)
+    ran = run(home, str(RUNNER), str(home / "result.json"), *names, **environment)
     assert ran.code == 0, ran.stderr[-5000:]
     return json.loads((home / "result.json").read_text()), ran.stdout + ran.stderr
 
@@ -200,7 +200,11 @@ def test_a_steward_has_rows_judged_again(tmp_path):
     replays = [
         f"quarantine__replay={json.dumps({'dataset': f'town_hall/{name}'})}" for name in ("permits", "residents")
     ]
-    (result, _), (unchanged, _) = (run_dags(hamlet.home, replay) for replay in replays)
+    events = hamlet.home / "events.jsonl"
+    told = {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "log_file_path": str(events), "append": True})
+    }
+    (result, _), (unchanged, _) = (run_dags(hamlet.home, replay, **told) for replay in replays)
     assert result["runs"]["quarantine__replay"] == {"state": "success", "tasks": {"replay": "success"}, "labels": []}
     assert unchanged["runs"]["quarantine__replay"]["tasks"] == {"replay": "skipped"}
     with sqlite3.connect(hamlet.home / "var" / "airflow.db") as database:
@@ -209,3 +213,7 @@ def test_a_steward_has_rows_judged_again(tmp_path):
         ).fetchall()
     database.close()
     assert told == [("town_hall",)]
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    (mended,) = [line for line in lines if line["job"]["name"] == "quarantine__replay.replay.town_hall.permits"]
+    assert [given["name"] for given in mended["inputs"]] == ["quarantine/town_hall/permits"]
+    assert [made["name"] for made in mended["outputs"]] == ["accepted/town_hall/permits"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import socket
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -56,10 +58,34 @@ def test_opentelemetry_hears_counts_and_tags(collector, tmp_path):
 
     tax = {"department": "transport", "dataset": "flights", "consumer": "tax"}
     assert value("shares", **tax) == 42, points
-    assert value("handovers", **tax, status="delivered") == 1
-    assert value("handovers", **tax | {"consumer": "court"}, status="refused") == 1
+    assert value("handovers.delivered", **tax) == 1
+    assert value("handovers.refused", **tax | {"consumer": "court"}) == 1
     assert value("push.duration", **tax) is not None, points
-    assert value("owed.agreements", state="rejected") == 1
-    assert value("owed.records", state="rejected") == 3
+    assert value("owed.agreements.rejected") == 1
+    assert value("owed.agreements.failing") == 0
+    assert value("owed.records.rejected") == 3
     assert value("ledger.sound") == 1
     assert not any("expired" in str(point) for point in points)
+
+
+def test_statsd_without_tags_hears_nothing_twice(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(1)
+        ran = run(
+            tmp_path, str(Path(__file__).with_name("otel_metrics.py")), AIRFLOW__METRICS__STATSD_ON="True",
+            AIRFLOW__METRICS__STATSD_HOST="127.0.0.1", AIRFLOW__METRICS__STATSD_PORT=str(server.getsockname()[1]),
+        )  # fmt: skip
+        assert ran.code == 0, ran.stderr[-2000:]
+        heard = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                heard += server.recv(65_536).decode().splitlines()
+    ours = [line.removeprefix("airflow.crossdock.") for line in heard if line.startswith("airflow.crossdock.")]
+    told = dict(line.split(":") for line in ours)
+    assert len(told) == len(ours)
+    assert told["shares"] == "42|c"
+    assert (told["handovers.delivered"], told["handovers.refused"]) == ("1|c", "1|c")
+    assert (told["owed.agreements.failing"], told["owed.agreements.rejected"]) == ("0|g", "1|g")
+    assert told["ledger.sound"] == "1|g"
+    assert told["push.duration"].endswith("|ms")

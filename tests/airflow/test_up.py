@@ -243,7 +243,7 @@ def test_airflows_metrics_tell_of_shares(statsd):
     ours = {line for line in heard if line.startswith("airflow.crossdock.")}
     names = {re.split("[,:]", line)[0].removeprefix("airflow.crossdock.") for line in ours}
     assert names >= {
-        "rows.pulled", "rows.accepted", "rows.quarantined", "verdicts", "shares", "handovers",
+        "rows.pulled", "rows.accepted", "rows.quarantined", "verdicts.partial", "shares", "handovers.delivered",
         "pull.duration", "validate.duration", "push.duration", "publish.duration",
     }  # fmt: skip
     tags = "department=market_regulation,dataset=enterprises,consumer=statistics"

@@ -106,6 +106,13 @@ def test_all_is_as_if_every_row_were_read(tmp_path_factory, steps, group, agreed
     compare(tmp_path_factory.mktemp("aligned"), agreed, PEOPLE, changed(PEOPLE, steps), group=group)
 
 
+@pytest.fixture(params=["at hand", "read twice"])
+def kept(request, monkeypatch):
+    if request.param == "read twice":
+        monkeypatch.setattr(aligned, "_AT_HAND", 5)
+
+
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("agreed", [AGREED, FILTERED, PROTECTED, PSEUDONYMOUS])
 def test_few_changes_are_found_by_fingerprints(tmp_path, reads, agreed):
     after = changed(PEOPLE, [("change", 3), ("remove", 11), ("insert", 20), ("unseen", 30), ("filter", 33)])
@@ -135,6 +142,7 @@ def test_another_order_is_read_anew(tmp_path, reads):
         PROTECTED,
         FILTERED,
         agreement("resident_id", "name", "phone", mode="changes", channel="database", rows="children < 1"),
+        agreement("resident_id", "name", "phone", mode="changes", channel="database", options={"table": "elsewhere"}),
     ],
 )
 def test_other_terms_are_read_anew(tmp_path, reads, other):
@@ -194,7 +202,7 @@ def test_fingerprints_of_another_number_of_rows_are_not_used(tmp_path, reads, da
     old=st.lists(st.integers(0, 30), unique=True, max_size=30),
 )
 def test_two_series_are_laid_beside_each_other(new, old):
-    from crossdock.compiled import align
+    from crossdock.finding import align
 
     words = [np.array([[n, n * 7] for n in series], np.uint64).reshape(-1, 2) for series in (new, old)]
     places = np.empty(len(new), np.int64)
@@ -210,3 +218,15 @@ def test_two_series_are_laid_beside_each_other(new, old):
 def test_too_much_to_read_is_read_anew(tmp_path, reads, monkeypatch):
     monkeypatch.setattr(aligned, "_MOST_READ", 0.05)
     compare(tmp_path, AGREED, PEOPLE, changed(PEOPLE, [("change", n) for n in (1, 2, 3)]), reads=reads, expected=False)
+
+
+def test_values_that_are_another_columns_now_are_read_anew(tmp_path, reads):
+    """The same values in the same places have the same fingerprints, whatever the columns are called."""
+    source, prints = stored(tmp_path / "a", PEOPLE)
+    first, _ = ready(tmp_path / "1", AGREED, source)
+    table = source.to_table()
+    other = {"name": "phone", "phone": "name"}
+    pq.write_table(table.rename_columns([other.get(name, name) for name in table.column_names]), tmp_path / "b.parquet")
+    second, _ = ready(tmp_path / "2", AGREED, pads.dataset(tmp_path / "b.parquet"), previous=held(first), prints=prints)
+    assert second.counts.updated == len(PEOPLE)
+    assert reads == [None]

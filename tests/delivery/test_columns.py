@@ -26,8 +26,8 @@ TABLE = pa.table(
 )
 
 
-def together(folder, table, *, piece):
-    with ColumnSinks(folder / "columns", table.schema) as sinks:
+def together(folder, table, *, piece, random=frozenset()):
+    with ColumnSinks(folder / "columns", table.schema, random) as sinks:
         for batch in table.to_batches(piece):
             sinks.add(batch)
     join(list(sinks.paths.values()), table.schema, folder / "joined.parquet")
@@ -45,8 +45,11 @@ def test_columns_make_the_file_that_arrow_makes(tmp_path, rows):
     assert pq.read_table(joined).equals(table)
 
 
-def test_other_readers_read_them(tmp_path):
-    joined = together(tmp_path, TABLE, piece=ROW_GROUP)
+@pytest.mark.parametrize("random", [frozenset(), frozenset({"id"})])
+def test_other_readers_read_them(tmp_path, random):
+    joined = together(tmp_path, TABLE, piece=ROW_GROUP, random=random)
+    encodings = pq.read_metadata(joined).row_group(0).column(0).encodings
+    assert ("DELTA_LENGTH_BYTE_ARRAY" in encodings) == bool(random)
     assert pl.read_parquet(joined)["id"].to_list() == TABLE["id"].to_pylist()
     (found,) = (
         duckdb.read_parquet(str(joined)).aggregate("count(*), count(DISTINCT id), sum(价), sum(objects.a)").fetchall()

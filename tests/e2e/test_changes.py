@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from crossdock import pipeline
+from crossdock import handover, intake, pipeline
+from crossdock.delivery.aligned import Aligned
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.storage.records import latest_snapshot
@@ -15,8 +16,11 @@ from hamlet import found, open_rows, permits, tax_rows
 CHANGED = ["P0020", "R0020", "99.99", ""]
 
 
-@pytest.fixture
-def hamlet(tmp_path):
+@pytest.fixture(params=["every row read", "by fingerprints"])
+def hamlet(tmp_path, request, monkeypatch):
+    if request.param == "by fingerprints":
+        for module in (handover, intake):
+            monkeypatch.setattr(module, "MANY", 1)
     made = found(tmp_path)
     assert not made.sweep().failures
     return made
@@ -121,3 +125,29 @@ def test_going_back_to_old_content_brings_it_into_force_again(hamlet):
     assert counts_of(done)["town_hall/permits/tax"] == {"accepted": 88, "inserted": 1, "updated": 1, "unchanged": 86}
     assert pipeline.check(hamlet.open()).sound
     assert {o.status for o in hamlet.sweep().outcomes} == {"unchanged", "refused"}
+
+
+@pytest.mark.parametrize("dataset", ["permits", "residents"])  # one in full, one after its watermark
+def test_what_validate_keeps_is_what_push_finds_changes_by(tmp_path, monkeypatch, dataset):
+    for module in (handover, intake):
+        monkeypatch.setattr(module, "MANY", 1)
+    seen, find = [], Aligned.find.__func__
+
+    def spy(cls, before, terms, snapshot, path):
+        seen.append((snapshot.count_rows(), find(cls, before, terms, snapshot, path)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(Aligned, "find", classmethod(spy))
+    hamlet = found(tmp_path)
+    hamlet.sweep()
+    hamlet.write_permits(permits(P0020=CHANGED))
+    hamlet.sql(
+        "UPDATE residents SET phone = '99999999', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0020'"
+    )
+    seen.clear()
+    done = hamlet.sweep()
+    assert counts_of(done)[f"town_hall/{dataset}/tax"]["updated"] == 1
+    rows = {"permits": 88, "residents": 196}[dataset]
+    (aligned,) = [each for count, each in seen if count == rows]
+    assert aligned is not None
+    assert pipeline.check(hamlet.open()).sound

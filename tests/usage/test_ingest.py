@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import random
 import shutil
+import socketserver
 import subprocess
+import threading
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -20,6 +25,7 @@ from crossdock.usage.ingest import ingest
 from killing import KILLED, code, start
 from packages import demand
 from ports import free_port, wait_until
+from s3_server import S3Server
 
 ROOT = Path(__file__).parents[2]
 DATASETS = {"transport/flights", "civil_affairs/divisions"}
@@ -77,8 +83,8 @@ def test_downloads_visits_and_users(state, read):
     assert told.to_dict() == {"lines": 9, "new": 4, "known": 0, "robots": 1, "others": 3, "unreadable": 1}
     assert total(state) == (2, 2, 2)
     assert usage(state, by=("dataset", "month")) == [
-        Usage(key=("civil_affairs/divisions", "2026-04"), downloads=0, visits=1, users=1),
-        Usage(key=("transport/flights", "2026-03"), downloads=2, visits=1, users=2),
+        Usage(key=("civil_affairs/divisions", "2026-04"), downloads=0, visits=1, users=1, downloaders=0),
+        Usage(key=("transport/flights", "2026-03"), downloads=2, visits=1, users=2, downloaders=2),
     ]
     assert total(state, department="transport") == (2, 1, 2)
     assert total(state, since="2026-03", until="2026-03") == (2, 1, 2)
@@ -99,18 +105,18 @@ def test_theme_and_sharing_class_are_those_of_the_contract_in_force(state, read)
     counted = usage(state, by=("month", "theme"), contracts=contracts)
     assert counted == sorted(
         [
-            Usage(key=("2026-03", flights.theme), downloads=1, visits=0, users=1),
-            Usage(key=("2026-03", divisions.theme), downloads=0, visits=1, users=1),
-            Usage(key=("2026-04", divisions.theme), downloads=0, visits=1, users=1),
+            Usage(key=("2026-03", flights.theme), downloads=1, visits=0, users=1, downloaders=1),
+            Usage(key=("2026-03", divisions.theme), downloads=0, visits=1, users=1, downloaders=0),
+            Usage(key=("2026-04", divisions.theme), downloads=0, visits=1, users=1, downloaders=0),
         ],
         key=lambda each: each.key,
     )
     (both,) = usage(state, by=("sharing",), contracts=contracts)
-    assert both == Usage(key=(flights.sharing,), downloads=1, visits=2, users=2)  # one user used both
+    assert both == Usage(key=(flights.sharing,), downloads=1, visits=2, users=2, downloaders=1)  # one user used both
     other = {flights.id: replace(flights, theme="elsewhere")}
     assert usage(state, by=("theme", "dataset"), contracts=other) == [
-        Usage(key=("", divisions.id), downloads=0, visits=2, users=2),
-        Usage(key=("elsewhere", flights.id), downloads=1, visits=0, users=1),
+        Usage(key=("", divisions.id), downloads=0, visits=2, users=2, downloaders=0),
+        Usage(key=("elsewhere", flights.id), downloads=1, visits=0, users=1, downloaders=1),
     ]
     assert usage(state, Uses(department="nobody"), by=("theme",), contracts=contracts) == []
 
@@ -202,6 +208,87 @@ def test_what_a_real_nginx_writes(state, tmp_path, tmp_path_factory):
     told = ingest(state, [log], key=KEY, datasets=DATASETS)
     assert (told.unreadable, told.new, told.others) == (0, 3, 1)
     assert total(state)[0] == 3
+
+
+def test_what_a_real_seaweedfs_writes(state, tmp_path):
+    """Its audit log goes to fluentd, whose place we take: one JSON array of tag, time, record and options each."""
+    heard = bytearray()
+
+    class Fluent(socketserver.BaseRequestHandler):
+        def handle(self):
+            while some := self.request.recv(65_536):
+                heard.extend(some)
+
+    folder, log = tmp_path / "weed", tmp_path / "audit.log"
+    folder.mkdir()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Fluent) as fluent:
+        threading.Thread(target=fluent.serve_forever, daemon=True).start()
+        settings = {"fluent_host": "127.0.0.1", "fluent_port": fluent.server_address[1], "marshal_as_json": True}
+        (tmp_path / "audit.json").write_text(json.dumps(settings))
+        server = S3Server(folder, {"anonymous": ["Read"]}, [f"-s3.auditLogConfig={tmp_path}/audit.json"])
+        try:
+            server.start()
+            client, url = server.s3.client(), f"http://{server.s3.endpoint}/province/open/transport/flights"
+            client.make_bucket("province")
+            for name in (VERSION, "dictionary.csv", "说明 50%.txt"):
+                client.put_object("province", f"open/transport/flights/{name}", io.BytesIO(b"PAR1" * 100), 400)
+            for address in ("203.0.113.7", "203.0.113.8", "2001:db8::7"):
+                firefox = {"User-Agent": FIREFOX, "X-Real-IP": address, "X-Forwarded-For": address}
+                assert answers(f"{url}/{VERSION}", **firefox)
+                assert answers(f"{url}/{quote('说明 50%.txt')}", **firefox)
+            for first in range(0, 400, 20):
+                assert answers(f"{url}/{VERSION}", Range=f"bytes={first}-{first + 19}", **firefox)
+            assert not answers(f"{url}/none", **firefox)
+            client.get_object("province", f"open/transport/flights/{VERSION}").close()
+            wait_until(lambda: heard.count(b"REST.GET.OBJECT") >= 28, "the audit log")
+        finally:
+            server.stop()
+            fluent.shutdown()
+    decoder, text, records = json.JSONDecoder(), heard.decode(), []
+    while text:
+        (_, _, record, _), end = decoder.raw_decode(text)
+        records.append(record)
+        text = text[end:].lstrip()
+    log.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    told = ingest(state, [log], key=KEY, datasets=DATASETS, ours={"admin"})
+    assert told.unreadable == 0
+    assert total(state) == (3 + 1, 3, 3)  # one came whole, and in ranges
+    assert ingest(state, [log], key=KEY, datasets=DATASETS, ours={"admin"}).new == 0
+
+
+def test_what_the_exchange_reads_itself_is_no_use(state, tmp_path):
+    log = tmp_path / "mine.log"
+    log.write_text(line().replace("- -", "- crossdock") + "\n" + line().replace("- -", "- ann") + "\n")
+    told = ingest(state, [log], key=KEY, datasets=DATASETS, ours={"crossdock"})
+    assert (told.new, told.others) == (1, 1)
+
+
+def test_those_who_only_looked_downloaded_nothing(state, read):
+    read(line(), line(ip="203.0.113.8", path="transport/flights/latest.json"))
+    (found,) = usage(state)
+    assert (found.downloads, found.downloaders, found.visits, found.users) == (1, 1, 1, 2)
+
+
+def test_a_log_is_the_same_compressed_whatever_it_is_called(state, tmp_path):
+    (tmp_path / "access.log.1").write_bytes(
+        gzip.compress(f"{line()}\n".encode()) + gzip.compress(f"{line(ip='203.0.113.8')}\n".encode())
+    )
+    (tmp_path / "plain.gz").write_text(line(ip="203.0.113.9"))
+    told = ingest(state, [tmp_path / "access.log.1", tmp_path / "plain.gz"], key=KEY, datasets=DATASETS)
+    assert (told.new, told.unreadable) == (3, 0)
+
+
+@pytest.mark.parametrize("place", [30, 90, 200])
+def test_a_log_cut_in_the_middle_of_a_line_counts_once_when_it_is_whole(state, tmp_path, place):
+    whole = "".join(f"{line(ip=f'203.0.113.{n}')}\n" for n in range(10))
+    parts = [whole[: 5 * len(line()) + place], whole[5 * len(line()) + place :]]
+    for name, text in zip(("one", "two"), parts, strict=True):
+        (tmp_path / name).write_text(text)
+        ingest(state, [tmp_path / name], key=KEY, datasets=DATASETS)
+    assert total(state)[0] in (9, 10)
+    (tmp_path / "one").write_text(whole)
+    ingest(state, [tmp_path / "one"], key=KEY, datasets=DATASETS)
+    assert total(state) == (10, 0, 10)
 
 
 def answers(url, **headers):

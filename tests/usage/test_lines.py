@@ -39,9 +39,43 @@ def test_who_says_who_they_are_is_one_user_wherever_they_are():
     assert read_line(S3.replace("203.0.113.7 -", "203.0.113.7 arn:ann")).asker == "user arn:ann"
 
 
-@pytest.mark.parametrize("address", ["2001:db8::7", "[2001:db8::7]:50412"])
-def test_addresses_of_version_6(address):
-    assert read_line(json.dumps(SEAWEED | {"remote_ip": address})).asker.startswith("2001:db8::7\n")
+@pytest.mark.parametrize("user", ["-", "", "anonymous"])
+def test_whoever_says_nothing_is_an_address_with_a_program(user):
+    for address in ("203.0.113.7", "203.0.113.8"):
+        found = read_line(json.dumps(SEAWEED | {"requester": user, "remote_ip": address}))
+        assert (found.asker, found.user) == (f"{address}\n{BROWSER}", "")
+    assert read_line(NGINX.replace("- -", f"- {user or '-'}")).user == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "one"),
+    [("2001:db8::7", "2001:db8::7"), ("2001:0DB8:0::7", "2001:db8::7"), ("::ffff:203.0.113.7", "203.0.113.7"), ("::1", "::1")],
+)  # fmt: skip
+def test_an_address_has_one_spelling(address, one):
+    for line in (NGINX.replace("203.0.113.7", address), S3.replace("203.0.113.7", address)):
+        assert read_line(line).asker.startswith(f"{one}\n")
+    for spelled in (address, f"[{address}]:50412"):
+        assert read_line(json.dumps(SEAWEED | {"remote_ip": spelled})).asker.startswith(f"{one}\n")
+
+
+@pytest.mark.parametrize("line", [NGINX, S3, json.dumps(SEAWEED)], ids=["nginx", "s3", "seaweedfs"])
+def test_a_line_that_is_cut_tells_the_same_or_nothing(line):
+    whole = read_line(line)
+    for place in range(1, len(line)):
+        assert read_line(line[:place]) in (None, whole), line[:place]
+        rest = read_line(line[place:])
+        # Within the first number of an address nobody can see that something is missing, and before it nothing is.
+        assert rest is None or rest == whole or line[:place].isdecimal() or line is S3, line[place:]
+
+
+def test_the_website_of_a_bucket_writes_the_same_log():
+    assert read_line(S3.replace("REST.GET", "WEBSITE.GET")) == read_line(S3)
+
+
+def test_the_name_of_an_object_is_no_address():
+    assert (
+        read_line(json.dumps(SEAWEED | {"key": "open/a/b/50%25 or less?.json"})).path == "open/a/b/50%25 or less?.json"
+    )
 
 
 def test_paths_are_decoded():
@@ -52,7 +86,7 @@ def test_paths_are_decoded():
     "line",
     ["", "-", "{", "{}", "[]", "null", '{"time": "x"}', '{"time": 1e400}', NGINX[:60], NGINX.replace("05/Mar", "35/Mar"),
      NGINX.replace("GET /open/a/b/latest.json?x=1 HTTP/1.1", ""), NGINX.replace(" 200 ", " 2000 "), "x" * 100_000,
-     '{"a":' * 50_000],
+     '{"a":' * 50_000, NGINX.replace("203.0.113.7", "client.example.org"), NGINX[4:], NGINX.replace("203.0.113.7", "1.2.3.4.5")],
 )  # fmt: skip
 def test_what_is_no_request_is_none(line):
     assert read_line(line) is None

@@ -13,6 +13,7 @@ from airfields import copy_of, environment
 from crossdock.airflow.processes import Children
 from crossdock.airflow.secrets import PASSWORDS
 from crossdock.exchange import open_exchange
+from crossdock.ledger.subjects import who
 from crossdock.storage.records import deliveries, latest_snapshot
 from ports import free_port, wait_until
 
@@ -94,3 +95,14 @@ def made(exchange):
 def verdict(exchange):
     """The verdict of the population register."""
     return latest_snapshot(exchange.state, "public_security/population").verdict
+
+
+@pytest.fixture(scope="session")
+def somebody(exchange):
+    """A resident of whom records were delivered to several."""
+    key = latest_snapshot(exchange.state, "public_security/population").key
+    for resident in exchange.dataset(key).head(200)["resident_id"].to_pylist():
+        received = who(exchange.state, exchange.store, exchange.keys, resident)
+        if {"tax", "health"} <= {each.consumer for each in received}:
+            return resident
+    raise AssertionError("nobody")

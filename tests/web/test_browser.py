@@ -6,6 +6,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error
 
 from crossdock.ledger.counts import count
 
@@ -14,15 +15,33 @@ DRAWN = "html[data-drawn=all]"
 
 
 @pytest.fixture(params=["light", "dark"])
-def page(browser, address, token, request):
-    context = browser.new_context(color_scheme=request.param, viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.add_cookies([{"name": "_token", "value": token("viewer"), "url": address}])
-    opened = context.new_page()
-    opened.wrong = []
-    opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    yield opened
-    context.close()
+def page_of(browser, address, token, request):
+    """Opens a page as a user."""
+    contexts = []
+
+    def of(user):
+        look = {"color_scheme": request.param, "viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
+        contexts.append(browser.new_context(**look))
+        contexts[-1].add_cookies([{"name": "_token", "value": token(user), "url": address}])
+        opened = contexts[-1].new_page()
+        opened.wrong = []
+        opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
+        opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
+        return opened
+
+    yield of
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(page_of):
+    return page_of("viewer")
+
+
+def violations(page):
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], each["nodes"][0]["html"][:200]) for each in found]
 
 
 def test_it_is_drawn_from_its_tables_and_nothing_else(page, address, exchange):
@@ -103,8 +122,81 @@ def test_axe_finds_nothing(page, address, made, verdict, language):
         page.goto(f"{address}/crossdock/{path}{'&' if '?' in path else '?'}lang={language}")
         if page.locator("figure").count():
             page.wait_for_selector(DRAWN)
-        found = Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], path
+        assert violations(page) == [], path
+
+
+def test_a_small_screen_is_enough(page, address, made, verdict):
+    page.set_viewport_size({"width": 360, "height": 740})
+    delivery = made["public_security/population", "tax"].id
+    population = "public_security/population"
+    paths = [
+        "",
+        f"datasets/{population}",
+        f"agreements/{population}/tax",
+        f"verdicts/{verdict}",
+        f"deliveries/{delivery}",
+    ]
+    for path in paths:
+        page.goto(f"{address}/crossdock/{path}?lang=zh")
+        if page.locator("figure").count():
+            page.wait_for_selector(DRAWN)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert violations(page) == [], path  # what is wider than the screen can be scrolled with the keyboard
+
+
+LOOKED_UP = {
+    "zh": ("谁收到了我的数据", "接收情况", {"税务局", "卫生健康委员会"}),
+    "en": ("Who received my data", "Received by", {"Tax Service", "Health Commission"}),
+}
+
+
+@pytest.mark.parametrize("language", LOOKED_UP)
+def test_somebody_is_looked_up_with_the_keyboard_alone(page_of, address, somebody, language):
+    page, (question, answer, consumers) = page_of("admin"), LOOKED_UP[language]
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/crossdock/?lang={language}")
+    page.get_by_role("link", name=question).press("Enter")
+    page.get_by_role("heading", name=question).wait_for()
+    assert violations(page) == []
+    page.locator("#subject").focus()
+    page.keyboard.type(f" {somebody.lower()} ")
+    page.keyboard.press("Tab")
+    page.keyboard.type("At the counter.")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=answer).wait_for()
+    table = page.locator("table[aria-labelledby=received]")
+    assert table.locator("tbody tr").count() >= 2
+    assert consumers <= set(table.locator("td:nth-child(2)").all_inner_texts())
+    for ratio, what in page.evaluate(CONTRAST):
+        assert ratio >= 4.5, what
+    assert violations(page) == []
+    assert page.input_value("#subject") == ""
+    assert somebody.upper() not in page.content().upper()
+    assert not [url for url in asked if somebody.upper() in url.upper()]  # nor in the browser's history
+    page.locator("table[aria-labelledby=received] a[href*='/deliveries/']").first.press("Enter")
+    page.wait_for_url("**/deliveries/**")
+    with pytest.raises(Error, match="ERR_CACHE_MISS"):  # the browser keeps neither question nor answer
+        page.go_back()
+    assert [text for text in page.wrong if "inline style violates" not in text] == []  # see above
+
+
+@pytest.mark.parametrize(("language", "said"), [("zh", "您无权查询"), ("en", "You may not look people up")])
+def test_who_may_not_look_people_up_is_told_so(page, address, language, said):
+    answer = page.goto(f"{address}/crossdock/who?lang={language}")
+    assert answer.status == 403
+    assert said in page.locator("main").inner_text()
+    assert page.locator("form").count() == 0
+    assert violations(page) == []
+    page.goto(f"{address}/crossdock/?lang={language}")
+    assert page.locator("a[href*='/who']").count() == 0
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_pages_of_what_there_is_not_are_pages_too(page, address, language):
+    for path in ("datasets/no/no", "nothing", "?from=x"):
+        page.goto(f"{address}/crossdock/{path}{'&' if '?' in path else '?'}lang={language}")
+        assert violations(page) == [], path
 
 
 def test_it_shows_inside_of_airflow(page, address):

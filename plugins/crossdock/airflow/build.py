@@ -113,8 +113,9 @@ def audit_dag() -> DAG:
             if not folder:
                 raise AirflowSkipException("[crossdock] access_logs names no folder.")
             with exchange_at_work() as exchange:
-                known = exchange.catalogue.contracts
-                return ingest(exchange.state, [Path(folder)], key=exchange.keys.ledger, datasets=known).to_dict()
+                known, key = exchange.catalogue.contracts, exchange.keys.ledger
+                ours = {each.strip() for each in conf.get("crossdock", "own_requesters", fallback="").split(",")} - {""}
+                return ingest(exchange.state, [Path(folder)], key=key, datasets=known, ours=ours).to_dict()
 
         audit()
         expire()

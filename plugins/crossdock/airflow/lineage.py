@@ -1,17 +1,26 @@
 """What OpenLineage is told of a task, when Airflow's provider for it is configured: datasets, schemas, kept promises.
 
-Datasets are named `<area>/<department>/<dataset>` in one namespace, as they lie in the store (source, landing, accepted,
-quarantine, open), and `consumer/<consumer>/<department>/<dataset>`: department -> dataset -> consumer. There are counts
-in it, and names that contracts and agreements give; never a value of a row, and no address.
+Datasets are named `<area>/<department>/<dataset>` in one namespace, `crossdock://` and Airflow's own namespace, as they
+lie in the store (source, landing, accepted, quarantine, open), and `consumer/<consumer>/<department>/<dataset>`:
+department -> dataset -> consumer. Their owners are departments. There are counts in it, and names that contracts and
+agreements give; never a value of a row, and no address.
+
+A job is drawn with what its last run read and wrote, and a mapped task is one job for all its datasets. So what a task
+does for one dataset is told as a job of that dataset's own, whose parent the task is; and a dataset that was there and
+stays as it is, is told too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.openlineage import conf
+from airflow.providers.openlineage.api import emit
 from airflow.providers.openlineage.extractors import OperatorLineage
-from openlineage.client.event_v2 import Dataset, InputDataset, OutputDataset
+from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
     DatasetFacet,
     InputDatasetFacet,
@@ -19,10 +28,13 @@ from openlineage.client.facet_v2 import (
     data_quality_metrics_input_dataset,
     dataset_version_dataset,
     documentation_dataset,
+    job_type_job,
     output_statistics_output_dataset,
     ownership_dataset,
+    parent_run,
     schema_dataset,
 )
+from openlineage.client.uuid import generate_new_uuid
 
 from crossdock.airflow.work import exchange_at_work
 
@@ -32,24 +44,39 @@ if TYPE_CHECKING:
     from crossdock.exchange import Exchange
     from crossdock.storage.records import Extract, Verdict
 
-NAMESPACE = "crossdock"
+_PRODUCER = "urn:crossdock"
 
 
-def of_pull(extract_id: str | None) -> OperatorLineage[Any, Any]:
-    """Returns the lineage of a pull that brought an extract; none when it brought nothing."""
+def tell_of_pull(task: Any, extract_id: str | None) -> OperatorLineage[Any, Any]:
+    """Tells of a pull that brought an extract; nothing when it brought none.
+
+    Args:
+        task: the task instance.
+        extract_id: what it brought.
+
+    Returns:
+        What is left to say of the task itself: nothing.
+    """
     from crossdock.storage.records import extract_by_id
 
-    if extract_id is None:
-        return OperatorLineage()
-    with exchange_at_work() as exchange:
-        extract = extract_by_id(exchange.state, extract_id)
-        contract = exchange.contract(extract.dataset)
-        source = InputDataset(NAMESPACE, f"source/{contract.id}", facets=_about(contract))
-        return OperatorLineage(inputs=[source], outputs=[_output("landing", contract.id, extract.id, extract.rows)])
+    if extract_id is not None:
+        with exchange_at_work() as exchange:
+            extract = extract_by_id(exchange.state, extract_id)
+            contract = exchange.contract(extract.dataset)
+        source = InputDataset(_namespace(), f"source/{contract.id}", facets=_about(contract))
+        landed = _output("landing", contract.id, extract.id, rows=extract.rows)
+        _tell(task, contract.id, RunState.COMPLETE, [source], [landed])
+    return OperatorLineage()
 
 
-def of_validation(verdict_id: str | None) -> OperatorLineage[Any, Any]:
-    """Returns the lineage of a verdict, with what became of every promise; none when there was no verdict."""
+def tell_of_validation(task: Any, verdict_id: str | None, *, of: str = "landing") -> OperatorLineage[Any, Any]:
+    """Tells of a verdict, with what became of every promise; nothing when there was none. As `tell_of_pull`.
+
+    Args:
+        task: the task instance.
+        verdict_id: the verdict.
+        of: where the rows lay that were judged.
+    """
     from crossdock.storage.records import extract_by_id, latest_snapshot, verdict_by_id
 
     if verdict_id is None:
@@ -59,19 +86,48 @@ def of_validation(verdict_id: str | None) -> OperatorLineage[Any, Any]:
         if verdict is None:
             return OperatorLineage()
         contract = exchange.contract(verdict.dataset)
-        outputs = []
         snapshot = latest_snapshot(exchange.state, contract.id)
-        if snapshot and snapshot.verdict == verdict.id:
-            schema = {"schema": _schema(contract.columns), **_about(contract)}
-            outputs.append(_output("accepted", contract.id, snapshot.id, verdict.accepted, **schema))
-        if verdict.quarantined:
-            outputs.append(_output("quarantine", contract.id, verdict.id, verdict.quarantined))
-        judged = _judged(contract, extract_by_id(exchange.state, verdict.extract), verdict)
-        return OperatorLineage(inputs=[judged], outputs=outputs)
+        judged = _judged(contract, extract_by_id(exchange.state, verdict.extract), verdict, of)
+    rejected = verdict.outcome == "rejected"
+    outputs = []
+    if of != "quarantine":  # else they stay where they are
+        outputs.append(_output("quarantine", contract.id, verdict.id, rows=verdict.quarantined))
+    if snapshot and not rejected:
+        schema = {"schema": _schema(contract.columns), **_about(contract)}
+        rows = verdict.accepted if snapshot.verdict == verdict.id else 0  # what was there stays as it is
+        outputs.insert(0, _output("accepted", contract.id, snapshot.id, rows=rows, **schema))
+    _tell(task, contract.id, RunState.FAIL if rejected else RunState.COMPLETE, [judged], outputs)
+    return OperatorLineage()
+
+
+def _tell(task: Any, dataset: str, state: RunState, inputs: list[InputDataset], outputs: list[OutputDataset]) -> None:
+    """Tells of what a task did for one dataset, as a job of its own below the task's."""
+    namespace, job = conf.namespace(), lineage_job_name(task)
+    above = parent_run.ParentRunFacet(
+        run=parent_run.Run(runId=lineage_run_id(task)), job=parent_run.Job(namespace=namespace, name=job)
+    )
+    kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="CROSSDOCK", jobType="DATASET")
+    emit(
+        RunEvent(
+            eventTime=datetime.now(UTC).isoformat(),
+            producer=_PRODUCER,
+            run=Run(runId=str(generate_new_uuid()), facets={"parent": above}),
+            job=Job(namespace=namespace, name=f"{job}.{dataset.replace('/', '.')}", facets={"jobType": kind}),
+            inputs=inputs,
+            outputs=outputs,
+            eventType=state,
+        )
+    )
+
+
+def _namespace() -> str:
+    """Returns where our datasets are named, as OpenLineage has it: scheme and authority, another for each exchange."""
+    return f"crossdock://{conf.namespace()}"
 
 
 def of_delivery(agreement_id: str, delivery_id: str | None) -> OperatorLineage[Any, Any]:
-    """Returns the lineage of what left under an agreement; without a delivery, that of what would have left."""
+    """Returns the lineage of what left under an agreement; without a delivery, that of what left before, if anything."""
+    from crossdock.storage.delivered import last_delivered
     from crossdock.storage.records import delivery_by_id
 
     with exchange_at_work() as exchange:
@@ -79,15 +135,18 @@ def of_delivery(agreement_id: str, delivery_id: str | None) -> OperatorLineage[A
         if agreement is None:
             return OperatorLineage()
         contract = exchange.contract(agreement.dataset)
-        accepted = InputDataset(NAMESPACE, f"accepted/{contract.id}", facets=_about(contract))
-        delivery = delivery_by_id(exchange.state, delivery_id) if delivery_id else None
+        accepted = InputDataset(_namespace(), f"accepted/{contract.id}", facets=_about(contract))
+        now = delivery_by_id(exchange.state, delivery_id) if delivery_id else None
+        delivery = now if now and now.counts else last_delivered(exchange.state, agreement.id)
         if delivery is None or delivery.counts is None:
             return OperatorLineage(inputs=[accepted])
-        rows = delivery.counts["inserted"] + delivery.counts["updated"]
+        rows = delivery.counts["inserted"] + delivery.counts["updated"] if delivery is now else 0
         area = "open" if agreement.is_publication else f"consumer/{agreement.consumer}"
-        columns = _schema([contract.column(name) for name in agreement.columns])
+        facets: dict[str, DatasetFacet] = {"schema": _schema([contract.column(name) for name in agreement.columns])}
+        if not agreement.is_publication:
+            facets["ownership"] = _owned(agreement.consumer, "consumer")
         return OperatorLineage(
-            inputs=[accepted], outputs=[_output(area, contract.id, delivery.id, rows, schema=columns)]
+            inputs=[accepted], outputs=[_output(area, contract.id, delivery.id, rows=rows, **facets)]
         )
 
 
@@ -96,9 +155,9 @@ def _agreement(exchange: Exchange, agreement_id: str) -> Agreement | None:
     return exchange.contracts.part(dataset).agreements.get(agreement_id)
 
 
-def _output(area: str, dataset: str, version: str, rows: int, **facets: DatasetFacet) -> Dataset:
+def _output(area: str, dataset: str, version: str, *, rows: int, **facets: DatasetFacet) -> OutputDataset:
     return OutputDataset(
-        NAMESPACE,
+        _namespace(),
         f"{area}/{dataset}",
         facets={"version": dataset_version_dataset.DatasetVersionDatasetFacet(version), **facets},
         outputFacets={
@@ -108,11 +167,16 @@ def _output(area: str, dataset: str, version: str, rows: int, **facets: DatasetF
 
 
 def _about(contract: Contract) -> dict[str, DatasetFacet]:
-    owner = ownership_dataset.Owner(name=f"department:{contract.department}", type="provider")
     return {
         "documentation": documentation_dataset.DocumentationDatasetFacet(f"{contract.title.zh} / {contract.title.en}"),
-        "ownership": ownership_dataset.OwnershipDatasetFacet([owner]),
+        "ownership": _owned(contract.department, "provider"),
     }
+
+
+def _owned(department: str, role: str) -> ownership_dataset.OwnershipDatasetFacet:
+    return ownership_dataset.OwnershipDatasetFacet(
+        [ownership_dataset.Owner(name=f"department:{department}", type=role)]
+    )
 
 
 def _schema(columns: Sequence[Column]) -> schema_dataset.SchemaDatasetFacet:
@@ -129,7 +193,7 @@ def _field(column: Column, place: int) -> schema_dataset.SchemaDatasetFacetField
     )
 
 
-def _judged(contract: Contract, extract: Extract, verdict: Verdict) -> InputDataset:
+def _judged(contract: Contract, extract: Extract, verdict: Verdict, area: str) -> InputDataset:
     facets: dict[str, InputDatasetFacet] = {
         "dataQualityMetrics": data_quality_metrics_input_dataset.DataQualityMetricsInputDatasetFacet(
             columnMetrics={}, rowCount=verdict.rows
@@ -139,7 +203,7 @@ def _judged(contract: Contract, extract: Extract, verdict: Verdict) -> InputData
         ),
     }
     version = dataset_version_dataset.DatasetVersionDatasetFacet(extract.id)
-    return InputDataset(NAMESPACE, f"landing/{contract.id}", facets={"version": version}, inputFacets=facets)
+    return InputDataset(_namespace(), f"{area}/{contract.id}", facets={"version": version}, inputFacets=facets)
 
 
 def _assertions(contract: Contract, verdict: Verdict) -> Iterator[data_quality_assertions_dataset.Assertion]:

@@ -5,15 +5,17 @@
 | `crossdock.rows.pulled`         | counter | department, dataset                              |
 | `crossdock.rows.accepted`       | counter | department, dataset                              |
 | `crossdock.rows.quarantined`    | counter | department, dataset                              |
-| `crossdock.verdicts`            | counter | department, dataset, outcome                     |
+| `crossdock.verdicts.accepted`, and of `partial`, `rejected` | counter | department, dataset       |
 | `crossdock.shares`              | counter | department, dataset, consumer                    |
-| `crossdock.handovers`           | counter | department, dataset, consumer, status            |
+| `crossdock.handovers.delivered`, and of `unchanged`, `refused`, `waiting` | counter | department, dataset, consumer |
 | `crossdock.pull.duration`, and of `validate`, `push`, `publish` | timer (ms) | department, dataset (and consumer) |
-| `crossdock.owed.agreements`, `crossdock.owed.records`   | gauge | state                              |
+| `crossdock.owed.agreements.failing`, and of `waiting`, `due`, `rejected` | gauge |                  |
+| `crossdock.owed.records.rejected` | gauge |                                                  |
 | `crossdock.owed.oldest_seconds` | gauge   |                                                  |
 | `crossdock.ledger.sound`        | gauge   |                                                  |
 
-They tell of ids and counts, never of a row. What counts for good is the ledger: a metric may be lost, or sent twice.
+StatsD as it is by itself has no tags: what must not be added up is told apart by its name. They tell of ids and counts,
+never of a row. What counts for good is the ledger: a metric may be lost, or sent twice.
 """
 
 from __future__ import annotations
@@ -48,13 +50,13 @@ def judged(verdict: Verdict) -> None:
     tags = _tags(verdict.dataset)
     stats.incr("crossdock.rows.accepted", verdict.accepted, tags=tags)
     stats.incr("crossdock.rows.quarantined", verdict.quarantined, tags=tags)
-    stats.incr("crossdock.verdicts", tags=tags | {"outcome": verdict.outcome})
+    stats.incr(f"crossdock.verdicts.{verdict.outcome}", tags=tags)
 
 
 def handed_over(outcome: Outcome) -> None:
     """Tells what became of an agreement."""
     tags, counts = _tags(outcome.agreement), outcome.counts or {}
-    stats.incr("crossdock.handovers", tags=tags | {"status": outcome.status})
+    stats.incr(f"crossdock.handovers.{outcome.status}", tags=tags)
     if outcome.status == "delivered":
         stats.incr("crossdock.shares", counts.get("inserted", 0) + counts.get("updated", 0), tags=tags)
 
@@ -63,8 +65,8 @@ def owed(found: Sequence[Owed]) -> None:
     """Tells what consumers are owed; states in which nothing is, too, so that a gauge falls back."""
     states = Counter(each.state for each in found)
     for state in ("failing", "waiting", "due", "rejected"):
-        stats.gauge("crossdock.owed.agreements", states[state], tags={"state": state})
-    stats.gauge("crossdock.owed.records", sum(each.rejected for each in found), tags={"state": "rejected"})
+        stats.gauge(f"crossdock.owed.agreements.{state}", states[state])
+    stats.gauge("crossdock.owed.records.rejected", sum(each.rejected for each in found))
     stats.gauge("crossdock.owed.oldest_seconds", max((each.age_seconds for each in found), default=0.0))
 
 

@@ -53,11 +53,11 @@ class PullOperator(BaseOperator):
         self.log.info("Pulled %s rows of %s as extract %s.", f"{extract.rows:,}", extract.dataset, extract.id)
         return extract.id
 
-    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+    def get_openlineage_facets_on_complete(self, task: Any) -> OperatorLineage[Any, Any]:
         """Tells OpenLineage, where it is configured, from what source the extract came."""
         from crossdock.airflow import lineage
 
-        return lineage.of_pull(self._pulled)
+        return lineage.tell_of_pull(task, self._pulled)
 
 
 class ValidateOperator(BaseOperator):
@@ -116,11 +116,11 @@ class ValidateOperator(BaseOperator):
             "quarantined": verdict.quarantined,
         }
 
-    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+    def get_openlineage_facets_on_complete(self, task: Any) -> OperatorLineage[Any, Any]:
         """Tells OpenLineage, where it is configured, which promises were kept; of rejected extracts too."""
         from crossdock.airflow import lineage
 
-        return lineage.of_validation(self._verdict)
+        return lineage.tell_of_validation(task, self._verdict)
 
 
 class NotifyOperator(BaseOperator):

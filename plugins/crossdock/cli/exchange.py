@@ -110,7 +110,12 @@ def explain(
 
 @command(app, "who")
 def who(
-    subject: Annotated[str, typer.Argument(help="A resident ID or unified social credit code; - reads it from stdin.")],
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            help="A resident ID or unified social credit code; without it you are asked, so that no shell keeps it."
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why you ask; it is put on record.")] = "",
     withheld: Annotated[
         bool, typer.Option("--withheld", help="Also what the people concerned are not told yet; needs a reason.")
@@ -121,13 +126,20 @@ def who(
     from crossdock.exchange import open_exchange
     from crossdock.lookups import look_up
 
-    asked = sys.stdin.read().strip() if subject == "-" else subject
-    found = look_up(open_exchange(), asked, by=getuser(), reason=reason, withheld=withheld)
+    given = subject if subject not in (None, "-") else _asked_for("Whose records")
+    found = look_up(open_exchange(), given, by=getuser(), reason=reason, withheld=withheld)
     if as_json:
         print_json(found.to_dict())
     else:
         sharing.received(found)
     return FINE
+
+
+def _asked_for(what: str) -> str:
+    """Returns what is typed unseen, or what comes by a pipe."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, err=True))
+    return sys.stdin.read()
 
 
 @command(app, "dashboard")

@@ -15,14 +15,19 @@ app = typer.Typer(help="How the public uses open datasets.", no_args_is_help=Tru
 
 @command(app, "ingest")
 def ingested(
-    logs: Annotated[list[Path], typer.Argument(help="Access logs, or folders of them; .gz too.")], as_json: Json = False
+    logs: Annotated[list[Path], typer.Argument(help="Access logs, or folders of them; compressed by gzip too.")],
+    ours: Annotated[
+        list[str] | None, typer.Option(help="A user of the store that is this exchange, whose reading is no use of it.")
+    ] = None,
+    as_json: Json = False,
 ) -> int:
     """Read access logs of what serves the open area (nginx, S3, SeaweedFS); what was read before counts once."""
     from crossdock.exchange import open_exchange
     from crossdock.usage.ingest import ingest
 
     exchange = open_exchange()
-    found = ingest(exchange.state, logs, key=exchange.keys.ledger, datasets=exchange.catalogue.contracts)
+    known = exchange.catalogue.contracts
+    found = ingest(exchange.state, logs, key=exchange.keys.ledger, datasets=known, ours=ours or ())
     if as_json:
         print_json(found.to_dict())
         return FINE
@@ -58,6 +63,7 @@ def counted(
                 "downloads": each.downloads,
                 "visits": each.visits,
                 "users": each.users,
+                "downloaders": each.downloaders,
             }
             for each in found
         ]
@@ -66,14 +72,19 @@ def counted(
                 "downloads": total.downloads,
                 "visits": total.visits,
                 "users": total.users,
+                "downloaders": total.downloaders,
                 "groups": rows if groups else [],
             }
         )
         return FINE
-    shown = terminal.table("Open data", *groups, ">downloads", ">visits", ">users")
+    shown = terminal.table("Open data", *groups, ">downloads", ">by users", ">visits", ">users")
     for each in found:
-        shown.add_row(*each.key, f"{each.downloads:,}", f"{each.visits:,}", f"{each.users:,}")
+        numbers = (each.downloads, each.downloaders, each.visits, each.users)
+        shown.add_row(*each.key, *(f"{number:,}" for number in numbers))
     if groups:
         terminal.out.print(shown)
-    terminal.out.print(f"[bold]{total.downloads:,}[/] downloads and {total.visits:,} visits by {total.users:,} users")
+    terminal.out.print(
+        f"[bold]{total.downloads:,}[/] downloads by {total.downloaders:,} users; "
+        f"with {total.visits:,} visits, {total.users:,} users"
+    )
     return FINE

@@ -31,6 +31,7 @@ _MOST_READ, _MOST_GONE = (
     0.6,
     0.25,
 )  # shares of a snapshot, and of what is held (in memory), up to which this is worth it
+_AT_HAND = 1_500_000  # records, of some 100 bytes each
 _Places = npt.NDArray[np.int64]
 _Told = TypeVar("_Told")
 
@@ -47,10 +48,10 @@ class Seen(Generic[_Told]):
 class Aligned:
     """A snapshot beside what a consumer holds."""
 
-    def __init__(self, before: Received, snapshot: pads.Dataset, prints: Fingerprints, places: _Places) -> None:
+    def __init__(self, before: _Before, snapshot: pads.Dataset, prints: Fingerprints, places: _Places) -> None:
         self._before, self._snapshot, self._prints, self._places = before, snapshot, prints, places
         self._same = places >= 0
-        rest = np.ones(before.rows.count_rows(), np.bool_)
+        rest = np.ones(before.count, np.bool_)
         rest[places[self._same]] = False
         self._rest = rest
 
@@ -64,22 +65,26 @@ class Aligned:
             snapshot: the accepted rows.
             path: of the snapshot's fingerprints.
         """
-        from crossdock.compiled import align
+        from crossdock.finding import align
 
         sizes = [rows_in(group) for group in row_groups(snapshot)]
         prints = read_fingerprints(path, sum(sizes))
-        if prints is None or before.form != terms.form or max(sizes, default=0) > ROW_GROUP:
+        if (
+            prints is None
+            or (before.layout, before.form) != (terms.layout, terms.form)
+            or max(sizes, default=0) > ROW_GROUP
+        ):
             return None
-        held = np.empty((before.rows.count_rows(), 2), np.uint64)
-        start = 0
-        for batch in in_pieces(before.rows, ["source"]):
+        known = _Before(before)
+        held, start = np.empty((known.count, 2), np.uint64), 0
+        for batch in known.pieces(["source"]):
             held[start : start + batch.num_rows] = words(batch.column("source"))
             start += batch.num_rows
         places = np.empty(len(prints), np.int64)
         same = align(np.ascontiguousarray(prints[:, 2:]), held, places)
         if len(prints) - same > _MOST_READ * len(prints) or len(held) - same > _MOST_GONE * len(held):
             return None
-        return cls(before, snapshot, prints, places)
+        return cls(known, snapshot, prints, places)
 
     @property
     def unchanged(self) -> RowsDigest:
@@ -90,11 +95,11 @@ class Aligned:
     def rest(self) -> Received:
         """What the consumer holds of all other rows."""
         found, start = [], 0
-        for batch in in_pieces(self._before.rows):
+        for batch in self._before.pieces():
             found.append(batch.filter(pa.array(self._rest[start : start + batch.num_rows])))
             start += batch.num_rows
-        table = pa.Table.from_batches(found, self._before.rows.schema)
-        return replace(self._before, rows=pads.dataset(table))
+        table = pa.Table.from_batches(found, self._before.received.rows.schema)
+        return replace(self._before.received, rows=pads.dataset(table))
 
     def seen(
         self, columns: Mapping[str, pc.Expression], look: Callable[[pa.RecordBatch], Seen[_Told]], key: bytes
@@ -109,7 +114,7 @@ class Aligned:
         Raises:
             LedgerBroken: a row is not the one that the fingerprint is of.
         """
-        held = _Held(self._before.rows)
+        held = _Held(self._before)
 
         def read(item: tuple[int, pads.Fragment]) -> tuple[int, int, Seen[_Told] | None]:
             start, group = item
@@ -167,12 +172,26 @@ class Aligned:
         return both[0].take(pa.array(order[stays]))
 
 
+class _Before:
+    """What the consumer holds: read once where it is not too much to be kept at hand."""
+
+    def __init__(self, received: Received) -> None:
+        self.received, self.count = received, received.rows.count_rows()
+        self._at_hand = list(in_pieces(received.rows)) if self.count <= _AT_HAND else None
+
+    def pieces(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yields all columns, or some."""
+        if self._at_hand is None:
+            return in_pieces(self.received.rows, columns)
+        return iter(self._at_hand)
+
+
 class _Held:
     """Reads holdings from one place to another, further and further on."""
 
-    def __init__(self, rows: pads.Dataset) -> None:
-        self._pieces, self._schema = in_pieces(rows), rows.schema
-        self._start, self._read = 0, pa.Table.from_batches([], rows.schema)
+    def __init__(self, before: _Before) -> None:
+        self._pieces, self._schema = before.pieces(), before.received.rows.schema
+        self._start, self._read = 0, pa.Table.from_batches([], self._schema)
 
     def between(self, start: int, end: int) -> pa.RecordBatch:
         while self._start + self._read.num_rows < end:

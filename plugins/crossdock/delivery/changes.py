@@ -31,7 +31,7 @@ _Words = npt.NDArray[np.uint64]
 
 
 class Change(IntEnum):
-    """What a record of the new snapshot is to the consumer; numbers as `compiled.look_up` has them."""
+    """What a record of the new snapshot is to the consumer; numbers as `finding.look_up` has them."""
 
     INSERT = 0
     UPDATE = 1
@@ -198,7 +198,7 @@ class Comparison:
                 start += batch.num_rows
 
     def _look_up(self, names: _Words, rows: _Words) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-        from crossdock.compiled import look_up
+        from crossdock.finding import look_up
 
         marks, places = np.empty(len(names), np.int8), np.empty(len(names), np.int64)
         table, known = (self._slots, self._names, self._used), (self._rows, self._found)

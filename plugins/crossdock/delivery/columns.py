@@ -11,6 +11,7 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +35,10 @@ _SIZE, _DATA, _INDEX, _DICTIONARY = 7, 9, 10, 11
 class ColumnSinks:
     """Writes columns into a parquet file each, on all cores; see `ParquetSink`."""
 
-    def __init__(self, folder: Path, fields: Iterable[pa.Field]) -> None:
+    def __init__(self, folder: Path, fields: Iterable[pa.Field], random: AbstractSet[str] = frozenset()) -> None:
         folder.mkdir(exist_ok=True)
         self._sinks = [
-            (field.name, ParquetSink(folder / f"{place}.parquet", pa.schema([field])))
+            (field.name, ParquetSink(folder / f"{place}.parquet", pa.schema([field]), random=random & {field.name}))
             for place, field in enumerate(fields)
         ]
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="crossdock")

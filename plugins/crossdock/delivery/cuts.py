@@ -21,9 +21,10 @@ from crossdock.contracts.agreement import Protection
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical, content_id
+from crossdock.ordered import in_order
 from crossdock.storage.shelf import Shelf
 
-_FORM = 2  # of what is on the shelf
+_FORM = 3  # of what is on the shelf
 _OWN = ("pseudonymise", "dummy")  # protections with a key of the consumer's own
 _PIECE = 1 << 20
 
@@ -66,12 +67,14 @@ class Cut:
     def columns(self, terms: Terms, folder: Path) -> dict[str, Path]:
         """Returns the columns that are on the shelf, of those that the terms ask for."""
         folder.mkdir()
-        found = {}
-        for place, field in enumerate(terms.schema):
+
+        def take(item: tuple[int, pa.Field]) -> Path | None:
+            place, field = item
             name, path = self._column(field, terms.protections), folder / f"{place}.parquet"
-            if name and self.shelf.take(name, path):
-                found[field.name] = path
-        return found
+            return path if name and self.shelf.take(name, path) else None
+
+        taken = in_order(take, enumerate(terms.schema))
+        return {name: path for name, path in zip(terms.schema.names, taken, strict=True) if path}
 
     def keep_columns(self, terms: Terms, made: Mapping[str, Path]) -> None:
         """Keeps columns for others."""

@@ -51,16 +51,25 @@ class ParquetSink:
     A row group is one batch, or several small ones: rows are not copied to make row groups of one size.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, compressed: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        compressed: Sequence[str] | None = None,
+        random: Collection[str] = (),
+    ) -> None:
         """Opens nothing yet.
 
         Args:
             path: of the file.
             schema: of the rows.
             compressed: columns (of objects, their fields: "column.field") that compression makes smaller; None means all.
+            random: columns of random texts, as pseudonyms are: written with their lengths apart, half the work to compress.
         """
         self.path, self.rows = path, 0
         self._schema = schema
+        self._encoding = dict.fromkeys(random, "DELTA_LENGTH_BYTE_ARRAY")
         self._compression = "zstd" if compressed is None else dict.fromkeys(compressed, "zstd")
         self._writer: pq.ParquetWriter | None = None
         self._file: pa.OSFile | None = None
@@ -103,13 +112,14 @@ class ParquetSink:
     def _open(self, rows: pa.Table) -> pq.ParquetWriter:
         """Returns the writer; how columns are encoded is settled by the first rows."""
         if self._writer is None:
-            few = few_values(rows)
+            few = [name for name in few_values(rows) if name not in self._encoding]
             self._file = pa.OSFile(str(self.path), "wb")
             self._writer = pq.ParquetWriter(
                 self._file,
                 self._schema,
                 compression=self._compression,
                 use_dictionary=few,
+                column_encoding=self._encoding or None,
                 write_statistics=worth_bounds(self._schema, few),
             )
         return self._writer

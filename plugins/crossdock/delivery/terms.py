@@ -40,6 +40,7 @@ class Terms:
     record_domain: str
     subject_column: str | None  # None: the dataset has no subject, or the record's own hash is the subject's
     subject_domain: str
+    given: tuple[str, ...]  # the snapshot's columns, in its order
     layout: str  # changes when the consumer's holdings cannot be brought up to date row by row
 
     @classmethod
@@ -76,6 +77,7 @@ class Terms:
             record_domain=subject.kind if subject and is_subject else contract.id,
             subject_column=subject.column if subject and not is_subject else None,
             subject_domain=subject.kind if subject else "",
+            given=tuple(given.names),
             layout=content_id(
                 [(f.name, str(f.type)) for f in schema], key_columns, spec.channel, spec.connection, dict(spec.options)
             ),
@@ -85,7 +87,7 @@ class Terms:
     def form(self) -> str:
         """Names what makes of a row what leaves, and what the ledger knows it by: the same form, the same of the same row."""
         keys = [hashlib.blake2b(key=key, digest_size=16).hexdigest() for key in (self.pseudonym_key, self.ledger_key)]
-        names = (self.record_columns, self.record_domain, self.subject_column, self.subject_domain)
+        names = (self.given, self.record_columns, self.record_domain, self.subject_column, self.subject_domain)
         protections = {name: repr(self.protections[name]) for name in sorted(self.protections)}
         return content_id("form", _FORM, str(self.schema), protections, str(self.keep), keys, names)
 
@@ -119,6 +121,11 @@ class Terms:
 
     def _leaving(self, values: pa.Array, name: str) -> pa.Array:
         return protect(plain(values), self.protections.get(name), key=self.pseudonym_key)
+
+    @property
+    def pseudonyms(self) -> frozenset[str]:
+        """The columns that leave as pseudonyms."""
+        return frozenset(name for name, protection in self.protections.items() if protection.kind == "pseudonymise")
 
     def without(self, names: Collection[str]) -> Self:
         """Returns the terms for the other columns that leave."""

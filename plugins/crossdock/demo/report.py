@@ -61,7 +61,7 @@ def _agreements(exchange: Exchange) -> None:
     terminal.out.print(published)
     refused = terminal.table("Refused", "agreement", "why")
     for refusal in refusals(exchange.state):
-        refused.add_row(refusal.agreement, escape(refusal.reason))
+        refused.add_row(refusal.agreement, terminal.worded(refusal.reason))
     terminal.out.print(refused)
 
 

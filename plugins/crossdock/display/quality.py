@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crossdock.display.terminal import coloured, err, error, lasted, moment, out, problem, sent_rows, table
+from crossdock.display.terminal import (
+    coloured,
+    err,
+    error,
+    lasted,
+    moment,
+    out,
+    problem,
+    sent_rows,
+    table,
+    worded,
+)
 
 if TYPE_CHECKING:
     from crossdock.contracts.model import Contract
@@ -28,7 +39,7 @@ def findings(items: Sequence[Finding]) -> None:
         return
     shown = table("", ">rows", "rule", "column", "reason", "severity")
     for item in sorted(items, key=lambda f: -f.rows):
-        shown.add_row(f"{item.rows:,}", escape(item.rule), escape(item.column), escape(item.reason), item.severity)
+        shown.add_row(f"{item.rows:,}", escape(item.rule), escape(item.column), worded(item.reason), item.severity)
     out.print(shown)
 
 
@@ -55,7 +66,7 @@ def quarantine(held: Sequence[tuple[Verdict, QuarantineEntry]]) -> None:
     shown = table("Quarantine", "verdict", "dataset", ">rows", "status", "top reason", "validated at")
     for each, entry in held:
         top = max((f for f in each.findings if f.severity == "error"), key=lambda f: f.rows, default=None)
-        reason = escape(top.reason) if top else ""
+        reason = worded(top.reason) if top else ""
         shown.add_row(each.id, each.dataset, f"{each.quarantined:,}", entry.status, reason, moment(each.validated_at))
     out.print(shown)
 
@@ -111,7 +122,7 @@ def _handed_over(done: Pass) -> None:
     for outcome in done.outcomes:
         sent = f"{sent_rows(outcome.counts):,}" if outcome.counts else ""
         filtered = f"{outcome.counts.get('filtered', 0):,}" if outcome.counts else ""
-        agreements.add_row(outcome.agreement, coloured(outcome.status), sent, filtered, escape(outcome.reason))
+        agreements.add_row(outcome.agreement, coloured(outcome.status), sent, filtered, worded(outcome.reason))
     if done.outcomes:
         out.print(agreements)
     for step in done.failures:

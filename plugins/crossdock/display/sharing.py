@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crossdock.display.terminal import coloured, lasted, moment, out, sent_rows, table
+from crossdock.display.terminal import coloured, lasted, moment, out, sent_rows, table, worded
 
 if TYPE_CHECKING:
     from crossdock.backlog import Owed
@@ -31,7 +31,7 @@ def explanation(found: Explanation) -> None:
     shown = table(f"{found.agreement} {found.version}", "", "")
     leaving = "" if found.rows_leaving is None else f": {found.rows_leaving:,} of {found.rows_in_force:,} now in force"
     words = {
-        "now": f"[{'green' if found.allowed else 'yellow'}]{escape(found.now)}[/]",
+        "now": f"[{'green' if found.allowed else 'yellow'}]{worded(found.now)}[/]",
         "who": escape(found.who),
         "why": escape(f"{found.purpose} {found.legal_basis}"),
         "valid": found.valid,
@@ -81,7 +81,7 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Se
     if refused:
         no = table("Refused", "agreement", "reason", "at")
         for refusal in refused:
-            no.add_row(refusal.agreement, escape(refusal.reason), moment(refusal.refused_at))
+            no.add_row(refusal.agreement, worded(refusal.reason), moment(refusal.refused_at))
         out.print(no)
 
 
@@ -167,11 +167,13 @@ def counts(counted: Counts, groups: Sequence[str]) -> None:
 def received(found: Answer) -> None:
     """Prints who received a subject's records, and who asked before."""
     items = found.received
-    shown = table("Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns")
+    shown = table(
+        "Received by", "when", "consumer", "dataset", "operation", "purpose", "legal basis", "columns", "agreement"
+    )
     for item in items:
         shown.add_row(
             moment(item.delivered_at), item.consumer, item.dataset, item.operation, escape(item.purpose),
-            escape(item.legal_basis), ", ".join(item.columns),
+            escape(item.legal_basis), ", ".join(item.columns), item.agreement,
         )  # fmt: skip
     out.print(shown if items else "Nobody received a record of this subject.")
     out.print("[dim]What the law withholds for a time, such as from an investigation, is not listed before its day.[/]")

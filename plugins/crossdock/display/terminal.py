@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.segment import Segment
 from rich.table import Table
 
+from crossdock.display.phrases import in_chinese
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
 # What would steer a terminal, or turn the direction of writing, stands for itself no more: texts are of files and rows.
@@ -71,6 +73,12 @@ def lasted(seconds: float | None) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def worded(reason: str) -> str:
+    """Returns a reason of crossdock's as the locale of the terminal asks for it, in Chinese or English; ready to print."""
+    asked = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return escape(in_chinese(reason) if asked.startswith("zh") else reason)
 
 
 def table(title: str, *columns: str) -> Table:

@@ -22,6 +22,7 @@ from crossdock.storage.store import Store
 from crossdock.storage.tables import ledger_entry
 
 GROUPS = (*WAYS, *PERIODS)
+_MANY = 1_000  # deliveries in one question
 Tally = tuple[tuple[str, ...], int, int]  # group values, shares, deliveries
 
 
@@ -181,17 +182,27 @@ def _body_and_shares(connection: sa.Connection) -> tuple[Any, Any]:
     return body, sa.func.sum(counts["inserted"].as_integer() + counts["updated"].as_integer())
 
 
-def booked(state: State, names: tuple[str, ...], since: str | None, until: str | None) -> list[Tally]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Some entries: of days from `since` to `until`, with numbers above `after` and up to `upto`, of some deliveries."""
+
+    since: str | None = None
+    until: str | None = None
+    after: int = 0
+    upto: int | None = None
+    deliveries: Sequence[str] | None = None  # None: of all
+
+
+def booked(state: State, names: tuple[str, ...], span: Span) -> list[Tally]:
     """Lets the database add up what the entries say.
 
     Args:
         state: holds the book.
         names: fields of `Body` that hold text, or PERIODS.
-        since: first day, included.
-        until: last day, included.
+        span: which entries.
 
     Returns:
-        Per group its values, shares and deliveries, in no order.
+        Per group its values, shares and deliveries, in no order; of many deliveries a group may come several times.
 
     Raises:
         LedgerBroken: an entry cannot be read.
@@ -199,8 +210,15 @@ def booked(state: State, names: tuple[str, ...], since: str | None, until: str |
     with state.connect() as connection:
         body, shares = _body_and_shares(connection)
         groups = [_group(body, name) for name in names]
-        query = sa.select(*groups, shares, sa.func.count()).group_by(*map(_place, range(len(groups))))
-        rows = _asked(connection, _between(query, since, until))
+        query: sa.Select[Any] = sa.select(*groups, shares, sa.func.count())
+        query = query.group_by(*map(_place, range(len(groups))))
+        query = _between(query.where(ledger_entry.c.seq > span.after), span.since, span.until)
+        query = query if span.upto is None else query.where(ledger_entry.c.seq <= span.upto)
+        if span.deliveries is None:
+            rows = _asked(connection, query)
+        else:
+            parts = (span.deliveries[start : start + _MANY] for start in range(0, len(span.deliveries), _MANY))
+            rows = [row for part in parts for row in _asked(connection, query.where(ledger_entry.c.delivery.in_(part)))]
     if any(None in row[:-2] for row in rows):
         raise LedgerBroken("An entry's body lacks a field.", fix="Run `crossdock ledger verify`.")
     return [(tuple(row[:-2]), int(row[-2] or 0), row[-1]) for row in rows]

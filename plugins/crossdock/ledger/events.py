@@ -41,8 +41,9 @@ ORDER, _ABOUT = ".order", ".json"
 RUN_GROUPS = RUN // ROW_GROUP
 _BUFFER = 1 << 22  # bytes of a file that are written at a time
 LEAF = 1_024  # events that are one leaf of a delivery's Merkle tree
-# An event in a leaf: subject, position in OPERATIONS, 1 if there is another record, that record (or zeros).
-_EVENT = np.dtype([("subject", "V16"), ("operation", "u1"), ("named", "u1"), ("record", "V16")])
+_EVENT_BYTES = 34  # of an event in a leaf; see `compiled.spell_events`
+_NONE = np.empty((0, 16), np.uint8)
+_NONE.flags.writeable = False
 _WORDS = pa.array(OPERATIONS)
 # Events as they wait: operations by their place in OPERATIONS.
 _WAITING = SCHEMA.set(2, pa.field("code", pa.int8(), nullable=False))
@@ -252,20 +253,28 @@ def leaves_of(events: pa.Table) -> Iterator[bytes]:
 
 
 def _leaves(subject: pa.Array, record: pa.Array, codes: Codes) -> Iterator[bytes]:
-    spelled = np.zeros(len(codes), _EVENT)
-    if len(codes):
-        spelled["subject"] = _sixteens(subject)
-        spelled["operation"] = codes
-    if record.null_count < len(record):
-        there = np.asarray(record.is_valid())
-        spelled["named"] = there
-        spelled["record"][there] = _sixteens(record)[there]
-    for start in range(0, len(spelled), LEAF):
-        yield spelled[start : start + LEAF].tobytes()
+    from crossdock.compiled import spell_events
+
+    named = np.asarray(record.is_valid())
+    subjects, records = (_octets(each) if each.null_count < len(each) else _NONE for each in (subject, record))
+    room, codes = np.empty((LEAF, _EVENT_BYTES), np.uint8), codes.view()
+    codes.flags.writeable = False  # as the others: compiled loops are compiled once
+    for start in range(0, len(codes), LEAF):
+        part = slice(start, start + LEAF)
+        leaf = room[: len(codes) - start]
+        spell_events(subjects[part], records[part], codes[part], named[part], leaf)
+        yield leaf.tobytes()
 
 
 def _sixteens(hashes: pa.Array) -> np.ndarray:
     return np.frombuffer(hashes.buffers()[1], "V16")[hashes.offset : hashes.offset + len(hashes)]
+
+
+def _octets(hashes: pa.Array) -> npt.NDArray[np.uint8]:
+    """Returns hashes as bytes, which are not to be written to."""
+    octets = np.frombuffer(hashes.buffers()[1], np.uint8).reshape(-1, 16)[hashes.offset : hashes.offset + len(hashes)]
+    octets.flags.writeable = False
+    return octets
 
 
 def _hashes(values: pa.Array, name: str) -> pa.Array:

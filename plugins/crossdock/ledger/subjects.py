@@ -43,7 +43,7 @@ class Received:
         return asdict(self)
 
 
-def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
+def who(state: State, store: Store, keys: Keys, *subject: str) -> list[Received]:
     """Returns everything that was delivered about a person or an enterprise, in the order of delivery.
 
     The identifier is compared by keyed hash only; it is in no file of the ledger. Full-width characters, spaces around
@@ -53,30 +53,31 @@ def who(state: State, store: Store, keys: Keys, subject: str) -> list[Received]:
         state: holds the book.
         store: holds the event files.
         keys: the ledger key, in all its versions, hashed the events.
-        subject: a resident ID, a unified social credit code, or another identifier that contracts name as subject.
+        subject: a resident ID, a unified social credit code, or another identifier that contracts name as subject; or
+            several ways to write it.
 
     Raises:
         WrongUse: the identifier is empty.
         ObjectMissing: an event file is missing, so that the answer could not be complete.
         LedgerBroken: an entry or an event file cannot be read.
     """
-    found = Archive.open(state, store).find(subject_hashes(keys, subject).to_pylist())
+    found = Archive.open(state, store).find(subject_hashes(keys, *subject).to_pylist())
     return [received for entry, tally in found for received in _received(entry.body, tally)]
 
 
-def subject_hashes(keys: Keys, subject: str) -> pa.Array:
+def subject_hashes(keys: Keys, *subject: str) -> pa.Array:
     """Returns the keyed hashes by which the ledger may know a person or an enterprise, however it is spelled."""
-    spellings = _spellings(subject)
+    spellings = pa.table({"subject": sorted(set().union(*map(_spellings, subject)))})
     hashes = [keyed_hashes(spellings, ["subject"], key=keys.ledger, domain=kind) for kind in KINDS]
     return under_every_version(pa.concat_arrays(hashes), keys)
 
 
-def _spellings(subject: str) -> pa.Table:
+def _spellings(subject: str) -> set[str]:
     """Returns the ways a snapshot may spell the identifier."""
     plain = unicodedata.normalize("NFKC", subject).strip()
     if not plain:
         raise WrongUse("The subject is empty.", fix="Give a resident ID or a unified social credit code.")
-    return pa.table({"subject": sorted({subject, plain, plain.upper(), plain.lower()})})
+    return {subject, plain, plain.upper(), plain.lower()}
 
 
 def _received(body: Body, tally: Mapping[Operation, int]) -> Iterator[Received]:

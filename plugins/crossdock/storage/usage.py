@@ -34,12 +34,13 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How one group was used: `key` holds the group's values; `users` have downloaded or visited something."""
+    """How one group was used: `key` holds its values; `users` downloaded or visited something, `downloaders` the former."""
 
     key: tuple[str, ...]
     downloads: int
     visits: int
     users: int
+    downloaders: int
 
 
 def record_uses(state: State, uses: Sequence[Use]) -> int:
@@ -103,18 +104,21 @@ def _counted(
     table = tables.open_use
     groups = [_group(name) for name in by if name not in said]
     counted = [sa.func.sum(sa.case((table.c.kind == kind, 1), else_=0)) for kind in ("download", "visit")]
-    query = sa.select(sa.func.count(), *counted, sa.func.count(table.c.user.distinct()), *groups)
+    downloader = sa.case((table.c.kind == "download", table.c.user))
+    people = [sa.func.count(each.distinct()) for each in (table.c.user, downloader)]
+    query = sa.select(sa.func.count(), *counted, *people, *groups)
     query = query.where(of, table.c.day >= uses.since, table.c.day <= f"{uses.until}~")
     if uses.department:
         query = query.where(table.c.department == uses.department)
     with state.connect() as connection:
         rows = connection.execute(query.group_by(*groups).order_by(*groups)).all()
     found = []
-    for many, downloads, visits, users, *values in rows:
+    for many, downloads, visits, users, downloaders, *values in rows:
         if many or not by:
             told = iter(values)
             key = tuple(said[name] if name in said else next(told) for name in by)
-            found.append(Usage(key=key, downloads=downloads or 0, visits=visits or 0, users=users))
+            numbers = {"downloads": downloads or 0, "visits": visits or 0}
+            found.append(Usage(key=key, **numbers, users=users, downloaders=downloaders))
     return found
 
 

@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,15 @@ _OPEN = re.compile(r"(?:^|/)open/(?P<dataset>[^/]{1,100}/[^/]{1,100})/(?P<rest>.
 _DATA = re.compile(r"versions/[0-9a-f]{32}/data\.parquet")
 _BATCH = 1_000
 _LINE = 256 * 1024  # bytes read at once; a longer line is cut, and can't be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """Whose requests for what count."""
+
+    key: bytes
+    datasets: Collection[str]
+    ours: Collection[str]
 
 
 @dataclass(slots=True)
@@ -50,31 +59,30 @@ def ingest(
     *,
     key: bytes,
     datasets: Collection[str],
-    on_lines: Callable[[int], None] = lambda _: None,
+    ours: Collection[str] = (),
 ) -> Ingested:
-    """Reads access logs (files, or all files below a folder; .gz too) and records what was used, streaming.
+    """Reads access logs (files, or all files below a folder; those of gzip too) and records what was used, streaming.
 
     Args:
         state: keeps the uses.
         paths: what to read.
         key: hashes users; without it nobody can be found.
         datasets: the ids that count; requests for others are none of ours.
-        on_lines: hears how many lines have been read.
+        ours: who of those that say who they are is the exchange itself, which reads what it publishes.
 
     Raises:
         WrongUse: a path is not there, or no log that can be read.
     """
-    told, waiting = Ingested(), {}
+    told, waiting = Ingested(), dict[str, Use]()
+    counted = _Counted(key=key, datasets=datasets, ours=ours)
     for line in _lines(paths):
         told.lines += 1
-        use = _use(line, told, key=key, datasets=datasets)
+        use = _use(line, told, counted)
         if use is not None:
             waiting[use.id] = use
         if len(waiting) >= _BATCH:
             _record(state, waiting, told)
-            on_lines(told.lines)
     _record(state, waiting, told)
-    on_lines(told.lines)
     return told
 
 
@@ -93,7 +101,7 @@ def _lines(paths: Iterable[Path]) -> Iterator[str]:
         files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
         for file in files:
             try:
-                with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as log:
+                with gzip.open(file, "rb") if _is_gzip(file) else file.open("rb") as log:
                     while line := log.readline(_LINE):
                         yield line.decode("utf-8", "replace").rstrip("\r\n")
             except (OSError, EOFError, zlib.error) as error:
@@ -104,13 +112,20 @@ def _lines(paths: Iterable[Path]) -> Iterator[str]:
                 ) from None
 
 
-def _use(line: str, told: Ingested, *, key: bytes, datasets: Collection[str]) -> Use | None:
+def _is_gzip(file: Path) -> bool:
+    """Returns whether a file is compressed, whatever it is called."""
+    with file.open("rb") as log:
+        return log.read(2) == b"\x1f\x8b"
+
+
+def _use(line: str, told: Ingested, counted: _Counted) -> Use | None:
     request = read_line(line)
     if request is None:
         told.unreadable += 1
         return None
     found = _OPEN.search(request.path)
-    if request.method != "GET" or request.status not in (200, 206) or not found or found["dataset"] not in datasets:
+    read = request.method == "GET" and request.status in (200, 206) and request.user not in counted.ours
+    if not read or not found or found["dataset"] not in counted.datasets:
         told.others += 1
         return None
     if is_robot(request.agent):
@@ -118,7 +133,7 @@ def _use(line: str, told: Ingested, *, key: bytes, datasets: Collection[str]) ->
         return None
     kind = DOWNLOAD if _DATA.fullmatch(found["rest"]) else VISIT
     user = hashlib.blake2b(
-        request.asker.encode("utf-8", "replace"), key=key, digest_size=16, person=b"user"
+        request.asker.encode("utf-8", "replace"), key=counted.key, digest_size=16, person=b"user"
     ).hexdigest()
     named = "\n".join((user, kind, found["dataset"], found["rest"], _moment(request)))
     return Use(

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal
 
 from crossdock.contracts.model import Contract, Tolerance
+from crossdock.contracts.rules import sentence
 from crossdock.storage.records import Finding
 from crossdock.validation.plan import Check
 from crossdock.validation.quarantine import Reason
@@ -127,13 +128,7 @@ def _extra(contract: Contract, counted: Counted) -> Iterator[Finding]:
 
 def reason_of(check: Check) -> str:
     """Returns the sentence for a person: the contract's own, else a plain one in English."""
-    if check.rule.reason:
-        return check.rule.reason
-    name = str(check.rule.args["type"]) if check.rule.kind == "expectation" else check.rule.kind
-    columns = ", ".join(f"'{column}'" for column in check.rule.columns)
-    return _SENTENCES.get(name, "Column {columns} breaks the expectation {name}.").format(
-        columns=columns, name=name, dataset=check.args.get("dataset") or "this dataset"
-    )
+    return check.rule.reason or sentence(check.rule)
 
 
 def _finding(check: Check, rows: int, *, severity: str = "") -> Finding:
@@ -151,28 +146,3 @@ def _intolerable(what: str, tolerance: Tolerance) -> str:
     bounds = [f"{tolerance.rows} rows"] if tolerance.rows is not None else []
     bounds += [f"{tolerance.percent:g} % of the rows"] if tolerance.percent is not None else []
     return f"The extract is rejected: more than {' or '.join(bounds)} {what}."
-
-
-_SENTENCES = {
-    "type": "The value of {columns} does not fit the declared type.",
-    "not_null": "Column {columns} must be filled.",
-    "unique": "The value of {columns} occurs more than once.",
-    "in_set": "The value of {columns} is none of the allowed ones.",
-    "not_in_set": "The value of {columns} is one that is not allowed.",
-    "pattern": "The value of {columns} does not match the pattern.",
-    "length": "The value of {columns} is too short or too long.",
-    "between": "The value of {columns} is out of range.",
-    "ordered": "The values of {columns} are not in order: the first must not be above the second.",
-    "reference": "The value of {columns} is not found in {dataset}.",
-    "checksum": "The check digit of {columns} is wrong.",
-    "items": "The array {columns} holds too few or too many items.",
-    "unique_items": "A value stands twice in the array {columns}.",
-    "properties": "The object {columns} has too few or too many properties, or lacks one.",
-    "row_count": "The extract has too few or too many rows.",
-    "freshness": "The newest value of {columns} is too old.",
-    "query": "The result of its query is out of range.",
-    "count": "Too few or too many rows break a rule on {columns}.",
-    "expect_column_values_to_be_null": "Column {columns} must be empty.",
-    "expect_column_values_to_not_match_regex": "The value of {columns} matches a pattern it must not match.",
-    "expect_column_pair_values_to_be_equal": "The values of {columns} differ.",
-}

@@ -16,7 +16,7 @@ from typing import Any
 from croniter import croniter
 
 from crossdock.contracts.agreement import APPROVED
-from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, load_index
+from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset
 from crossdock.display.terminal import moment
 from crossdock.exchange import Exchange
 from crossdock.identity import instant
@@ -25,6 +25,7 @@ from crossdock.ledger.rollup import Period, Role, Tally
 from crossdock.storage import overview
 from crossdock.storage.overview import Standing
 from crossdock.storage.usage import Uses, usage
+from crossdock.web.names import Names, index_of, names_of
 
 TOP = 10  # bars of a chart
 FLOWS = 40  # ribbons between departments; the rest is one sum
@@ -46,8 +47,7 @@ class View:
     @cached_property
     def index(self) -> Index:
         """Every department, dataset and agreement, from the compiled index."""
-        home = self.exchange.home
-        return load_index(home / "contracts", home / "var" / "index.json", transforms=home / "transforms")
+        return index_of(self.exchange)
 
     @cached_property
     def now(self) -> datetime:
@@ -55,13 +55,9 @@ class View:
         return self.exchange.clock()
 
     @cached_property
-    def names(self) -> Mapping[str, tuple[str, str]]:
-        """What departments and datasets are called, in Chinese and English, by id."""
-        names = {"public": ("社会公众", "the public")}
-        for department in self.index.departments:
-            names[department.id] = (department.zh, department.en)
-            names |= {dataset.id: (dataset.title, dataset.en) for dataset in department.datasets}
-        return names
+    def names(self) -> Names:
+        """What departments and datasets are called."""
+        return names_of(self.index)
 
     @cached_property
     def datasets(self) -> tuple[IndexedDataset, ...]:

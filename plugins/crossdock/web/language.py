@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from crossdock.web.phrases import in_chinese
+from crossdock.display.phrases import STATUSES, in_chinese
 
 LANGUAGES = ("zh", "en")
 _WORDS = {
@@ -48,13 +48,7 @@ _WORDS = {
     "generalise": "泛化",
     "drop": "去除",
     "dummy": "替身",
-    "draft": "草案",
-    "requested": "已申请",
-    "approved": "已批准",
-    "active": "生效",
-    "deprecated": "将停用",
-    "suspended": "已中止",
-    "retired": "已停用",
+    **STATUSES,
     "on_change": "有变化时",
     "once": "一次",
     "delivery_id": "交付编号",

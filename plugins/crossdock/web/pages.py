@@ -17,6 +17,7 @@ from crossdock.reviews import decided
 from crossdock.storage import overview
 from crossdock.storage.records import delivery_by_id, verdict_by_id
 from crossdock.storage.tables import ledger_entry
+from crossdock.web.names import index_of, names_of
 from crossdock.web.sight import Sight
 
 EVER = Period(first="0000-00", last="9999-99")
@@ -76,7 +77,8 @@ def verdict(exchange: Exchange, sight: Sight, verdict_id: str) -> Mapping[str, A
     if found is None or not sight.of(found.dataset.partition("/")[0]):
         return None
     findings = sorted(found.findings, key=lambda finding: (-finding.rows, finding.rule))
-    return {"verdict": found, "findings": findings, "at": moment(found.validated_at)}
+    names = names_of(index_of(exchange))
+    return {"verdict": found, "findings": findings, "at": moment(found.validated_at), "names": names}
 
 
 def delivery(exchange: Exchange, sight: Sight, delivery_id: str) -> Mapping[str, Any] | None:
@@ -92,6 +94,7 @@ def delivery(exchange: Exchange, sight: Sight, delivery_id: str) -> Mapping[str,
             manifest = {}  # The page says so; `crossdock ledger verify` names what was lost or damaged.
     return {
         "delivery": found,
+        "names": names_of(index_of(exchange)),
         "manifest": manifest,
         "receipt": found.receipt or {},
         "entry": _entry(exchange, delivery_id),

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException as HTTPStatus
 
 from crossdock.display.terminal import moment
 from crossdock.errors import CrossdockError, Permanent
@@ -23,6 +25,9 @@ from crossdock.exchange import Exchange
 from crossdock.web.assets import LIBRARY, asset
 from crossdock.web.language import Words, preferred
 from crossdock.web.sight import Sight
+
+if TYPE_CHECKING:
+    from crossdock.lookups import Answer
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -33,6 +38,14 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Vary": "Accept-Language",
+}
+_SAID = {  # what Starlette and Airflow say, in our words
+    "Not Found": "There is no such page.",
+    "Method Not Allowed": "This page is only looked at.",
+    "Not authenticated": "Log in first.",
+    "Invalid JWT token": "Log in first.",
+    "Token Expired": "Your session has ended: log in again.",
+    "Forbidden": "You may not look here.",
 }
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _templates = Environment(
@@ -58,6 +71,8 @@ def make_app(guard: Callable[..., Any], opened: Callable[[], Exchange]) -> FastA
     app.state.opened = opened
     app.include_router(router)
     app.add_exception_handler(CrossdockError, _problem)
+    app.add_exception_handler(HTTPStatus, _refused)
+    app.add_exception_handler(RequestValidationError, _misfit)
     return app
 
 
@@ -136,7 +151,7 @@ def proof(request: Request, delivery_id: str) -> Response:
 def ask(request: Request) -> Response:
     """Shows the form in which those who may look people up do so."""
     _look_up_sight(request)
-    return _page(request, "who.html", {"answer": None, "moment": moment})
+    return _who(request, None)
 
 
 @router.post("/who")
@@ -154,7 +169,14 @@ def who(
     found = look_up(_exchange(request), subject, by=sight.user, reason=reason)
     seen = [each for each in found.received if sight.of(each.department, each.consumer)]
     before = () if sight.department else found.lookups
-    return _page(request, "who.html", {"answer": replace(found, received=seen, lookups=before), "moment": moment})
+    return _who(request, replace(found, received=seen, lookups=before))
+
+
+def _who(request: Request, answer: Answer | None) -> Response:
+    from crossdock.web.names import index_of, names_of
+
+    names = names_of(index_of(_exchange(request)))
+    return _page(request, "who.html", {"answer": answer, "names": names, "moment": moment})
 
 
 def _look_up_sight(request: Request) -> Sight:
@@ -185,6 +207,21 @@ def static(request: Request, name: str) -> Response:
 def _problem(request: Request, error: Exception) -> Response:
     """Shows what can't be done: what the exchange is not ready for (409), or that it does not answer (500)."""
     return _page(request, "problem.html", {"error": error}, status=409 if isinstance(error, Permanent) else 500)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """Shows what is not there, or not for this reader, in their language."""
+    status, said, headers = (
+        (error.status_code, error.detail, error.headers) if isinstance(error, HTTPStatus) else (500, "", None)
+    )
+    page = _page(request, "problem.html", {"error": Permanent(_SAID.get(said, said))}, status=status)
+    page.headers.update(headers or {})
+    return page
+
+
+def _misfit(request: Request, _: Exception) -> Response:
+    """Says that a form or an address does not fit; what was given is not repeated, for it may name a person."""
+    return _page(request, "problem.html", {"error": Permanent("What was given does not fit.")}, status=422)
 
 
 def _exchange(request: Request) -> Exchange:

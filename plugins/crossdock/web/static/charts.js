@@ -6,6 +6,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const rowsOf = (table) =>
   [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.dataset.value ?? cell.textContent.trim()));
 
+const DAY = 86_400_000; // ms: where few days are shown, a mark for each and none in between
 const line = (rows, heads) => ({
   traces: heads.slice(1).map((name, place) => ({
     type: "scatter", mode: rows.length > 40 ? "lines" : "lines+markers", name,
@@ -13,7 +14,7 @@ const line = (rows, heads) => ({
     line: { color: colour(place ? "--two" : "--one"), width: 2, dash: place ? "dot" : "solid" },
     marker: { color: colour(place ? "--two" : "--one"), size: 7 },
   })),
-  layout: { xaxis: rows.length > 1 ? { type: "date", tickformat: "%Y-%m-%d" } : { type: "category" }, yaxis: { rangemode: "tozero" }, showlegend: heads.length > 2 },
+  layout: { xaxis: rows.length > 1 ? { type: "date", tickformat: "%Y-%m-%d", ...(rows.length <= 14 && { dtick: DAY }) } : { type: "category" }, yaxis: { rangemode: "tozero" }, showlegend: heads.length > 2 },
 });
 
 const bars = (rows) => ({
