@@ -191,6 +191,8 @@ def agree(hamlet, dataset, consumer, *, terms=None, **delivery):
     agreed = document["customProperties"][0]["value"]
     agreed.update(terms or {})
     agreed["delivery"].update(delivery)
+    if agreed["delivery"]["channel"] != "database":
+        agreed["delivery"].pop("table", None)
     write_yaml(file, document)
 
 
