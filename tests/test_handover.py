@@ -14,7 +14,7 @@ from crossdock import pipeline
 from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken, Permanent
 from crossdock.ledger.counts import count
 from crossdock.storage.records import deliveries, latest_snapshot, refusals
-from hamlet import REFUSED, found, permits, tax_rows
+from hamlet import REFUSED, found, permits, tax_rows, write_yaml
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 
@@ -235,3 +235,34 @@ def test_a_row_filter_that_asks_for_the_day_is_another_one_tomorrow(hamlet):
     left = sum(day == date(1986, 7, 11) for day in born if day)
     assert left > 0
     assert (tomorrow.status, tomorrow.counts["deleted"], tomorrow.counts["inserted"]) == ("delivered", left, 0)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "words"),
+    [
+        ({"table": "permits; DROP TABLE permits"}, "names no proper table"),
+        ({"table": "crossdock_delivery"}, "begins with crossdock_delivery"),
+        ({"table": "Crossdock_Delivery_Lock"}, "begins with crossdock_delivery"),
+        ({"table": "permits", "format": "csv"}, "has no option 'format'"),
+        ({"channel": "folder", "connection": "school_folder", "path": "../tax"}, "no plain relative path"),
+        ({"channel": "folder", "connection": "school_folder", "path": ["tax"]}, "no plain relative path"),
+    ],
+)
+def test_what_a_channel_can_not_use_is_refused_before_anything_is_begun(tmp_path, delivery, words):
+    hamlet = found(tmp_path)
+    exchange = hamlet.open()
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+    file = hamlet.agreement("permits", "tax")
+    right = yaml.safe_load(file.read_text())
+    wrong = yaml.safe_load(file.read_text())
+    given = wrong["customProperties"][0]["value"]["delivery"]
+    if "channel" in delivery:
+        del given["table"]
+    given.update(delivery)
+    write_yaml(file, wrong)
+    outcome = pipeline.push(hamlet.open(), "town_hall/permits/tax")
+    assert outcome.status == "refused"
+    assert words in outcome.reason
+    assert deliveries(exchange.state) == []
+    write_yaml(file, right)
+    assert pipeline.push(hamlet.open(), "town_hall/permits/tax").status == "delivered"

@@ -95,6 +95,56 @@ def test_the_consumers_snippet_takes_changes_and_recalls_in(tmp_path):
     assert len(left) == len(held) - 1
 
 
+ODD = [
+    "=1+1",
+    "'quoted",
+    "'=2",
+    "NA",
+    "null",
+    "nan",
+    "a,b",
+    'say "x"',
+    "two\nlines",
+    "two\r\nlines",
+    " x ",
+    "1",
+    "007",
+    "张三",
+    "\u2028",
+]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("mode", ["full", "changes"])
+def test_the_consumers_snippet_loads_each_format_as_it_was(form, mode, tmp_path):
+    (code,) = (code for code in PYTHON if "def load" in code)
+    names = {}
+    exec(compile(code.partition("\nresidents = load(")[0], "README.md", "exec"), names)
+    hamlet = found(tmp_path)
+    folder = {"channel": "folder", "connection": "school_folder", "mode": mode, "path": "permits", "format": form}
+    columns = ["permit_no", "holder", "fee", "remark"]
+    write_yaml(hamlet.agreement("permits", "school"), agreement("permits", "school", columns, delivery=folder))
+    rows = [[f"P{n}", text, "5.00", text] for n, text in enumerate(ODD)] + [
+        ["P98", "x", "1.00", '""'],
+        ["P99", "x", "1.00", ""],
+    ]
+    hamlet.write_permits(rows)
+    hamlet.sweep()
+    hamlet.write_permits([*rows[2:], ["=P1", "new", "2.50", ""]])
+    hamlet.sweep()
+    held = names["load"](hamlet.school / "permits")
+    exchange = hamlet.open()
+    kept = exchange.dataset(latest_snapshot(exchange.state, "town_hall/permits").key).to_table(columns).to_pylist()
+    fee = {"csv": str, "jsonl": str, "parquet": lambda value: value}[form]
+    wanted = {row["permit_no"]: (row["holder"], fee(row["fee"]), row["remark"]) for row in kept}
+    missing = names["pd"].isna
+    loaded = {
+        row[0]: tuple(None if missing(v) else v for v in row[1:]) for row in held.itertuples(index=False, name=None)
+    }
+    assert loaded == wanted
+    assert {row["remark"] for row in kept} >= {None}
+
+
 @pytest.fixture(scope="module")
 def checkout(demo_home, tmp_path_factory):
     """What a reader has before them after `make demo`: the repository's folder, with its .venv and its var."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ import yaml
 
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
-from crossdock.errors import StorageConflict, WrongUse
+from crossdock.errors import ConsumerRefused, StorageConflict, WrongUse
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
@@ -190,6 +191,8 @@ def agree(hamlet, dataset, consumer, *, terms=None, **delivery):
     agreed = document["customProperties"][0]["value"]
     agreed.update(terms or {})
     agreed["delivery"].update(delivery)
+    if agreed["delivery"]["channel"] != "database":
+        agreed["delivery"].pop("table", None)
     write_yaml(file, document)
 
 
@@ -290,6 +293,99 @@ def test_a_connection_that_is_gone_is_named(hamlet):
         recalled(hamlet.open(), first)
     assert len(tax_rows(hamlet, "permits")) == 88
     assert [d.id for d in deliveries(exchange.state)] == [first]
+
+
+def lead(hamlet, connection, **fields):
+    """Lets a connection lead elsewhere."""
+    hamlet.add_connection(connection, fields)
+
+
+def elsewhere(hamlet, name="other"):
+    """Lets the tax department's connection lead to another database."""
+    other = hamlet.tax.with_name(f"{name}.db")
+    lead(hamlet, "tax_database", conn_type="sqlite", host=str(other))
+    return other
+
+
+@pytest.mark.parametrize("mode", ["full", "changes"])
+def test_a_connection_that_leads_elsewhere_by_now_is_noticed(hamlet, mode):
+    agree(hamlet, "permits", "tax", mode=mode)
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    other = elsewhere(hamlet)
+    with pytest.raises(WrongUse, match="leads elsewhere") as told:
+        recalled(hamlet.open(), first)
+    assert str(hamlet.tax) in str(told.value)
+    assert str(other) in str(told.value)
+    assert other.read_bytes() == b""  # asked only
+    assert [d.id for d in deliveries(exchange.state)] == [first]
+    lead(hamlet, "tax_database", conn_type="sqlite", host=str(hamlet.tax))
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    assert is_sound(exchange)
+
+
+def test_a_folder_that_is_another_by_now_is_noticed(hamlet, tmp_path):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, SCHOOL).delivery
+    other = tmp_path / "other"
+    other.mkdir()
+    lead(hamlet, "school_folder", conn_type="fs", extra={"path": str(other)})
+    with pytest.raises(WrongUse, match="leads elsewhere"):
+        recalled(hamlet.open(), first)
+    assert not any(other.iterdir())
+
+
+def test_changes_do_not_go_where_what_they_build_on_is_not(hamlet, tmp_path):
+    agree(hamlet, "permits", "school", mode="changes")
+    exchange = hamlet.open()
+    pipeline.push(exchange, SCHOOL)
+    other = tmp_path / "other"
+    other.mkdir()
+    lead(hamlet, "school_folder", conn_type="fs", extra={"path": str(other)})
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    with pytest.raises(ConsumerRefused, match="by now the connection leads to"):
+        pipeline.push(hamlet.open(), SCHOOL)
+    assert not any(other.iterdir())
+    (hamlet.school / "permits").rename(other / "permits")  # the consumer takes along what it held
+    assert pipeline.push(hamlet.open(), SCHOOL).counts["updated"] == 1
+    assert is_sound(exchange)
+
+
+def test_a_consumer_that_moved_and_took_along_what_it_held_is_told_there(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    other = elsewhere(hamlet)
+    hamlet.tax.rename(other)
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert [row for row in _rows(other) if row] == []
+    assert is_sound(exchange)
+
+
+def _rows(file):
+    with sqlite3.connect(file) as database:
+        rows = database.execute("SELECT * FROM permits").fetchall()
+    database.close()
+    return rows
+
+
+def test_a_delivery_is_recalled_where_it_went_though_a_later_one_went_elsewhere(hamlet):
+    agree(hamlet, "permits", "tax", mode="full")
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    other = elsewhere(hamlet)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    second = pipeline.push(hamlet.open(), TAX).delivery
+    with pytest.raises(WrongUse, match="leads elsewhere"):
+        recalled(hamlet.open(), first)
+    lead(hamlet, "tax_database", conn_type="sqlite", host=str(hamlet.tax))
+    assert recalled(hamlet.open(), first).counts["deleted"] == 88
+    assert tax_rows(hamlet, "permits") == []
+    elsewhere(hamlet)
+    assert len(_rows(other)) == 88
+    assert recalled(hamlet.open(), second).counts["deleted"] == 88
+    assert _rows(other) == []
+    assert is_sound(exchange)
 
 
 def test_what_was_made_before_wordings_were_kept_goes_by_the_agreement_as_it_is(hamlet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ import yaml
 from crossdock import pipeline
 from crossdock.errors import WrongUse
 from crossdock.explanation import explain
-from crossdock.reviews import answer, requests
+from crossdock.reviews import answer, demand_wording, request, requests
 from crossdock.storage.records import refusals
 from hamlet import found
 
@@ -97,3 +98,44 @@ def test_requests_have_deadlines(hamlet):
     assert [each.overdue for each in requests(late)] == [True]
     said(late)
     assert [each.overdue for each in requests(late)] == [False]
+
+
+def test_an_answer_is_for_the_wording_that_was_shown(hamlet):
+    shown = hamlet.open().agreement(TAX).digest
+    ask(hamlet, version="1.1.0")
+    exchange = hamlet.open()
+    with pytest.raises(WrongUse, match="worded otherwise now"):
+        demand_wording(exchange, TAX, shown)
+    demand_wording(exchange, TAX, exchange.agreement(TAX).digest)
+
+
+def test_what_was_approved_and_not_delivered_in_time_is_late_too(hamlet):
+    exchange = replace(hamlet.open(), clock=lambda: datetime(2026, 12, 22, tzinfo=UTC))
+    said(exchange)
+    assert request(exchange, TAX).overdue
+    pipeline.push(exchange, TAX)
+    asked = request(exchange, TAX)
+    assert (asked.overdue, asked.delivered_at[:10]) == (False, "2026-12-22")
+    assert request(exchange, "town_hall/permits/school") is None
+
+
+def test_what_was_rejected_is_never_late(hamlet):
+    exchange = replace(hamlet.open(), clock=lambda: datetime(2027, 12, 22, tzinfo=UTC))
+    said(exchange, approved=False, reason="No legal basis.")
+    assert not request(exchange, TAX).overdue
+
+
+def test_of_two_who_answer_at_once_one_is_heard_and_the_other_is_told(hamlet):
+    exchanges = [hamlet.open() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [
+            pool.submit(answer, exchange, TAX, approved=bool(n % 2), reason=f"Reason {n}.", by=f"provider {n}")
+            for n, exchange in enumerate(exchanges)
+        ]
+    stands = request(hamlet.open(), TAX).review
+    for n, given in enumerate(answers):
+        if bool(n % 2) is stands.approved:
+            assert given.result().review == stands
+        else:
+            with pytest.raises(WrongUse, match=f"by {stands.reviewed_by} already"):
+                given.result()

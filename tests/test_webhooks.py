@@ -11,7 +11,7 @@ from crossdock.connections import Connection
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from crossdock.identity import canonical
 from crossdock.keys import Keys
-from crossdock.webhooks import post
+from crossdock.webhooks import address_of, post
 from hooks import hook, own_certificate
 
 DOCUMENT = {"rows": [{"no": "R1", "name": "王"}], "n": 1}
@@ -105,3 +105,32 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(keys, tmp_path, monkey
         monkeypatch.setenv("SSL_CERT_FILE", str(made[0]))
         post(connection(server.url), DOCUMENT, keys, once="m1")
         assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"host": host} for host in (
+            "https://login:SECRET@tax.example", "https://tax.example@evil.example", "https://169.254.169.254",
+            "https://[fe80::1]", "https://0.0.0.0", "https://[::ffff:169.254.169.254]", "http://169.254.169.254",
+            "http://localhost.evil.example", "http://127.1", "https://tax.example\r\nX: y", "https://tax.example:99999",
+            "https://xn--", "file:///etc/passwd", "https://",
+        )),
+        {"host": "https://tax.example", "extra": {"path": "in?token=SECRET"}},
+        {"host": "https://tax.example", "extra": {"path": "in#SECRET"}},
+        {"host": "https://tax.example", "extra": {"path": "in\r\nX: y"}},
+    ],
+)  # fmt: skip
+def test_nothing_is_sent_to_what_is_no_plain_address(fields):
+    with pytest.raises(WrongUse, match="no address to which rows may be sent") as caught:
+        address_of(Connection(id="tax", type="http", **fields))
+    assert "SECRET" not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize(
+    "host", ["https://tax.example", "https://tax.example:8443", "http://[::1]:80", "https://10.0.0.1"]
+)
+def test_a_plain_address_is_told_as_it_is(host):
+    assert address_of(Connection(id="tax", type="http", host=host, password="SECRET")).startswith(
+        host.removesuffix(":80")
+    )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from crossdock.contracts.model import ONCE, Agreement
+from crossdock.contracts.agreement import ONCE, Agreement
 from crossdock.delivery.decide import its_turn
 from crossdock.exchange import Exchange
 from crossdock.reviews import decided

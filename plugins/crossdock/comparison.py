@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from crossdock.contracts.agreement import APPROVED, Agreement
 from crossdock.contracts.change import Change
 from crossdock.contracts.documents import read_document
 from crossdock.contracts.evolution import Edition, Evolution, evolve, read_edition
-from crossdock.contracts.model import APPROVED, IN_FORCE, Agreement, Contract
+from crossdock.contracts.model import IN_FORCE, Contract
 from crossdock.contracts.oaas import SUFFIX, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE
 from crossdock.delivery.decide import contradictions

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pyarrow.compute import coalesce
 
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Contract
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment

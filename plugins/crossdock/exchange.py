@@ -13,8 +13,9 @@ from typing import NoReturn
 import pyarrow.dataset as pads
 
 from crossdock.connections import Lookup, local_lookup
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.catalogue import Catalogue, ContractsTree
-from crossdock.contracts.model import Agreement, Contract, Department
+from crossdock.contracts.model import Contract, Department
 from crossdock.errors import ContractInvalid, WrongUse, did_you_mean
 from crossdock.identity import now
 from crossdock.keys import Keys

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC
+from datetime import UTC, date
 from pathlib import Path
 
 import pyarrow as pa
 
-from crossdock.contracts.model import ONCE, Agreement, Column, Contract
+from crossdock.contracts.agreement import ONCE, Agreement
+from crossdock.contracts.durations import spoken
+from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.oaas import SUFFIX
+from crossdock.contracts.rows import parse
 from crossdock.delivery.decide import its_turn
 from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
@@ -52,7 +55,11 @@ class Explanation:
     kept: str
     columns: tuple[LeavingColumn, ...]
     withheld: tuple[str, ...]
+    usage: str
+    limitations: str
+    secrecy: str  # whether the people concerned are told
     rows: str
+    told_by_filter: tuple[str, ...]  # columns that do not leave, and of which it tells something
     rows_in_force: int | None
     rows_leaving: int | None
     last_delivered: str | None
@@ -87,10 +94,16 @@ def explain(exchange: Exchange, named: str) -> Explanation:
         valid=f"{agreement.start.astimezone(UTC):%Y-%m-%d %H:%M} to {agreement.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         how=_how(agreement),
         when=_when(agreement),
-        kept=f"The consumer deletes it after {agreement.data_life}." if agreement.data_life else "No limit is agreed.",
+        kept=f"The consumer deletes it after {spoken(agreement.data_life)}."
+        if agreement.data_life
+        else "No limit is agreed.",
+        usage=agreement.usage,
+        limitations=agreement.limitations,
+        secrecy=_secrecy(agreement),
         columns=tuple(_leaving(contract.column(name), agreement) for name in agreement.columns),
         withheld=tuple(c.name for c in contract.columns if c.name not in agreement.columns),
         rows=agreement.rows or "all",
+        told_by_filter=_told_by_filter(agreement, contract, exchange.clock().date()),
         rows_in_force=snapshot.rows if snapshot else None,
         rows_leaving=leaving,
         last_delivered=last.delivered_at if last else None,
@@ -132,6 +145,19 @@ def _shapes(batch: pa.RecordBatch) -> list[dict[str, str | None]]:
     masked = [shapes(pa.chunked_array([column])) for column in batch.columns]
     found: list[dict[str, str | None]] = pa.table(masked, names=batch.schema.names).to_pylist()
     return found
+
+
+def _secrecy(agreement: Agreement) -> str:
+    if agreement.withheld_until is None:
+        return "The people concerned are told when they ask."
+    return f"Before {agreement.withheld_until} the people concerned are not told ({agreement.withheld_basis})."
+
+
+def _told_by_filter(agreement: Agreement, contract: Contract, today: date) -> tuple[str, ...]:
+    looked_at = parse(agreement.rows, {c.name: c for c in contract.columns}, today=today).columns
+    hidden = {name for name, given in agreement.protect.items()}
+    clear = {name for name in agreement.columns if name not in hidden}
+    return tuple(sorted(looked_at - clear))
 
 
 def _how(agreement: Agreement) -> str:

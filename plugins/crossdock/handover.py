@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
-from crossdock.contracts.model import ONCE, Agreement, Contract
-from crossdock.delivery.channels.channel import Ahead
+from crossdock.contracts.agreement import ONCE, Agreement
+from crossdock.contracts.model import Contract
+from crossdock.delivery.channels.channel import Ahead, wrong_options
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.decide import day_of, delivery_id, its_turn
 from crossdock.delivery.prepare import prepare
@@ -60,6 +61,11 @@ def hand_over(exchange: Exchange, agreement: Agreement, route: Route) -> Outcome
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     now = exchange.clock()
     decision = decided(exchange, agreement, contract)
+    if (
+        decision.allowed and not agreement.is_publication
+    ):  # what its channel can't use is found before anything is begun
+        wrong = next((what for _, what, _ in wrong_options(agreement)), None)
+        decision = replace(decision, allowed=False, reason=wrong) if wrong else decision
     if not decision.allowed:
         refuse(exchange, agreement, snapshot, decision.reason)
         finish_arrived(exchange, agreement, route)  # what left while it was allowed counts, though nothing more may

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossdock.comparison import Comparison, compare_folders
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.catalogue import load_catalogue
 from crossdock.contracts.documents import located
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import Contract
 from crossdock.contracts.oaas import SUFFIX, read_agreement, terms_path
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.delivery.channels.channel import wrong_options as wrong_options_of_delivery

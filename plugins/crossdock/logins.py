@@ -1,7 +1,7 @@
 """Whether a database, of any kind, says that it does not know us: to try that again helps nobody, and may lock an account.
 
 The SQL standard has a code for it: SQLSTATE class 28 (login) and 3D (database). Drivers tell it where they tell every
-SQLSTATE; one that keeps it to itself while connecting (libpq, and so psycopg) can't be told from a server that is away.
+SQLSTATE; of PostgreSQL, where one keeps it to itself while connecting (libpq, and so psycopg), `postgres_access` asks.
 """
 
 from __future__ import annotations

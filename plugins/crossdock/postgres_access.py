@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
+import sqlalchemy as sa
+
 from crossdock.connections import Connection
 from crossdock.coroutines import run
 
@@ -34,6 +36,28 @@ def turned_away(connection: Connection, *, patience: int) -> str:
     """
     state = run(_refusal(address(connection, {}), patience))
     return state if state in _STRANGER else ""
+
+
+def turned_away_from(url: sa.URL, *, patience: int) -> str:
+    """Does what `turned_away` does for a URL of SQLAlchemy's, whose driver may have kept the reason to itself.
+
+    Returns:
+        "" also for a database of another kind, and for one that the URL names no server of.
+    """
+    if url.get_backend_name() != "postgresql" or not url.host:
+        return ""
+    connection = Connection(
+        id="",
+        type="postgres",
+        host=url.host,
+        port=url.port,
+        login=url.username or "",
+        password=url.password or "",
+        schema=url.database or "",
+        extra={name: value for name, value in url.query.items() if isinstance(value, str)},
+    )
+    state = turned_away(connection, patience=patience)
+    return f"SQLSTATE {state}" if state else ""
 
 
 async def _refusal(uri: str, patience: int) -> str:

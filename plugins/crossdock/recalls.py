@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.terms import Terms
 from crossdock.delivery.withdraw import Withdrawal, withdraw
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held
@@ -27,7 +27,7 @@ from crossdock.routes import ToConsumer, ToPublic
 from crossdock.storage.delivered import delivered, last_delivered
 from crossdock.storage.recalls import RECALL, Recall, intend_recall, recalls
 from crossdock.storage.records import Delivery, deliveries, delivery_by_id, snapshot_by_seq
-from crossdock.wordings import Wording, at_place, wording_of
+from crossdock.wordings import Wording, at_place, is_at, leads_to, wording_of
 
 _ADDED = pa.schema([pa.field("subject", HASH), pa.field("record", HASH), SCHEMA.field("operation")])
 _CHANGED = "If it was changed, take the change back, recall, and change it again; else ask the consumer."
@@ -68,16 +68,16 @@ def recall(exchange: Exchange, delivery_id: str, *, reason: str, by: str) -> Out
         raise WrongUse(f"Nobody received a delivery '{delivery_id}'.", fix="See `crossdock deliveries list`.")
     if not reason.strip():
         raise WrongUse("A recall needs a reason.", where="--reason", fix="Say why; the consumer reads it.")
-    there, route = _there(exchange, found), ToPublic() if found.channel == "open" else ToConsumer()
-    finish_arrived(exchange, there.wording.agreement, route)
+    agreed, route = _agreed(exchange, found), ToPublic() if found.channel == "open" else ToConsumer()
+    finish_arrived(exchange, agreed.agreement, route)
     known = next((each for each in recalls(exchange.state) if each.recalled == delivery_id), None)
     if known:
         return Outcome(agreement=found.agreement, status="unchanged", reason="It was recalled.", delivery=known.id)
-    there = _there(exchange, found)  # with what has arrived there by now
-    if there.wording.agreement.is_publication:
+    if agreed.agreement.is_publication:
         _demand_own_version(exchange, found)
     else:
-        _demand_connection(exchange, there)
+        _demand_place(exchange, found, agreed.agreement)
+    there = _there(exchange, found, agreed)  # with what has arrived there by now
     now = instant(exchange.clock())
     name = content_id("recall", delivery_id, there.last.id)
     asked = Recall(id=name, recalled=delivery_id, reason=reason, recalled_by=by, recalled_at=now)
@@ -101,33 +101,49 @@ class _There:
     content: Delivery | None  # the last one that brought rows
 
 
-def _there(exchange: Exchange, found: Delivery) -> _There:
-    """Goes by what was agreed when the delivery was made; where that is not on record, by what is agreed now."""
+def _agreed(exchange: Exchange, found: Delivery) -> Wording:
+    """Returns what was agreed when a delivery was made; where that is not on record, what was last, or is now."""
+    newest = last_delivered(exchange.state, found.agreement) or found
+    return wording_of(exchange, found) or wording_of(exchange, newest) or _in_force(exchange, found)
+
+
+def _there(exchange: Exchange, found: Delivery, agreed: Wording) -> _There:
     made = delivered(exchange.state, found.agreement)
-    wording = wording_of(exchange, found)
-    if wording:
-        at = list(at_place(exchange, made, wording.place))
-        content = next(each for each, _ in at if each.mode != RECALL)
-        return _There(wording=at[0][1], last=at[0][0], content=content)
+    if wording_of(exchange, found):
+        at = at_place(exchange, made, agreed.place)
+        if not agreed.agreement.is_publication:
+            where = leads_to(exchange, agreed.agreement)
+            at = ((each, wording) for each, wording in at if is_at(exchange, each, wording.agreement, where))
+        last, under = next(at)
+        content = last if last.mode != RECALL else next((each for each, _ in at if each.mode != RECALL), None)
+        return _There(wording=under, last=last, content=content)
     newest = last_delivered(exchange.state, found.agreement) or found
     brought = next((each for each in made if each.mode != RECALL), None)
-    return _There(wording=wording_of(exchange, newest) or _in_force(exchange, found), last=newest, content=brought)
+    return _There(wording=agreed, last=newest, content=brought)
 
 
 def _in_force(exchange: Exchange, found: Delivery) -> Wording:
     return Wording(agreement=exchange.agreement(found.agreement), contract=exchange.contract(found.dataset))
 
 
-def _demand_connection(exchange: Exchange, there: _There) -> None:
-    connection = there.wording.agreement.delivery.connection
+def _demand_place(exchange: Exchange, found: Delivery, agreed: Agreement) -> None:
+    """Sees that the connection still leads to where the delivery went."""
+    name = agreed.delivery.connection
     try:
-        exchange.lookup(connection)
+        where = leads_to(exchange, agreed)
     except WrongUse as error:
         raise WrongUse(
-            f"The delivery went through the connection '{connection}', which can't be used any more: {error.what}",
+            f"The delivery went through the connection '{name}', which can't be used any more: {error.what}",
             where=error.where,
             fix="Set it again as it was, recall, and remove it afterwards.",
         ) from error
+    if not is_at(exchange, found, agreed, where):
+        went = (found.receipt or {}).get("address") or "an address that is not on record"
+        raise WrongUse(
+            f"The connection '{name}' leads elsewhere by now, where the delivery is not: to {where}. It went to {went}.",
+            where=found.id,
+            fix="Set it as it was, recall, and set it anew afterwards. If the consumer has moved without what it held, ask it.",
+        )
 
 
 def _demand_own_version(exchange: Exchange, found: Delivery) -> None:

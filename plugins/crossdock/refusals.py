@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.errors import DeliveryRefused, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import content_id, instant

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
+from crossdock.contracts.agreement import REQUESTED, Agreement
 from crossdock.contracts.clocks import delivery_due, requested_on, review_due
-from crossdock.contracts.model import REQUESTED, Agreement, Contract
+from crossdock.contracts.model import Contract
 from crossdock.delivery.decide import Decision, decide
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import instant
+from crossdock.storage.delivered import delivered
 from crossdock.storage.reviews import Review, record_review, review_of
 
 
@@ -27,7 +29,8 @@ class Request:
     requested_on: str
     due_at: str
     deliver_by: str
-    overdue: bool
+    delivered_at: str | None  # the first time under this wording
+    overdue: bool  # the answer, or what was approved
     review: Review | None
 
     def to_dict(self) -> dict[str, object]:
@@ -54,6 +57,31 @@ def requests(exchange: Exchange) -> list[Request]:
     asked = (a for a in exchange.catalogue.agreements.values() if a.status == REQUESTED)
     found = [_request(exchange, agreement) for agreement in asked]
     return sorted(found, key=lambda each: (each.review is not None, each.due_at, each.agreement))
+
+
+def request(exchange: Exchange, agreement_id: str) -> Request | None:
+    """Returns a request; None when nobody asks for that agreement (any more)."""
+    agreement = exchange.catalogue.agreements.get(agreement_id)
+    return _request(exchange, agreement) if agreement and agreement.status == REQUESTED else None
+
+
+def demand_wording(exchange: Exchange, agreement_id: str, shown: str) -> None:
+    """Sees that a request is worded as it was when it was shown to somebody; `answer` of the same exchange sees the same.
+
+    Args:
+        exchange: where.
+        agreement_id: what was shown.
+        shown: the digest of that wording.
+
+    Raises:
+        WrongUse: it is not.
+    """
+    if exchange.agreement(agreement_id).digest != shown:
+        raise WrongUse(
+            "It is worded otherwise now than when it was shown: the answer is not for that.",
+            where=agreement_id,
+            fix="Look at it again, and answer anew.",
+        )
 
 
 def answer(exchange: Exchange, agreement_id: str, *, approved: bool, reason: str, by: str) -> Request:
@@ -100,15 +128,18 @@ def answer(exchange: Exchange, agreement_id: str, *, approved: bool, reason: str
 
 def _request(exchange: Exchange, agreement: Agreement) -> Request:
     contract, given = exchange.contract(agreement.dataset), review_of(exchange.state, agreement.digest)
-    due = _due(agreement, contract)
+    due, deliver_by = _due(agreement, contract), delivery_due(requested_on(agreement))
+    made = [each for each in delivered(exchange.state, agreement.id) if each.agreement_digest == agreement.digest]
+    owed = due if given is None else deliver_by if given.approved and not made else None
     return Request(
         agreement=agreement.id,
         version=agreement.version,
         purpose=agreement.purpose,
         requested_on=requested_on(agreement).isoformat(),
         due_at=instant(due),
-        deliver_by=instant(delivery_due(requested_on(agreement))),
-        overdue=given is None and due <= exchange.clock(),
+        deliver_by=instant(deliver_by),
+        delivered_at=made[-1].delivered_at if made else None,
+        overdue=owed is not None and owed <= exchange.clock(),
         review=given,
     )
 

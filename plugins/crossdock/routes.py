@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from crossdock.contracts.model import Agreement
-from crossdock.delivery.channels.channel import Ahead, Order, Shipment, arrived, deliver
+from crossdock.connections import Connection
+from crossdock.contracts.agreement import Agreement
+from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver, has_place
 from crossdock.delivery.channels.channel import ahead as begin_ahead
 from crossdock.delivery.manifest import Consignment, manifest
-from crossdock.errors import ObjectMissing
+from crossdock.errors import ConsumerRefused, ObjectMissing
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.publishing.catalogue import index
@@ -22,7 +23,7 @@ from crossdock.publishing.versions import Release, release
 from crossdock.publishing.withdrawal import Notice, notice_key, withdraw_version, withdrawn_at
 from crossdock.storage.recalls import RECALL, Recall, recall_by_id
 from crossdock.storage.records import Delivery, delivery_by_id
-from crossdock.wordings import keep_wording, wording_of
+from crossdock.wordings import is_at, keep_wording, leads_to, wording_of
 
 
 def outbox(delivery: Delivery) -> str:
@@ -67,23 +68,46 @@ class ToConsumer:
         signed = manifest(consignment, exchange.keys)
         agreement = consignment.agreement
         key = f"outbox/{agreement.consumer}/{consignment.delivery_id}/manifest.json"
+        _demand_base(exchange, consignment)
         keep_wording(exchange, agreement, consignment.contract)
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
         shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
         receipt = deliver(shipment, connection, ahead)
-        return Sent(receipt=receipt.to_dict(), manifest_key=key, manifest_sha256=receipt.digest)
+        return _proof(receipt, key, agreement, connection)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
         """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
         wording = wording_of(exchange, delivery)
         agreed = wording.agreement if wording else agreement
-        receipt = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
-        if receipt is None:
+        if not has_place(agreed):
             return None
-        return Sent(
-            receipt=receipt.to_dict(), manifest_key=f"{outbox(delivery)}/manifest.json", manifest_sha256=receipt.digest
+        connection = exchange.lookup(agreed.delivery.connection)
+        receipt = arrived(agreed, delivery.id, connection)
+        return _proof(receipt, f"{outbox(delivery)}/manifest.json", agreed, connection) if receipt else None
+
+
+def _demand_base(exchange: Exchange, consignment: Consignment) -> None:
+    """Sees that changes go where what they build on went; a consumer of files may have taken that away, and can't tell."""
+    agreement, base = consignment.agreement, consignment.prepared.base
+    before = delivery_by_id(exchange.state, base) if base else None
+    if before is None or not (before.receipt or {}).get("address"):
+        return
+    where = leads_to(exchange, agreement)
+    if not is_at(exchange, before, agreement, where):
+        raise ConsumerRefused(
+            f"The changes build on delivery {base}, which went to {(before.receipt or {})['address']}; by now the connection "
+            f"leads to {where}, where it is not.",
+            where=f"connection {agreement.delivery.connection}",
+            fix="Set the connection as it was, have the consumer take along what it held, or name another place in the "
+            "agreement to begin anew.",
         )
+
+
+def _proof(receipt: Receipt, key: str, agreement: Agreement, connection: Connection) -> Sent:
+    """A connection may lead elsewhere one day: the receipt tells where it led."""
+    told = receipt.to_dict() | {"address": address(agreement, connection)}
+    return Sent(receipt=told, manifest_key=key, manifest_sha256=receipt.digest)
 
 
 class ToPublic:

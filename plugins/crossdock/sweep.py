@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 
 from crossdock import notices, pipeline
-from crossdock.contracts.model import AT_CHANGES, Agreement, Contract
+from crossdock.contracts.agreement import AT_CHANGES, Agreement
+from crossdock.contracts.model import Contract
 from crossdock.discretion import told_plainly
 from crossdock.errors import CrossdockError, WrongUse, did_you_mean
 from crossdock.exchange import Exchange

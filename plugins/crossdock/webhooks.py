@@ -2,6 +2,10 @@
 
 The connection's host is the address (https, or http on this machine), its extra's `path` the place there; its password
 is sent as a bearer token. What is sent is signed with the exchange's Ed25519 key: `Crossdock-Signature: <hex>`.
+
+An address is the exchange's own word, never an agreement's. It has no login, password, query or fragment, which would be
+told where addresses are. It is no link-local one, where clouds keep their secrets; whoever is asked by https needs a
+certificate for the name, and nobody is followed elsewhere.
 """
 
 from __future__ import annotations
@@ -144,28 +148,54 @@ def post(connection: Connection, document: Mapping[str, object], keys: Keys, *, 
         service.send(Message(body=body, headers=headers))
 
 
+def address_of(connection: Connection) -> str:
+    """Returns where a connection's service is; no secret is in it.
+
+    Raises:
+        WrongUse: the connection has no address that may be used.
+    """
+    return str(_address(connection))
+
+
 def _address(connection: Connection) -> httpx.URL:
     scheme, _, host = connection.host.rpartition("://")
     try:
         url = httpx.URL(f"{scheme or connection.schema or 'https'}://{host.rstrip('/')}")
         url = url.copy_with(port=connection.port) if connection.port else url
         url = url.join("/" + str(connection.extra.get("path") or "").lstrip("/"))
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if not url.host or not (url.scheme == "https" or (url.scheme == "http" and _is_here(url.host))):
-        raise WrongUse(
-            "The connection has no address to which rows may be sent.",
-            where=f"connection {connection.id}",
-            fix="Set its host: https://HOST.",
-        )
-    return url
+        if _may_be_sent_to(url):
+            return url
+    except (httpx.InvalidURL, ValueError):  # told below; of names, those that IDNA does not know
+        pass
+    raise WrongUse(
+        "The connection has no address to which rows may be sent.",
+        where=f"connection {connection.id}",
+        fix="Set its host, https://HOST, without login and query; a token is its password.",
+    )
 
 
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
+def _may_be_sent_to(url: httpx.URL) -> bool:
+    if not url.host or url.userinfo or url.query or url.fragment or not 0 < (url.port or 1) < 65_536:
         return False
+    return _is_far(url) if url.scheme == "https" else url.scheme == "http" and _is_here(url)
+
+
+def _is_here(url: httpx.URL) -> bool:
+    address = _numeric(url.host)
+    return url.host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _is_far(url: httpx.URL) -> bool:
+    address = _numeric(url.host)
+    return address is None or not (address.is_link_local or address.is_unspecified or address.is_multicast)
+
+
+def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _unsendable(error: Exception, where: str) -> ConsumerRefused:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from crossdock.contracts.model import Agreement, Contract
-from crossdock.delivery.channels.channel import place
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Contract
+from crossdock.delivery.channels.channel import address, arrived, place
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import StorageConflict
 from crossdock.exchange import Exchange
@@ -86,6 +87,35 @@ def at_place(exchange: Exchange, made: list[Delivery], there: Place) -> Iterator
         wording = wording_of(exchange, each)
         if wording and wording.place == there:
             yield each, wording
+
+
+def leads_to(exchange: Exchange, agreement: Agreement) -> str:
+    """Returns where the connection of an agreement with a department leads now.
+
+    Raises:
+        WrongUse: there is no such connection, or it has no address.
+    """
+    return address(agreement, exchange.lookup(agreement.delivery.connection))
+
+
+def is_at(exchange: Exchange, delivery: Delivery, agreed: Agreement, where: str) -> bool:
+    """Returns whether a delivery's consumer is where the agreement's connection leads now.
+
+    It led there when the delivery was made, or the consumer has moved there and holds the delivery.
+
+    Args:
+        exchange: where it was made.
+        delivery: completed.
+        agreed: the agreement as it was then.
+        where: see `leads_to`.
+
+    Raises:
+        ConsumerUnavailable, ConsumerRefused: it can't be asked there.
+    """
+    if (delivery.receipt or {}).get("address") == where:
+        return True
+    found = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
+    return found is not None and found.digest == delivery.manifest_sha256
 
 
 def _key(consumer: str, agreement: str, contract: str) -> str:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from crossdock.airflow.schedules import is_asked, kind_of_run
-from crossdock.contracts.model import AT_CHANGES
+from crossdock.contracts.agreement import AT_CHANGES
 
 KINDS = ["manual", "scheduled", "asset_triggered"]
 

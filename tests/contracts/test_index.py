@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from crossdock.contracts.index import IndexedAgreement, IndexedDataset, load_index
+from crossdock.identity import content_id
 from drafts import REGISTER, agreement, contract, tree, write
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
@@ -33,9 +35,11 @@ def test_it_holds_what_dags_are_built_from(load, tmp_path):
     people = IndexedDataset(id="police/people", title="登记", en="Register", theme="", schedule="@daily", refers_to=())
     assert police.datasets == (people,)
     assert tax.datasets == ()
+    written = tmp_path / "contracts/police/people/agreements/tax.oaas.yaml"
     shared = IndexedAgreement(
         id="police/people/tax", dataset="police/people", department="police", consumer="tax", channel="database", frequency="on_change",
         status="approved", start="2025-12-31T16:00:00.000000+00:00", end="2030-12-31T15:59:59.000000+00:00", review_due="",
+        digest=content_id(yaml.safe_load(written.read_text())), deliver_by="",
     )  # fmt: skip
     assert found.shares() == {"tax": [shared]}
     assert [a.id for a in found.publications()["police"]] == ["police/people/public"]

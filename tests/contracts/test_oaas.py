@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.contracts.oaas import CHANNELS, read_agreement
 from crossdock.contracts.odcs import read_contract
 from crossdock.errors import ContractInvalid
@@ -111,6 +111,10 @@ DELIVERY = {"channel": "database", "connection": "c", "mode": "full", "table": "
         (agreement(licence="CC0"), "Only a publication has a licence."),
         (agreement(frequency="dayly"), "value.frequency: 'dayly' can't be scheduled."),
         (agreement(dataLife="one year"), "ISO 8601 duration"),
+        (agreement(dataLife="P0D"), "ISO 8601 duration"),
+        (agreement(dataLife="P9999Y"), "ISO 8601 duration"),
+        (agreement(frequency="0 0 30 2 *"), "can't be scheduled"),
+        *((agreement(header={"status": "requested"}, requestedOn=day), "No clock runs") for day in ("0001-01-01", "9999-12-31")),
         (agreement(header={"status": "aproved"}), "status: There is no status 'aproved'. Did you mean 'approved'?"),
         (agreement(header={"apiVersion": "v1.0.0"}), "apiVersion: crossdock reads OAAS v0.9"),
         (agreement(header={"kind": "Agreement"}), "kind: Input should be 'AccessAgreement'."),

@@ -164,6 +164,10 @@ def test_names_the_columns_it_looks_at():
         ("birth_date = today", "character 14", "cannot be read"),
         ("address is null", "character 1", "of type object: a row filter compares plain values"),
         ("1 = 1", "character 1", "cannot be read"),
+        ("region_code ın ('x')", "character 13", "cannot be read"),  # no i, though some take it for one
+        ("region_code iſ null", "character 13", "cannot be read"),
+        ("region_code ｉｎ ('x')", "character 13", "cannot be read"),
+        ("order = ٣", "character 9", "cannot be read"),
         ("region_code = 'x'; drop table t", "character 18", "cannot be read"),
         ("not " * 40 + "order = 1", "row filter", "Simplify"),
         ("order = 1 or " * 800 + "order = 1", "row filter", f"{MAX_CHARACTERS:,}"),

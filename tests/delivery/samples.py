@@ -12,7 +12,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from crossdock.contracts.model import Agreement, Column, Contract, DeliverySpec, Label, Subject
+from crossdock.contracts.agreement import Agreement, DeliverySpec
+from crossdock.contracts.model import Column, Contract, Label, Subject
 from crossdock.delivery.changes import Received
 from crossdock.delivery.channels.channel import Shipment
 from crossdock.delivery.manifest import Consignment, manifest

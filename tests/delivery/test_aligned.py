@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery import aligned
 from crossdock.delivery.aligned import Aligned
 from crossdock.errors import LedgerBroken, Permanent

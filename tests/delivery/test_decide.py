@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from crossdock.contracts.model import Column, DeliverySpec, Protection
+from crossdock.contracts.agreement import DeliverySpec, Protection
+from crossdock.contracts.model import Column, Rule
 from crossdock.delivery.decide import decide, delivery_id
 from delivery.samples import AGREEMENT, CONTRACT, KEYS, NOW, agreement
 
@@ -18,6 +19,17 @@ PUBLIC = replace(
     columns=("region_code",),
     delivery=DeliverySpec(channel="open"),
 )
+
+CHECKED = Rule(id="c", kind="checksum", columns=("resident_id",), args={"scheme": "gb11643"})
+IDENTIFIED = replace(CONTRACT, rules=(CHECKED,))
+
+
+@pytest.mark.parametrize(
+    "given", [Protection(kind="mask", keep_first=10, keep_last=6), Protection(kind="pseudonymise")]
+)
+def test_an_identifier_that_is_hidden_may_leave(given):
+    agreed = agreement("resident_id", protect={"resident_id": given})
+    assert decide(agreed, IDENTIFIED, now=NOW).allowed
 
 
 def test_an_approved_agreement_in_force_is_allowed():
@@ -47,6 +59,14 @@ def test_both_ends_belong_to_the_term(moment):
         (replace(AGREEMENT, protect={"phone": Protection(kind="drop")}), CONTRACT, "not among the agreed"),
         (replace(AGREEMENT, protect={"fone": Protection(kind="drop")}), CONTRACT, "no column 'fone'"),
         (agreement("income", protect={"income": Protection(kind="mask")}), CONTRACT, "only text"),
+        *(
+            (agreement("resident_id", protect={"resident_id": given}), IDENTIFIED, "has check digits")
+            for given in (Protection(kind="mask", keep_first=10, keep_last=7), Protection(kind="generalise", to="prefix:17"))
+        ),
+        *(
+            (agreement(name, options={"format": "csv"}), replace(CONTRACT, columns=(*CONTRACT.columns, Column(name=name, source_name="x", type="string"))), "run as a formula")
+            for name in ("=cmd()", "@x", "－1")
+        ),
         (replace(AGREEMENT, rows="salary > 1"), CONTRACT, "no column 'salary'"),
         (agreement("name", mode="changes"), CONTRACT, "needs key column 'resident_id'"),
         (agreement(mode="changes", protect={"resident_id": Protection(kind="mask")}), CONTRACT, "clear or pseudonymised"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery.channels.channel import arrived, deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.carry import FIRST, SECOND, killed_at
@@ -87,10 +87,8 @@ def test_changes_go_on_after_the_agreement_changed(system, tmp_path):
     assert table(system, AFTER) == of(after, AFTER)
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb", "dialect"])
-def test_a_key_becomes_a_pseudonym(kind, tmp_path, request):
-    """Its column gets another type, which SQLite does not give a column of a primary key."""
-    system = consumer(kind, tmp_path, request)
+def test_a_key_becomes_a_pseudonym(system, tmp_path):
+    """Its column gets another type."""
     columns = ("children", "name")
     agreed = system.agreed("changes", columns=columns)
     first = shipment(tmp_path / "1", agreed, PEOPLE, contract=BY_CHILDREN)
@@ -105,6 +103,11 @@ def test_a_key_becomes_a_pseudonym(kind, tmp_path, request):
     assert len({key for key in found.values() if isinstance(key, str) and len(key) > 20}) == len(PEOPLE)
 
 
+KEYS = {
+    "postgres": "SELECT 1 FROM pg_index WHERE indrelid = 'population'::regclass AND indisprimary",
+    "sqlite": "SELECT 1 FROM pragma_table_info('population') WHERE pk > 0",
+    "mariadb": "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'population'",
+}
 KEYED = ("resident_id", "children", "name")
 ONE_HAS_TWO = [p | {"resident_id": "same", "children": n} for n, p in enumerate(PEOPLE)]
 
@@ -121,13 +124,14 @@ def by_children(folder, system, last, sequence=2):
 
 
 @pytest.mark.parametrize("mode", ["changes", "full"])
-def test_another_agreed_key_is_the_tables_in_the_same_transaction(tmp_path, request, mode):
-    system = consumer("postgres", tmp_path, request)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_another_agreed_key_is_the_tables_in_the_same_transaction(kind, tmp_path, request, mode):
+    system = consumer(kind, tmp_path, request)
     last = by_id(tmp_path / "1", system, mode)
     second = by_children(tmp_path / "2", system, last)
     deliver(second, system.connection)
     assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
-    with pytest.raises(Exception, match="duplicate key"):
+    with pytest.raises(Exception, match=r"duplicate key|UNIQUE constraint failed: population.children"):
         system.query("INSERT INTO population SELECT * FROM population")
     after = [ONE_HAS_TWO[0] | {"name": "other"}, *ONE_HAS_TWO[2:]]
     third = shipment(
@@ -139,25 +143,78 @@ def test_another_agreed_key_is_the_tables_in_the_same_transaction(tmp_path, requ
     assert table(system, KEYED) == of(after, KEYED)
 
 
-def test_no_key_is_agreed_any_more(tmp_path, request):
-    system = consumer("postgres", tmp_path, request)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
+def test_no_key_is_agreed_any_more(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
     by_id(tmp_path / "1", system)
     hidden = {"resident_id": Protection(kind="drop")}
     deliver(changed(tmp_path / "2", system, columns=KEYED, protect=hidden), system.connection)
     assert [row[0] for row in table(system, KEYED)] == [None] * len(PEOPLE)
 
 
-def test_a_key_that_others_refer_to_is_told_and_nothing_is_changed(tmp_path, request):
-    system = consumer("postgres", tmp_path, request)
+@pytest.mark.parametrize(("kind", "said"), [("postgres", "does not let us alter"), ("sqlite", "agreed key is")])
+def test_a_key_that_others_refer_to_is_told_and_nothing_is_changed(kind, said, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
     last = by_id(tmp_path / "1", system)
     system.query("CREATE TABLE visits (who text REFERENCES population)")
-    with pytest.raises(ConsumerRefused, match="does not let us alter") as caught:
+    with pytest.raises(ConsumerRefused, match=said) as caught:
         deliver(by_children(tmp_path / "2", system, last), system.connection)
-    assert 'let the primary key be ("children")' in caught.value.fix
+    assert ('let the primary key be ("children")' in caught.value.fix) is (kind == "postgres")
     assert table(system, KEYED) == of(PEOPLE, KEYED)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mariadb", "dialect"])
+def test_mariadb_gives_another_key_to_rows_that_do_not_break_it(tmp_path, request):
+    """It alters the table a moment before its rows are replaced."""
+    system = consumer("mariadb", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    second = by_children(tmp_path / "2", system, last)
+    deliver(second, system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+    with pytest.raises(Exception, match="Duplicate entry '0' for key 'PRIMARY'"):
+        system.query("INSERT INTO population VALUES (NULL, 0, NULL)")
+    system.query("UPDATE population SET resident_id = NULL WHERE children = 0")  # it is no key any more
+    after = [ONE_HAS_TWO[0] | {"name": "other"}, *ONE_HAS_TWO[2:]]
+    third = shipment(
+        tmp_path / "3", system.agreed("changes", columns=KEYED), after, sequence=3,
+        previous=held(second.prepared, "d2"), contract=BY_CHILDREN,
+    )  # fmt: skip
+    deliver(third, system.connection)
+    assert table(system, KEYED) == of(after, KEYED)
+    system.query("DELETE FROM population WHERE children > 0")  # who would break the old key
+    deliver(changed(tmp_path / "4", system, sequence=4, columns=KEYED, mode="changes"), system.connection)
+    with pytest.raises(Exception, match=r"Duplicate entry '.*' for key 'PRIMARY'"):
+        system.query("INSERT INTO population SELECT resident_id, 99, name FROM population LIMIT 1")
+
+
+@pytest.mark.parametrize("broken", ["1", "NULL"])
+def test_where_rows_of_mariadb_break_the_agreed_key_that_is_said_and_an_emptied_table_gets_it(
+    broken, tmp_path, request
+):
+    system = consumer("mariadb", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    system.query(f"UPDATE population SET children = {broken}")
+    before = sorted(system.query("SELECT resident_id, name FROM population"))
+    with pytest.raises(ConsumerRefused, match=r"error 1\d\d\d") as caught:
+        deliver(by_children(tmp_path / "2", system, last), system.connection)
+    assert "empty the table" in caught.value.fix
+    assert sorted(system.query("SELECT resident_id, name FROM population")) == before
+    system.query("DELETE FROM population")
+    deliver(by_children(tmp_path / "3", system, last), system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+
+
+def test_killed_while_mariadb_alters_the_key_and_agreed_otherwise_meanwhile(tmp_path, request):
+    system = consumer("mariadb", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), FIRST), system.connection)
+    assert killed_at("delivery.database.altered", system, agreed=system.agreed(columns=BEFORE), folder=tmp_path / "k")
+    assert not system.query(KEYS["mariadb"])  # the old rows, without a key
+    assert table(system, BEFORE) == of(FIRST, BEFORE)
+    deliver(changed(tmp_path / "back", system, SECOND, sequence=3, columns=BEFORE, mode="changes"), system.connection)
+    assert table(system, BEFORE) == of(SECOND, BEFORE)
+    assert system.query(KEYS["mariadb"])
+
+
+@pytest.mark.parametrize("kind", ["dialect"])
 @pytest.mark.parametrize("by_way_of", ["changes", "full"])
 def test_where_a_key_can_not_be_altered_that_is_said_and_a_table_made_anew_has_it(kind, by_way_of, tmp_path, request):
     system = consumer(kind, tmp_path, request)
@@ -173,6 +230,48 @@ def test_where_a_key_can_not_be_altered_that_is_said_and_a_table_made_anew_has_i
     system.query("DROP TABLE population")
     deliver(by_children(tmp_path / "3", system, last, sequence=3), system.connection)
     assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+
+
+OWN = {
+    "a check": 'CREATE TABLE "population" ("resident_id" TEXT, "children" INTEGER CHECK (children >= 0), "name" TEXT, PRIMARY KEY ("resident_id"))',
+    "a type": 'CREATE TABLE population (resident_id VARCHAR(20), children INTEGER, name TEXT, PRIMARY KEY ("resident_id"))',
+    "no row number": 'CREATE TABLE "population" ("resident_id" TEXT, "children" INTEGER, "name" TEXT, PRIMARY KEY ("resident_id")) WITHOUT ROWID',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("own", OWN.values(), ids=OWN)
+def test_a_table_of_sqlite_that_the_consumer_made_is_not_made_anew(own, tmp_path, request):
+    system = consumer("sqlite", tmp_path, request)
+    system.query(own)
+    last = by_id(tmp_path / "1", system)
+    before = system.query("SELECT sql FROM sqlite_schema")
+    with pytest.raises(ConsumerRefused, match=r"agreed key is ."):
+        deliver(by_children(tmp_path / "2", system, last), system.connection)
+    assert system.query("SELECT sql FROM sqlite_schema") == before
+    deliver(changed(tmp_path / "3", system, sequence=3, columns=KEYED), system.connection)  # no key is agreed
+    assert table(system, KEYED) == of(PEOPLE, KEYED)
+    assert system.query("SELECT sql FROM sqlite_schema") == before
+
+
+def test_what_the_consumer_built_on_a_table_of_sqlite_outlives_another_key(tmp_path, request):
+    system = consumer("sqlite", tmp_path, request)
+    last = by_id(tmp_path / "1", system)
+    own = [
+        "CREATE TABLE log (name TEXT)",
+        "CREATE VIEW names AS SELECT resident_id, name FROM population",
+        "CREATE INDEX by_name ON population (name) WHERE name > ''",
+        "CREATE UNIQUE INDEX by_both ON population (name, children)",
+        "CREATE TRIGGER added AFTER INSERT ON population BEGIN INSERT INTO log VALUES (new.name); END",
+    ]
+    for statement in own:
+        system.query(statement)
+    deliver(by_children(tmp_path / "2", system, last), system.connection)
+    assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
+    kept = {sql for (sql,) in system.query("SELECT sql FROM sqlite_schema")}
+    assert set(own) <= kept
+    names = sorted(p["name"] for p in ONE_HAS_TWO)
+    assert sorted(name for _, name in system.query("SELECT * FROM names")) == names
+    assert sorted(name for (name,) in system.query("SELECT * FROM log")) == names
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb"])
@@ -205,14 +304,15 @@ def test_a_key_of_which_the_marker_does_not_tell_is_not_altered(tmp_path, reques
 
 
 @pytest.mark.parametrize("step", ["altered", "changed", "marked", "committed"])
-def test_killed_while_the_key_is_altered_and_repeated(tmp_path, request, step):
-    system = consumer("postgres", tmp_path, request)
+@pytest.mark.parametrize("kind", ["postgres", "sqlite", "mariadb"])
+def test_killed_while_the_key_is_altered_and_repeated(kind, tmp_path, request, step):
+    system = consumer(kind, tmp_path, request)
     agreed = system.agreed("changes", columns=BEFORE)
     first = shipment(tmp_path / "1", agreed, FIRST)
     deliver(first, system.connection)
     assert killed_at(f"delivery.database.{step}", system, agreed=system.agreed(columns=BEFORE), folder=tmp_path / "k")
-    keys = system.query("SELECT 1 FROM pg_index WHERE indrelid = 'population'::regclass AND indisprimary")
-    assert bool(keys) is (step != "committed")
+    assert bool(system.query(KEYS[kind])) is (step != "committed" and kind != "mariadb")  # there, altering commits
+    assert table(system, BEFORE) == of(SECOND if step == "committed" else FIRST, BEFORE)
     deliver(changed(tmp_path / "again", system, SECOND, columns=BEFORE), system.connection)
     assert table(system, BEFORE) == of(SECOND, BEFORE)
 
@@ -276,8 +376,28 @@ def test_a_view_that_needs_a_column_is_told_and_not_broken(kind, tmp_path, reque
     assert table(system, AFTER) == of(PEOPLE, AFTER)
 
 
-def test_a_primary_key_of_sqlite_is_not_altered(tmp_path, request):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_column_of_the_primary_key_leaves(kind, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    first = shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), PEOPLE)
+    deliver(first, system.connection)
+    deliver(changed(tmp_path / "2", system, columns=("name",)), system.connection)
+    assert table(system, ("name",)) == of(PEOPLE, ("name",))
+
+
+def test_a_view_that_needs_a_column_of_sqlites_key_is_told_and_not_broken(tmp_path, request):
     system = consumer("sqlite", tmp_path, request)
+    deliver(shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), PEOPLE), system.connection)
+    system.query("CREATE VIEW residents AS SELECT resident_id FROM population")
+    with pytest.raises(ConsumerRefused, match="does not let us alter"):
+        deliver(changed(tmp_path / "2", system, columns=("name",)), system.connection)
+    assert table(system, BEFORE) == of(PEOPLE, BEFORE)
+    assert len(system.query("SELECT * FROM residents")) == len(PEOPLE)
+
+
+def test_a_primary_key_of_sqlite_that_the_consumer_made_is_not_altered(tmp_path, request):
+    system = consumer("sqlite", tmp_path, request)
+    system.query("CREATE TABLE population (resident_id VARCHAR(20) PRIMARY KEY, name TEXT, phone TEXT)")
     first = shipment(tmp_path / "1", system.agreed("changes", columns=BEFORE), PEOPLE)
     deliver(first, system.connection)
     with pytest.raises(ConsumerRefused, match="does not let us alter"):

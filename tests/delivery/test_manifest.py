@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.identity import canonical, file_sha256
 from delivery.samples import KEYS, SCHEMA, agreement, person, shipment
@@ -45,7 +45,6 @@ def test_tells_what_is_delivered_and_why(sealed):
     assert (body["data_life"], body["delete_after"]) == ("P1Y", later_by_a_year(body["intended_at"]))
     assert body["counts"]["filtered"] == 4
     assert body["pseudonym_key"] == 1
-    assert body["digests"]["accepted"].startswith("8:")
     assert body["schema"] == [
         {"name": "resident_id", "type": "string", "label": "", "protection": "pseudonymise", "legal_basis": None},
         {"name": "name", "type": "string", "label": "", "protection": None, "legal_basis": "Article 9"},

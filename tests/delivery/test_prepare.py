@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Protection, Subject
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import Subject
 from crossdock.delivery.terms import used
 from crossdock.errors import DeliveryRefused, Permanent
 from crossdock.identity import RowsDigest, file_sha256, keyed_hashes
@@ -158,6 +160,33 @@ def test_a_snapshot_of_an_older_contract_is_refused(tmp_path):
     old = snapshot(tmp_path, pa.Table.from_pylist(PEOPLE, SCHEMA).drop_columns(["phone"]))
     with pytest.raises(DeliveryRefused, match="phone"):
         ready(tmp_path, CHANGES, old)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rows", "columns", "said"),
+    [
+        ({"type": "string"}, "", ("income",), "column income is of another type"),
+        ({"type": "string"}, "income under '1'", ("name",), "column income is of another type"),
+        ({"precision": 14}, "income > 1", ("name",), "column income is of another type"),
+        ({"precision": 14}, "", ("income",), ""),
+        ({"type": "string"}, "", ("name",), ""),
+    ],
+)
+def test_a_snapshot_of_an_older_contract_has_columns_of_other_types(changed, rows, columns, said, tmp_path):
+    columns_now = tuple(
+        replace(c, **({"precision": None, "scale": None} if "type" in changed else {}) | changed)
+        if c.name == "income"
+        else c
+        for c in CONTRACT.columns
+    )
+    made = partial(
+        ready, tmp_path, agreement(*columns, rows=rows), [person(1)], contract=replace(CONTRACT, columns=columns_now)
+    )
+    if not said:
+        assert made()[0].counts.delivered == 1
+        return
+    with pytest.raises(DeliveryRefused, match=said):
+        made()
 
 
 @pytest.mark.parametrize("agreed", [AGREEMENT, CHANGES], ids=["full", "changes"])

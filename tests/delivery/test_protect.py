@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock.contracts.model import Column, Protection
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import Column
 from crossdock.delivery.protect import protect, protected_type, unsuitable
 from delivery.samples import CONTRACT, KEYS, SCHEMA
 
@@ -71,10 +72,24 @@ def test_pseudonyms(values):
         (pa.array([0, 9, 10, -1, -10, None]), "10", ["[0, 10)", "[0, 10)", "[10, 20)", "[-10, 0)", "[-10, 0)", None]),
         (pa.array([Decimal("12.50"), None], pa.decimal128(12, 2)), "5000", ["[0, 5000)", None]),
         (pa.array([1.74, -0.01, float("nan"), float("inf")]), "0.1", ["[1.7, 1.8)", "[-0.1, 0.0)", None, None]),
+        (pa.array([0.0, -0.0, -10.0]), "10", ["[0, 10)", "[0, 10)", "[-10, 0)"]),
+        (pa.array([date(1, 1, 1), date(1969, 12, 31)]), "month", ["0001-01", "1969-12"]),
+        (pa.array([datetime.fromisoformat("1969-12-31T23:59:59.999999")], pa.timestamp("us")), "year", ["1969"]),
     ],
 )
 def test_generalise(values, to, expected):
     assert apply(values, Protection(kind="generalise", to=to)) == expected
+
+
+def test_of_a_sensitive_text_a_prefix_never_leaves_all():
+    prefix = Protection(kind="generalise", to="prefix:2", strict=True)
+    assert apply(pa.array(["520103", "52", "5", "", None]), prefix) == ["52", None, None, None, None]
+
+
+@pytest.mark.parametrize("value", ["e\u0301", "👨\u200d👩\u200d👧", "\u202eabc", "𠮷野", "\0"])
+def test_masks_count_characters_and_leave_no_more_of_them(value):
+    (masked,) = apply(pa.array([value]), Protection(kind="mask", keep_first=1))
+    assert masked == value[0] + "*" * (len(value) - 1) if len(value) > 1 else masked == "*"
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(1, 10**9))
@@ -100,6 +115,8 @@ def test_drop_and_clear(name):
         ("birth_date", Protection(kind="generalise", to="decade"), "decade"),
         ("children", Protection(kind="generalise", to="0"), "cannot be generalised"),
         ("children", Protection(kind="generalise", to="0.5"), "cannot be generalised"),
+        ("children", Protection(kind="generalise", to="1"), "cannot be generalised"),  # it would tell each
+        ("income", Protection(kind="generalise", to="0.01"), "cannot be generalised"),
         ("children", Protection(kind="generalise", to="year"), "cannot be generalised"),
         ("region_code", Protection(kind="generalise", to="prefix:0"), "cannot be generalised"),
         ("region_code", Protection(kind="generalise", to=""), "cannot be generalised"),

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crossdock.contracts.model import Agreement, Column, Contract, Department, Label, Protection, Rule
+from crossdock.contracts.agreement import Agreement, Protection
+from crossdock.contracts.model import Column, Contract, Department, Label, Rule
 from crossdock.keys import Keys
 from crossdock.publishing.versions import Release, Version, release
 from crossdock.storage.local import LocalStore

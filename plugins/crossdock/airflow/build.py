@@ -24,8 +24,8 @@ from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import NotifyOperator, PublishOperator, PullOperator, PushOperator, ValidateOperator
 from crossdock.airflow.schedules import kind_of_run
 from crossdock.airflow.work import exchange_at_work, home_folder
+from crossdock.contracts.agreement import AT_CHANGES
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset, IndexedDepartment, load_index
-from crossdock.contracts.model import AT_CHANGES
 from crossdock.contracts.schedules import due
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")

@@ -39,7 +39,8 @@ from openlineage.client.uuid import generate_new_uuid
 from crossdock.airflow.work import exchange_at_work
 
 if TYPE_CHECKING:
-    from crossdock.contracts.model import Agreement, Column, Contract
+    from crossdock.contracts.agreement import Agreement
+    from crossdock.contracts.model import Column, Contract
     from crossdock.exchange import Exchange
     from crossdock.storage.records import Extract, Verdict
 

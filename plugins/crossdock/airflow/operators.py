@@ -15,7 +15,7 @@ from crossdock.airflow import metrics
 from crossdock.airflow.links import DeliveryLink, VerdictLink
 from crossdock.airflow.schedules import is_asked, kind_of_run
 from crossdock.airflow.work import exchange_at_work
-from crossdock.contracts.model import ON_CHANGE
+from crossdock.contracts.agreement import ON_CHANGE
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

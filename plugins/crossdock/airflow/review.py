@@ -1,6 +1,8 @@
-"""A DAG per request for data: show the provider what it means, wait for an answer until it is due, record it.
+"""Two DAGs per request for data, each with the alarm of its deadline.
 
-What was approved is announced as new data of its department, so the DAG that delivers it follows by itself.
+`review__...` shows the provider what the request means, waits for an answer and records it. What was approved is
+announced as new data of its department, so the DAG that delivers it follows by itself; `fulfil__...` waits until it has.
+Both are about one wording, and named by it: what is worded anew is asked anew, and no answer is for what was not shown.
 """
 
 from __future__ import annotations
@@ -20,40 +22,53 @@ from crossdock.airflow.assets import department_asset
 from crossdock.airflow.build import START, wanted
 from crossdock.airflow.operators import RETRIES
 from crossdock.airflow.work import exchange_at_work
+from crossdock.contracts.agreement import REQUESTED
 from crossdock.contracts.index import Index, IndexedAgreement
-from crossdock.contracts.model import REQUESTED
 
 _APPROVED = AssetAlias("crossdock_approved")
 _YES, _NO = "Approve", "Reject"
+_LOOK_AGAIN, _AT_LAST = timedelta(minutes=5), timedelta(days=366)  # whether it was delivered
 
 
 def review_dags(found: Index) -> Iterator[DAG]:
-    """Yields a `review__<department>__<dataset>__<consumer>` DAG per agreement that is requested; it runs once."""
+    """Yields two DAGs per agreement that is requested, `review__<department>__<dataset>__<consumer>__<wording>` and `fulfil__...`.
+
+    Each runs once.
+    """
+    made = {"review": _review, "fulfil": _fulfil}
     for agreement in found.agreements:
-        name = f"review__{agreement.id.replace('/', '__')}"
-        if agreement.status == REQUESTED and wanted(name):
-            yield _review(name, agreement)
+        for kind, make in made.items() if agreement.status == REQUESTED else ():
+            name = f"{kind}__{agreement.id.replace('/', '__')}__{agreement.digest[:8]}"
+            if wanted(name):
+                yield make(name, agreement)
 
 
-def _review(name: str, agreement: IndexedAgreement) -> DAG:
-    due = datetime.fromisoformat(agreement.review_due)
-    with DAG(
+def _dag(name: str, agreement: IndexedAgreement, due: str, doc: str) -> DAG:
+    """Returns a DAG that is to have ended when something is due, or Airflow raises the alarm."""
+    by = datetime.fromisoformat(due)
+    return DAG(
         name,
         schedule="@once",
         start_date=START,
+        is_paused_upon_creation=False,  # it comes while Airflow runs, and its clock does already
         default_args=RETRIES,
         deadline=DeadlineAlert(
-            reference=DeadlineReference.FIXED_DATETIME(due),
+            reference=DeadlineReference.FIXED_DATETIME(by),
             interval=timedelta(0),
-            callback=AsyncCallback(overdue, {"agreement": agreement.id}),
+            callback=AsyncCallback(overdue, {"agreement": agreement.id, "what": name.partition("__")[0]}),
         ),
         tags=["crossdock", "review", agreement.department],
-        doc_md=f"Asks **{agreement.department}** whether **{agreement.consumer}** may receive `{agreement.dataset}`; the answer is due at {due:%Y-%m-%d %H:%M} UTC.",
-    ) as dag:
+        doc_md=f"{doc} {by:%Y-%m-%d %H:%M} UTC.",
+    )
+
+
+def _review(name: str, agreement: IndexedAgreement) -> DAG:
+    asks = f"Asks **{agreement.department}** whether **{agreement.consumer}** may receive `{agreement.dataset}`; the answer is due at"
+    with _dag(name, agreement, agreement.review_due, asks) as dag:
 
         @task(doc_md="Puts the request in words, with a masked example; skipped when it was answered already.")
         def look() -> dict[str, str]:
-            return _described(agreement.id)
+            return _described(agreement.id, agreement.digest)
 
         answer = HITLOperator(
             task_id="answer",
@@ -66,7 +81,7 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
 
         @task(outlets=[_APPROVED], doc_md="Records the answer; what was approved is announced, and delivered.")
         def record(**context: Any) -> str:
-            approved = _record(agreement.id, context["ti"].xcom_pull(task_ids="answer"))
+            approved = _record(agreement, context["ti"].xcom_pull(task_ids="answer"))
             if approved:
                 context["outlet_events"][_APPROVED].add(department_asset(agreement.department))
             return "approved" if approved else "rejected"
@@ -75,19 +90,47 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
     return dag
 
 
-async def overdue(agreement: str, **_: Any) -> None:
-    """Says, as an error in Airflow's log, that a request was not answered in time."""
-    logging.getLogger(__name__).error("The request %s was not answered in time.", agreement)
+def _fulfil(name: str, agreement: IndexedAgreement) -> DAG:
+    waits = f"Waits until **{agreement.consumer}** has received `{agreement.dataset}`, or will not; it is due at"
+    with _dag(name, agreement, agreement.deliver_by, waits) as dag:
+
+        @task.sensor(
+            mode="reschedule",
+            poke_interval=_LOOK_AGAIN.total_seconds(),
+            timeout=_AT_LAST.total_seconds(),
+            doc_md="Ends when it was delivered, rejected, taken back or worded anew.",
+        )
+        def delivered() -> bool:
+            return _settled(agreement.id, agreement.digest)
+
+        delivered()
+    return dag
 
 
-def _described(agreement_id: str) -> dict[str, str]:
-    from crossdock.explanation import explain
-    from crossdock.reviews import requests
+async def overdue(agreement: str, what: str = "review", **_: Any) -> None:
+    """Says, as an error in Airflow's log, that a request was not answered, or what was approved not delivered, in time."""
+    missed = {"review": "answered", "fulfil": "delivered"}[what]
+    logging.getLogger(__name__).error("The request %s was not %s in time.", agreement, missed)
+
+
+def _settled(agreement_id: str, wording: str) -> bool:
+    from crossdock.reviews import request
 
     with exchange_at_work() as exchange:
-        asked = next((each for each in requests(exchange) if each.agreement == agreement_id), None)
-        if asked is None or asked.review is not None:
-            raise AirflowSkipException("The request was answered, or taken back.")
+        asked = request(exchange, agreement_id)
+        if asked is None or exchange.agreement(agreement_id).digest != wording:
+            return True
+        return bool(asked.delivered_at or (asked.review and not asked.review.approved))
+
+
+def _described(agreement_id: str, wording: str) -> dict[str, str]:
+    from crossdock.explanation import explain
+    from crossdock.reviews import request
+
+    with exchange_at_work() as exchange:
+        asked = request(exchange, agreement_id)
+        if asked is None or asked.review is not None or exchange.agreement(agreement_id).digest != wording:
+            raise AirflowSkipException("The request was answered, taken back or worded anew.")
         said = explain(exchange, agreement_id)
     columns = "\n".join(
         f"| {c.name} | {c.label} | {c.form} | {c.classification} | {c.legal_basis} |" for c in said.columns
@@ -97,21 +140,24 @@ def _described(agreement_id: str) -> dict[str, str]:
     leaving = "" if said.rows_leaving is None else f" ({said.rows_leaving:,} of {said.rows_in_force:,} rows now)"
     return {
         "subject": f"{said.who} of {agreement_id.rpartition('/')[0]}?",
-        "body": f"{said.purpose} {said.legal_basis}\n\n{said.valid}. {said.when} {said.how} {said.kept}\n\n"
-        f"Rows: {said.rows}{leaving}. Not given: {', '.join(said.withheld) or 'nothing'}.\n\n"
+        "body": f"{said.purpose} {said.legal_basis} {said.usage} {said.limitations}\n\n"
+        f"{said.valid}. {said.when} {said.how} {said.kept} {said.secrecy}\n\n"
+        f"Rows: {said.rows}{leaving}. Not given: {', '.join(said.withheld) or 'nothing'}.\n"
+        f"Of what is not given, the rows tell: {', '.join(said.told_by_filter) or 'nothing'}.\n\n"
         f"| column | | leaves | classified | legal basis of its own |\n|---|---|---|---|---|\n{columns}\n\n"
         f"| {names} |\n|{'---|' * len(said.columns)}\n{example}\n\nThe answer is due at {asked.due_at[:16]} UTC.",
     }
 
 
-def _record(agreement_id: str, answered: Any) -> bool:
-    from crossdock.reviews import answer
+def _record(agreement: IndexedAgreement, answered: Any) -> bool:
+    from crossdock.reviews import answer, demand_wording
 
     by = answered["responded_by_user"]
     with exchange_at_work() as exchange:
+        demand_wording(exchange, agreement.id, agreement.digest)
         given = answer(
             exchange,
-            agreement_id,
+            agreement.id,
             approved=answered["chosen_options"] == [_YES],
             reason=str(answered["params_input"]["reason"]),
             by=str(by["name"] or by["id"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossdock.contracts.model import AT_CHANGES
+from crossdock.contracts.agreement import AT_CHANGES
 
 
 def kind_of_run(context: Any) -> str:

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import pydantic
 
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.documents import demanded, read_document, steps_of
-from crossdock.contracts.model import Agreement, Contract, Department, Label, Rule
+from crossdock.contracts.model import Contract, Department, Label, Rule
 from crossdock.contracts.oaas import PUBLIC, SUFFIX, check_form, read_agreement
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.contracts.yaml_tree import Steps

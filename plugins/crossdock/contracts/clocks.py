@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from chinese_calendar import is_workday
 
-from crossdock.contracts.model import Agreement, Sharing
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Sharing
 
 # Working days after the day of the request: of data that is shared unconditionally the answer is a formality.
 REVIEW: Mapping[Sharing, int] = {"unconditional": 1, "conditional": 10, "none": 10}

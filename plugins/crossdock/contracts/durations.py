@@ -20,6 +20,7 @@ _UNITS = {
 _ISO = re.compile(
     r"P(?=[\dT])(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
 )
+_NAMES = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
 _SIZES = (31_622_400, 2_678_400, 604_800, 86_400, 3600, 60, 1)
 _LONGEST = 100 * 31_622_400  # beyond a century it is a slip of the pen
 
@@ -66,11 +67,22 @@ def earlier(moment: datetime, duration: str) -> datetime:
         raise OverflowError(duration) from None
 
 
+def spoken(duration: str) -> str:
+    """Returns an ISO 8601 duration in words; what is none stays as it is.
+
+    >>> spoken("P1Y6M")
+    '1 year, 6 months'
+    """
+    found = _ISO.fullmatch(duration)
+    parts = zip(found.groups() if found else (), _NAMES, strict=False)
+    told = [f"{number} {name.removesuffix('s') if int(number) == 1 else name}" for number, name in parts if number]
+    return ", ".join(told) or duration
+
+
 def _step(duration: str) -> relativedelta:
     found = _ISO.fullmatch(duration)
     numbers = [int(number or 0) for number in found.groups()] if found else []
-    names = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
-    return relativedelta(**dict(zip(names, numbers, strict=True))) if numbers else relativedelta()  # type: ignore[arg-type] # whole numbers
+    return relativedelta(**dict(zip(_NAMES, numbers, strict=True))) if numbers else relativedelta()  # type: ignore[arg-type] # whole numbers
 
 
 def iso_of(value: object, unit: str | None) -> str | None:

@@ -53,7 +53,9 @@ class IndexedAgreement:
     status: str
     start: str
     end: str
+    digest: str  # of its wording
     review_due: str  # when a request has to be answered; "" for what is none
+    deliver_by: str  # when what was requested has to be delivered; "" likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +148,9 @@ def _look(folder: str, seen: list[str], depth: int = 4) -> None:
 
 
 def _compiled(root: Path, transforms: Path) -> Index:
+    from crossdock.contracts.agreement import REQUESTED
     from crossdock.contracts.catalogue import load_catalogue
-    from crossdock.contracts.clocks import requested_on, review_due
-    from crossdock.contracts.model import REQUESTED
+    from crossdock.contracts.clocks import delivery_due, requested_on, review_due
     from crossdock.identity import instant
 
     catalogue = load_catalogue(root, transforms=transforms)
@@ -181,9 +183,11 @@ def _compiled(root: Path, transforms: Path) -> Index:
             status=a.status,
             start=instant(a.start),
             end=instant(a.end),
+            digest=a.digest,
             review_due=instant(review_due(catalogue.contracts[a.dataset].sharing, requested_on(a)))
             if a.status == REQUESTED
             else "",
+            deliver_by=instant(delivery_due(requested_on(a))) if a.status == REQUESTED else "",
         )
         for a in catalogue.agreements.values()
     )

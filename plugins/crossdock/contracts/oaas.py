@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossdock.contracts.agreement import REQUESTED, Agreement, DeliverySpec, Protection
 from crossdock.contracts.documents import Document, demanded, read_document, spelled
-from crossdock.contracts.model import REQUESTED, Agreement, Column, Contract, DeliverySpec, Protection
+from crossdock.contracts.durations import later
+from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.oaas_form import AccessAgreement, Protect, Terms, Whole
 from crossdock.contracts.rows import parse as parse_rows
 from crossdock.contracts.services import check_frequency
@@ -22,6 +24,7 @@ CHANNELS = frozenset(p.stem for p in (Path(__file__).parents[1] / "delivery" / "
     "channel",
 }
 STATUSES = ("draft", REQUESTED, "approved", "rejected", "suspended", "retired")
+_LATEST = 9000  # year: what runs from then on still ends within the calendar
 _DURATION = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?")
 
 
@@ -98,6 +101,8 @@ def _agreement(document: Document, header: AccessAgreement, terms: Terms, contra
         frequency=terms.frequency,
         data_life=terms.data_life,
         licence=terms.licence,
+        usage=header.description.usage or "",
+        limitations=header.description.limitations or "",
         withheld_until=terms.withheld.until if terms.withheld else None,
         withheld_basis=terms.withheld.legal_basis if terms.withheld else "",
         digest=content_id(document.data),
@@ -145,13 +150,25 @@ def _check_terms(document: Document, at: Steps, agreement: Agreement, contract: 
         parse_rows(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
         document.report((*at, "rows"), error.what, error.fix)
-    if agreement.data_life and not _DURATION.fullmatch(agreement.data_life):
+    if agreement.data_life and not _ends(agreement):
         document.report((*at, "dataLife"), "A data life is an ISO 8601 duration.", "Write for example P1Y or P90D.")
+    if agreement.status == REQUESTED and not 1900 <= (agreement.requested_on or agreement.start).year <= _LATEST:
+        document.report((*at, "requestedOn"), "No clock runs from this day.", "Write the day of the request.")
     check_frequency(document, (*at, "frequency"), agreement.frequency)
     if agreement.is_publication:
         _check_publication(document, at, agreement)
     else:
         _check_delivery(document, (*at, "delivery"), agreement, contract)
+
+
+def _ends(agreement: Agreement) -> bool:
+    """Returns whether the agreed life of data is one that ends, by the calendar."""
+    if not _DURATION.fullmatch(agreement.data_life):
+        return False
+    try:
+        return agreement.end < later(agreement.end, agreement.data_life) < agreement.end.replace(year=9999)
+    except OverflowError:
+        return False
 
 
 def _check_columns(document: Document, at: Steps, agreement: Agreement, columns: Mapping[str, Column]) -> None:

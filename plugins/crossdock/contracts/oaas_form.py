@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from crossdock.contracts.model import ON_CHANGE, Mode
+from crossdock.contracts.agreement import ON_CHANGE, Mode
 
 
 class Strict(pydantic.BaseModel):

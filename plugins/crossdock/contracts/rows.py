@@ -46,19 +46,19 @@ _GRAMMAR = r"""
 ?literal: STRING | NUMBER | TRUTH | today
 today: TODAY "(" ")" (SIGN COUNT UNIT)*
 
-NOT.2: /not\b/i
-_OR.2: /or\b/i
-_AND.2: /and\b/i
-_IN.2: /in\b/i
-_BETWEEN.2: /between\b/i
-_UNDER.2: /under\b/i
-_IS.2: /is\b/i
-_NULL.2: /null\b/i
-TRUTH.2: /(true|false)\b/i
-TODAY.2: /today(?=\s*\()/i
+NOT.2: /(?ai:not)\b/
+_OR.2: /(?ai:or)\b/
+_AND.2: /(?ai:and)\b/
+_IN.2: /(?ai:in)\b/
+_BETWEEN.2: /(?ai:between)\b/
+_UNDER.2: /(?ai:under)\b/
+_IS.2: /(?ai:is)\b/
+_NULL.2: /(?ai:null)\b/
+TRUTH.2: /(?ai:(true|false))\b/
+TODAY.2: /(?ai:today)(?=\s*\()/
 SIGN: "+" | "-"
 COUNT: /[0-9]{1,6}/
-UNIT.2: /(day|week|month|year)s?\b/i
+UNIT.2: /(?ai:(day|week|month|year)s?)\b/
 OPERATOR: "=" | "!=" | "<=" | ">=" | "<" | ">"
 NAME: /[^\W\d]\w*/
 QUOTED: /"([^"]|"")+"/

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from croniter import croniter
+from croniter import CroniterError, croniter
 
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
 
 
 def is_schedule(text: str) -> bool:
-    """True for a cron expression of five fields or one of PRESETS."""
-    return text in PRESETS or (len(text.split()) == 5 and croniter.is_valid(text))
+    """True for a cron expression of five fields, of which there is a next time, or one of PRESETS."""
+    if text in PRESETS:
+        return True
+    try:
+        return len(text.split()) == 5 and croniter.is_valid(text) and bool(next_time(text, _SOME_DAY))
+    except CroniterError:  # the 30th of February
+        return False
 
 
 def next_time(schedule: str, after: datetime) -> datetime:

@@ -8,9 +8,10 @@ from difflib import get_close_matches
 
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
+from crossdock.contracts.agreement import AT_CHANGES
 from crossdock.contracts.documents import Document
 from crossdock.contracts.durations import iso_of, number_of, seconds_of, unit_seconds
-from crossdock.contracts.model import AT_CHANGES, Rule
+from crossdock.contracts.model import Rule
 from crossdock.contracts.names import Here
 from crossdock.contracts.rules import Rules
 from crossdock.contracts.schedules import PRESETS, is_schedule

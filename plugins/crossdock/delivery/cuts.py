@@ -17,7 +17,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from crossdock.contracts.model import Protection
+from crossdock.contracts.agreement import Protection
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical, content_id

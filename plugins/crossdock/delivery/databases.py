@@ -55,7 +55,8 @@ class Alteration:
     gained: Mapping[str, str]  # SQL types by name, here and below
     retyped: Mapping[str, str]
     key: tuple[str, ...]
-    rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_keys`
+    respelled: Mapping[str, str]  # that come into the key or leave it, and keep their comparable type
+    rekeyed: frozenset[str] | None = None  # the primary key that `key` is to replace; only where `alters_key`
 
     def __str__(self) -> str:
         parts = [f"drop {quoted(name)}" for name in self.lost]
@@ -85,7 +86,6 @@ class Database(Protocol):
     differs: str  # operator: distinct, and a null is not distinct from a null
     updates_from: bool  # knows UPDATE ... FROM; else rows that change are deleted and inserted
     ddl_commits: bool  # making a table ends the transaction
-    alters_keys: bool  # can give a table another primary key, in the transaction
 
     def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:
         """Copies rows into a table that only this session sees; a scratch folder of ours is at its disposal."""
@@ -146,6 +146,10 @@ class Database(Protocol):
         """Returns the columns of a table's primary key; none when it has none."""
         ...
 
+    def alters_key(self, table: Table) -> bool:
+        """Tells whether `alter` can give the table another primary key."""
+        ...
+
     def alter(self, table: Table, change: Alteration) -> str | None:
         """Changes a table's columns; returns the database's code when it can't or may not.
 
@@ -164,7 +168,7 @@ class Database(Protocol):
 
 def works_beside(connection: Connection) -> bool:
     """Returns whether the database is a server, which works while this process does something else."""
-    return _kind(connection) in ("postgres", *MYSQL_FAMILY)
+    return kind_of(connection) in ("postgres", *MYSQL_FAMILY)
 
 
 @contextmanager
@@ -175,7 +179,7 @@ def open_database(connection: Connection) -> Iterator[Database]:
         ConsumerUnavailable: the database did not answer, or is locked.
         ConsumerRefused: it answered with an error, or crossdock cannot deliver to its kind.
     """
-    kind = _kind(connection)
+    kind = kind_of(connection)
     if kind == "sqlite":
         from crossdock.delivery.sqlite import open_sqlite as opener
     elif kind == "postgres":
@@ -192,5 +196,6 @@ def open_database(connection: Connection) -> Iterator[Database]:
         yield database
 
 
-def _kind(connection: Connection) -> str:
+def kind_of(connection: Connection) -> str:
+    """Returns which kind of database it is, by one name for each."""
     return connection.type.replace("postgresql", "postgres")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import blake2b
 
-from crossdock.contracts.model import APPROVED, AT_CHANGES, IN_FORCE, ONCE, Agreement, Column, Contract
+from crossdock.contracts.agreement import APPROVED, AT_CHANGES, ONCE, Agreement, Protection
+from crossdock.contracts.model import IN_FORCE, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.contracts.schedules import due, next_time
 from crossdock.delivery.files import FORMATS
@@ -15,6 +16,9 @@ from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
 from crossdock.identity import content_id, instant
 from crossdock.keys import Keys
+
+_RUN = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # how what a spreadsheet runs begins
+_IDENTIFIER = 18  # characters of those whose check digits we know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +143,14 @@ def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
     if not agreement.columns or len(set(agreement.columns)) != len(agreement.columns):
         yield "The agreement must list its columns, each once."
     yield from _not_protectable(agreement, columns)
+    yield from _told_by_check_digits(agreement, contract)
     yield from _no_changes(agreement, contract)
     form = agreement.delivery.form
     if form not in FORMATS:
         yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
+    for name in agreement.columns if form == "csv" else ():
+        if name.startswith(_RUN):
+            yield f"Column '{name}' has a name that a spreadsheet would run as a formula: deliver another format than CSV."
     try:
         parse(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
@@ -156,6 +164,21 @@ def _not_protectable(agreement: Agreement, columns: Mapping[str, Column]) -> Ite
         reason = unsuitable(columns[name], protection)
         if reason:
             yield reason
+
+
+def _told_by_check_digits(agreement: Agreement, contract: Contract) -> Iterator[str]:
+    """The last character of a known identifier follows from the others."""
+    for rule in contract.rules:
+        name = rule.columns[0] if rule.kind == "checksum" else ""
+        given = agreement.protect.get(name)
+        left = given and (given.keep_first + given.keep_last if given.kind == "mask" else _prefix(given))
+        if left and left >= _IDENTIFIER - 1:
+            yield f"Column '{name}' has check digits: what its protection hides can be worked out. Let it keep fewer characters."
+
+
+def _prefix(given: Protection) -> int:
+    number = given.to.removeprefix("prefix:")
+    return int(number) if given.kind == "generalise" and number != given.to and number.isdigit() else 0
 
 
 def _no_changes(agreement: Agreement, contract: Contract) -> Iterator[str]:

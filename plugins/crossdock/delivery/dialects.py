@@ -19,29 +19,19 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, quoted
+from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, quoted, quoted_names
+from crossdock.delivery.dialect_errors import CONSTRAINTS, kind_of, not_let_in, number, refused, translated
 from crossdock.delivery.dialect_types import MODE, comparable, literals, type_of
 from crossdock.delivery.files import json_texts
-from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError
-from crossdock.logins import MYSQL_FAMILY, turned_away
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable
+from crossdock.logins import MYSQL_FAMILY
+from crossdock.postgres_access import turned_away_from
 
 _LOCK = Table(name="crossdock_delivery_lock")
 _ROWS, _BYTES = 2_000, 2 * 1024 * 1024  # of one statement, at most; servers take 16 MiB
+_KNOCK = 10  # seconds until a server must have let us in
 _SILENCE = 3_600  # seconds until a server that says nothing is given up; a single statement may take long
 _PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
-_CONSTRAINTS = {
-    1048: "not_null",
-    1062: "unique",
-    1264: "out_of_range",
-    1406: "too_long",
-    1452: "foreign_key",
-    1644: "trigger",
-    3819: "check",
-    4025: "check",
-}
-
-# No right, a table that is otherwise: trying again helps nobody.
-_LASTING = (1060, 1072, 1091, 1142, 1143, 1227, 1370)
 
 
 @contextmanager
@@ -50,14 +40,23 @@ def open_dialect(connection: Connection) -> Iterator[Database]:
     where = f"connection {connection.id}"
     engine = _engine(connection, where)
     try:
-        with engine.connect() as session:
+        with _connected(engine, where) as session:
             yield _Dialect(where, session)
     except sa.exc.DBAPIError as error:
-        raise _translated(error, where, engine.dialect.name) from None
+        raise translated(error, where, engine.dialect.name) from None
     except sa.exc.SQLAlchemyError as error:
-        raise _refused(type(error).__name__, where) from None
+        raise refused(type(error).__name__, where) from None
     finally:
         engine.dispose()
+
+
+def _connected(engine: sa.Engine, where: str) -> sa.Connection:
+    try:
+        return engine.connect()
+    except sa.exc.OperationalError:
+        if code := turned_away_from(engine.url, patience=_KNOCK):
+            raise not_let_in(code, where) from None
+        raise
 
 
 def _engine(connection: Connection, where: str) -> sa.Engine:
@@ -75,7 +74,7 @@ def _engine(connection: Connection, where: str) -> sa.Engine:
             )
             # `local_infile` stays off: with it a server may ask for any file that we can read.
             arguments: dict[str, Any] = {
-                "connect_timeout": 10,
+                "connect_timeout": _KNOCK,
                 "read_timeout": _SILENCE,
                 "write_timeout": _SILENCE,
                 "init_command": f"SET SESSION sql_mode = '{MODE}'",
@@ -100,7 +99,6 @@ class _Dialect:
 
     differs = "IS DISTINCT FROM"
     updates_from = False
-    alters_keys = False  # adding one to rows that are there may fail, where altering commits
 
     def __init__(self, name: str, session: sa.Connection) -> None:
         self.name, self._session = name, session
@@ -196,7 +194,7 @@ class _Dialect:
     def constraint(self, error: Exception) -> str | None:
         if not isinstance(error, sa.exc.DBAPIError):
             return None
-        return _CONSTRAINTS.get(_number(error), "integrity" if isinstance(error, sa.exc.IntegrityError) else None)
+        return CONSTRAINTS.get(number(error), "integrity" if isinstance(error, sa.exc.IntegrityError) else None)
 
     def attempt(self, statements: Sequence[str]) -> str | None:
         part = self._session.begin_nested()
@@ -220,27 +218,31 @@ class _Dialect:
                 self._demand_transactions(inspector.get_table_options(table.name, schema=table.schema or None))
         except sa.exc.NoSuchTableError:
             return None
-        return [(str(column["name"]), comparable(column["type"])) for column in found]
+        return [(self._read(column["name"]), comparable(column["type"])) for column in found]
 
     def primary_key(self, table: Table) -> frozenset[str]:
         found = sa.inspect(self._session).get_pk_constraint(table.name, schema=table.schema or None)
-        return frozenset(map(str, found["constrained_columns"]))
+        return frozenset(map(self._read, found["constrained_columns"]))
+
+    def _read(self, name: object) -> str:
+        """Returns a reflected column's name: of MariaDB and MySQL, SQLAlchemy leaves a quote doubled as it stands there."""
+        return str(name).replace('""', '"') if self._family in MYSQL_FAMILY else str(name)
+
+    def alters_key(self, table: Table) -> bool:  # noqa: ARG002
+        return self._family in MYSQL_FAMILY
 
     def alter(self, table: Table, change: Alteration) -> str | None:
         clauses = change.clauses()
         if self._family in MYSQL_FAMILY:
             self._run(f"SET SESSION lock_wait_timeout = {_PATIENCE}")
-            kept = {name: kind for name, kind in change.retyped.items() if name in change.key}  # so does their index
-            rest = replace(change, retyped={n: kind for n, kind in change.retyped.items() if n not in kept})
-            modified = [f"MODIFY {quoted(name)} {kind}" for name, kind in kept.items()]
-            clauses = [", ".join((*rest.clauses(), *modified))]  # all at once: there is no half of it
+            clauses = [", ".join(_at_once(change))]  # there is no half of it
         try:
             for clause in clauses:
                 self._run(f"ALTER TABLE {table} {clause}")
         except sa.exc.DBAPIError as error:
-            if isinstance(_translated(error, self.name, self._family), ConsumerUnavailable):
+            if isinstance(translated(error, self.name, self._family), ConsumerUnavailable):
                 raise
-            return _kind_of(error)
+            return kind_of(error)
         return None
 
     def _demand_transactions(self, options: Mapping[str, Any]) -> None:
@@ -266,33 +268,11 @@ def _rows_of(found: sa.CursorResult[Any] | sa.Result[Any]) -> list[tuple[Value, 
     return [tuple(row) for row in found] if getattr(found, "returns_rows", False) else []
 
 
-def _number(error: sa.exc.DBAPIError) -> int:
-    """Returns the number that MariaDB and MySQL give their errors; 0 where there is none."""
-    arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else 0
-
-
-def _kind_of(error: sa.exc.DBAPIError) -> str:
-    number = _number(error)
-    return f"error {number}" if number else type(error.orig).__name__
-
-
-def _translated(error: sa.exc.DBAPIError, where: str, family: str) -> CrossdockError:
-    if code := turned_away(error.orig, family):
-        fix = "Check login, password and database name in the connection, and what the server lets this login do."
-        return ConsumerRefused(f"The database does not let us in ({code}).", where=where, fix=fix)
-    number = _number(error)
-    passing = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-    if passing and number not in (*_CONSTRAINTS, *_LASTING):
-        return ConsumerUnavailable(
-            f"The database does not answer, or not now ({_kind_of(error)}).",
-            where=where,
-            fix="Check its address, login and network, and our rights there.",
-        )
-    return _refused(_kind_of(error), where)
-
-
-def _refused(kind: str, where: str) -> ConsumerRefused:
-    return ConsumerRefused(
-        f"The database refused the delivery ({kind}).", where=where, fix="Check the table and our rights on it."
-    )
+def _at_once(change: Alteration) -> Iterator[str]:
+    """Yields the clauses for MariaDB and MySQL; a column that is or was part of the key keeps what it holds."""
+    kept = {name: kind for name, kind in change.retyped.items() if name in change.key} | dict(change.respelled)
+    rest = replace(change, retyped={n: kind for n, kind in change.retyped.items() if n not in kept})
+    yield from ["DROP PRIMARY KEY"] * bool(change.rekeyed)
+    yield from rest.clauses()
+    yield from (f"MODIFY {quoted(name)} {kind}" for name, kind in kept.items())
+    yield from [f"ADD PRIMARY KEY ({quoted_names(change.key)})"] * (change.rekeyed is not None and bool(change.key))

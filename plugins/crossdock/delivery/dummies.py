@@ -48,7 +48,7 @@ def _made(values: pa.Array, seeds: np.ndarray) -> pa.Array:
         return pa.array(_integers(values.fill_null(0).to_numpy(zero_copy_only=False), seeds), kind)
     if pa.types.is_floating(kind):
         return pa.array(_floats(values.fill_null(0).to_numpy(zero_copy_only=False), seeds), kind)
-    texts = values.cast(pa.string()).fill_null("")
+    texts = values.cast(pa.string()).fill_null("0")  # of which there is any type
     return _texts(texts, seeds).cast(kind)
 
 
@@ -61,9 +61,9 @@ def _integers(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def _floats(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Draws among the numbers of the same power of ten; what is not finite stays."""
-    finite = np.isfinite(values) & (values != 0)
-    power = np.floor(np.log10(np.abs(np.where(finite, values, 1.0)))).clip(-307, 307)
+    """Draws among the numbers of the same power of ten, for 0 of that of 1; what is not finite stays."""
+    finite = np.isfinite(values)
+    power = np.floor(np.log10(np.abs(np.where(finite & (values != 0), values, 1.0)))).clip(-307, 307)
     drawn = (1 + 8 * (seeds / 2.0**64)) * 10.0**power
     return np.where(finite, np.copysign(drawn, values), values)
 

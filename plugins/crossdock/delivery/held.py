@@ -79,7 +79,7 @@ def relative_path(shipment_path: object, where: str) -> PurePosixPath:
     Raises:
         ConsumerRefused: it is empty, absolute, or leads elsewhere.
     """
-    text = str(shipment_path or "")
+    text = str(shipment_path) if isinstance(shipment_path, str | int) else ""
     path = PurePosixPath(text)
     unsafe = any(ord(c) < 32 or c in "\\\x7f" for c in text) or any(p.startswith(".") for p in path.parts)
     if not path.parts or path.is_absolute() or unsafe:

@@ -1,7 +1,8 @@
 """A consumer's table has the agreed columns: it is made when missing, and altered when the agreement was.
 
 Altered is only what is as crossdock left it: the marker row of each delivery tells the columns and key that it found or
-made. Another key is given to a PostgreSQL table only; elsewhere a key that would be in the way is for the consumer to alter.
+made. Another key is given to a table of PostgreSQL, MariaDB and MySQL, and to one of SQLite that we made; elsewhere a key that
+would be in the way is for the consumer to alter.
 Grants, views and what is indexed stay; what a column that leaves takes along is for the database to say.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -69,14 +70,17 @@ def agreed_columns(database: Database, goods: Goods) -> Columns:
 
 
 def is_agreed(database: Database, table: Table, goods: Goods) -> bool:
-    """Returns whether the table has the agreed columns and no others, or is not there yet."""
+    """Returns whether the table has the agreed columns and key and no others, or is not there yet."""
     found = database.columns(table)
-    return found is None or dict(found) == agreed_columns(database, goods)
+    if found is None:
+        return True
+    keyed = not database.alters_key(table) or database.primary_key(table) == frozenset(goods.key_columns)
+    return keyed and dict(found) == agreed_columns(database, goods)
 
 
-def spelled(columns: Iterable[tuple[str, str]], key: Collection[str] | None) -> str:
-    """Returns columns as JSON, for the marker row, each with whether it is part of the key, if that is known."""
-    told = [(name, kind) if key is None else (name, kind, name in key) for name, kind in sorted(columns)]
+def spelled(columns: Iterable[tuple[str, str]], *keys: Collection[str]) -> str:
+    """Returns columns as JSON, for the marker row, each with whether it is part of the key, or of each that it may be."""
+    told = [(name, kind, *(name in key for key in keys)) for name, kind in sorted(columns)]
     return json.dumps(told, ensure_ascii=False)
 
 
@@ -89,10 +93,10 @@ def key_left(database: Database, table: Table, goods: Goods, before: str) -> Col
         goods: what was put into it.
         before: layout by the marker row of the delivery before; "" when there was none.
     """
-    if goods.key_columns or database.alters_keys or not before:
+    if goods.key_columns or database.alters_key(table) or not before:
         return goods.key_columns
-    found, (_, key) = database.primary_key(table), _left(before)
-    return found if key in (None, found) else ()
+    found, (_, keys) = database.primary_key(table), _left(before)
+    return found if not keys or found in keys else ()
 
 
 def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[str, str] | None) -> None:
@@ -108,8 +112,8 @@ def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[st
         ConsumerRefused: somebody else has altered the table, or we can't.
     """
     found, wanted = dict(database.columns(table) or ()), agreed_columns(database, goods)
-    left, key = _left(last[1]) if last else (set(), None)
-    rekeyed = _rekeyed(database, table, goods, key) if last and goods.replaces else None
+    left, keys = _left(last[1]) if last else (set(), frozenset())
+    rekeyed = _rekeyed(database, table, goods, keys) if last and goods.replaces else None
     if found == wanted and rekeyed is None:
         return
     ours = left != set(wanted.items()) and set(found.items()) <= left | set(wanted.items())
@@ -122,23 +126,27 @@ def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[st
     marker = table.beside(MARKER)
     if last and database.ddl_commits:
         # Killed from here on, the table is still known as ours, whatever the agreement says by then.
-        both = spelled(left | set(wanted.items()), key)
+        may_be = keys if rekeyed is None else keys | {frozenset(goods.key_columns)}
+        both = spelled(left | set(wanted.items()), *may_be)
         database.execute(f"UPDATE {marker} SET layout = ? WHERE delivery_id = ?", (both, last[0]))  # noqa: S608
     else:
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - all is replaced, and nothing is converted in vain
-    change = replace(_alteration(database, goods, found, wanted), rekeyed=rekeyed)
+    change = _alteration(database, goods, found, wanted, rekeyed)
     failed = database.alter(table, change)
     # Where altering commits, another process may have been faster.
     if failed and not (database.ddl_commits and is_agreed(database, table, goods)):
+        way = (
+            "empty the table if its rows break the agreed key, " if rekeyed is not None and database.ddl_commits else ""
+        )
         raise refused(
             database, table,
             f"What is agreed is laid out otherwise now, and the database does not let us alter the table ({failed}).",
-            f"Give our role the right, remove the views and keys that need these columns, or alter it yourselves: {change}.",
+            f"Give our role the right, remove the views and keys that need these columns, {way}or alter it yourselves: {change}.",
         )  # fmt: skip
     reached("delivery.database.altered")
 
 
-def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[str] | None) -> frozenset[str] | None:
+def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[frozenset[str]]) -> frozenset[str] | None:
     """Returns the primary key that has to give way to the agreed one; None when it may stay.
 
     Left alone is a key of the consumer's own, and what can't be changed where nothing but the key itself would break:
@@ -148,15 +156,15 @@ def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[str
         database: in a transaction of ours.
         table: is there.
         goods: replaces what the table holds.
-        left: the agreed key of the last delivery; None if its marker does not tell.
+        left: the agreed key of the last delivery, or which it may be; none if its marker does not tell.
 
     Raises:
-        ConsumerRefused: the key is another, and the database can't alter it in the transaction.
+        ConsumerRefused: the key is another, and we can't alter it there.
     """
     found, wanted = database.primary_key(table), frozenset(goods.key_columns)
-    if found == wanted or left not in (None, found):
+    if found == wanted or (left and found not in left):
         return None
-    if database.alters_keys and left is not None:
+    if left and database.alters_key(table):
         return found
     if not (found and wanted):
         return None
@@ -168,24 +176,30 @@ def _rekeyed(database: Database, table: Table, goods: Goods, left: frozenset[str
     )  # fmt: skip
 
 
-def _alteration(database: Database, goods: Goods, found: Columns, wanted: Columns) -> Alteration:
+def _alteration(
+    database: Database, goods: Goods, found: Columns, wanted: Columns, rekeyed: frozenset[str] | None
+) -> Alteration:
     types = {f.name: database.type_of(f.type, key=f.name in goods.key_columns) for f in goods.schema}
+    changing = rekeyed ^ frozenset(goods.key_columns) if rekeyed is not None else frozenset()
     return Alteration(
         lost=tuple(name for name in found if name not in wanted),
         gained={name: kind for name, kind in types.items() if name not in found},
         retyped={name: kind for name, kind in types.items() if name in found and found[name] != wanted[name]},
         key=goods.key_columns,
+        respelled={n: kind for n, kind in types.items() if n in changing and found.get(n) == wanted[n]},
+        rekeyed=rekeyed,
     )
 
 
-def _left(text: str) -> tuple[set[tuple[str, str]], frozenset[str] | None]:
-    """Reads a marker row's layout, which the consumer could have written: columns, and the key if it tells."""
+def _left(text: str) -> tuple[set[tuple[str, str]], frozenset[frozenset[str]]]:
+    """Reads a marker row's layout, which the consumer could have written: columns, and the keys that it may be, if it tells."""
     try:
-        told = [(str(name), str(kind), list(key)) for name, kind, *key in json.loads(text)]
+        told = [(str(name), str(kind), list(keys)) for name, kind, *keys in json.loads(text)]
     except (ValueError, TypeError, RecursionError):
-        return set(), None
+        return set(), frozenset()
     columns = {(name, kind) for name, kind, _ in told}
-    return columns, frozenset(name for name, _, key in told if key[0]) if all(key for *_, key in told) else None
+    many = min((len(keys) for *_, keys in told), default=0)
+    return columns, frozenset(frozenset(name for name, _, keys in told if keys[n]) for n in range(many))
 
 
 def _listed(columns: Columns) -> str:

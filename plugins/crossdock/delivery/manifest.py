@@ -9,8 +9,9 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.durations import later
-from crossdock.contracts.model import Agreement, Contract
+from crossdock.contracts.model import Contract
 from crossdock.delivery.prepared import Prepared
 from crossdock.identity import canonical, instant
 from crossdock.keys import Keys
@@ -87,7 +88,6 @@ def _body(consignment: Consignment, keys: Keys) -> dict[str, object]:
         "files": [{"name": f.name, "rows": f.rows, "sha256": f.sha256, "bytes": f.bytes} for f in prepared.files],
         "counts": prepared.counts.to_dict(),
         "held_back": prepared.held_back,  # rows that the consumer rejected before
-        "digests": prepared.digests.to_dict(),
     }
 
 

@@ -90,7 +90,6 @@ class _Postgres:
     differs = "IS DISTINCT FROM"
     updates_from = True
     ddl_commits = False
-    alters_keys = True
 
     def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
         self.name, self._session, self._cursor = name, session, cursor
@@ -191,6 +190,9 @@ class _Postgres:
             (str(table),),
         )
         return frozenset(str(name) for (name,) in found)
+
+    def alters_key(self, table: Table) -> bool:  # noqa: ARG002
+        return True
 
     def alter(self, table: Table, change: Alteration) -> str | None:
         # Whoever reads the table for long must not make all others wait behind us.

@@ -28,7 +28,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from crossdock.columnar import settle_memory
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.aligned import Aligned
 from crossdock.delivery.changes import Change, Comparison, Received, as_held, holdings_sink
 from crossdock.delivery.columns import ColumnSinks, join

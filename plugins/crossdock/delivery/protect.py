@@ -6,7 +6,7 @@
 | pseudonymise | any         | text: 32 hex characters, keyed per consumer (of an object: its JSON) |
 | generalise   | date, timestamp | text: "1990" or "1990-05"                                |
 |              | integer, number | text: a half-open interval, "[30, 40)"                   |
-|              | text        | text: its first n characters                                 |
+|              | text        | text: its first n characters; of a sensitive column, null where that would be all |
 | dummy        | text, number, date, timestamp | a value that looks like it and is none (see `dummies`) |
 | drop         | any         | null, of the column's own type                               |
 
@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossdock.columnar import text_buffers
-from crossdock.contracts.model import NESTED, Column, Protection
+from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import NESTED, Column
 from crossdock.delivery.dummies import dummy
 from crossdock.identity import keyed_hashes
 
@@ -71,7 +72,7 @@ def protect(values: pa.Array, protection: Protection | None, *, key: bytes) -> p
         case "dummy":
             return dummy(values, key)
         case "generalise":
-            return _generalise(values, protection.to)
+            return _generalise(values, protection)
         case "drop":
             return pa.nulls(len(values), values.type)
 
@@ -111,13 +112,19 @@ def _generalises(column: Column, to: str) -> bool:
         return _PREFIX.fullmatch(to) is not None
     if column.type in ("integer", "number"):
         whole = column.type == "integer" or column.scale == 0
-        return _WIDTH.fullmatch(to) is not None and Decimal(to) > 0 and not (whole and "." in to)
+        finest = Decimal(1).scaleb(-(column.scale or 0)) if whole or column.scale is not None else 0
+        return _WIDTH.fullmatch(to) is not None and Decimal(to) > finest and not (whole and "." in to)
     return False
 
 
-def _generalise(values: pa.Array, to: str) -> pa.Array:
+def _generalise(values: pa.Array, protection: Protection) -> pa.Array:
+    to = protection.to
     if pa.types.is_string(values.type):
-        return pc.utf8_slice_codeunits(values, 0, int(to.removeprefix("prefix:")))
+        many = int(to.removeprefix("prefix:"))
+        cut = pc.utf8_slice_codeunits(values, 0, many)
+        if not protection.strict:
+            return cut
+        return pc.if_else(pc.greater(pc.utf8_length(values), many), cut, pa.scalar(None, pa.string()))
     if pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
         return pc.utf8_slice_codeunits(values.cast(pa.string()), 0, {"year": 4, "month": 7}[to])
     return _bands(values, Decimal(to))
@@ -137,6 +144,6 @@ def _band(value: float | Decimal, width: Decimal) -> str | None:
         exact = Decimal(str(value))
         if not exact.is_finite():
             return None
-        steps = exact // width  # cut towards zero
+        steps = exact // width + 0  # cut towards zero, of which there is one
         low = (steps - 1 if exact < steps * width else steps) * width
         return f"[{low:f}, {low + width:f})"

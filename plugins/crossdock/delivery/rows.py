@@ -63,7 +63,12 @@ def _test(condition: Comparison | OneOf | Under | IsNull, schema: pa.Schema) -> 
 
 
 def _one_of(condition: OneOf, schema: pa.Schema) -> pc.Expression:
-    """Arrow's is_in says false for a null; SQL says null, and so `not in` shares no row without a value."""
+    """Arrow's is_in says false for a null; SQL says null, and so `not in` shares no row without a value.
+
+    Of numbers with a point it takes 0 and -0 for two: they are compared one by one.
+    """
     column = pc.field(condition.column)
+    if pa.types.is_floating(schema.field(condition.column).type):
+        return reduce(or_, [column == pc.scalar(pa.scalar(value, pa.float64())) for value in condition.values])
     values = pa.array(condition.values, schema.field(condition.column).type)
     return pc.if_else(pc.is_null(column), pc.scalar(pa.scalar(None, pa.bool_())), column.isin(values))

@@ -6,6 +6,7 @@ arrays and maps are JSON text.
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.delivery.databases import Alteration, Copy, Database, Table, Value, deleting_listed
+from crossdock.delivery.databases import (
+    Alteration,
+    Copy,
+    Database,
+    Table,
+    Value,
+    deleting_listed,
+    quoted,
+    quoted_names,
+)
 from crossdock.delivery.files import json_texts
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockError, Transient
 
@@ -24,6 +34,12 @@ _TRANSIENT = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL}
 )
 
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
+# What we make a table with, and what SQLite makes of that when columns come and go.
+_OURS = re.compile(
+    rf"CREATE TABLE {_NAME} ?\((?:(?:{_NAME} (?:INTEGER|REAL|TEXT)|PRIMARY KEY \({_NAME}(?:, {_NAME})*\))(?:, |(?=\))))+\)",
+    re.ASCII,
+)
 _CONSTRAINTS = {
     "NOTNULL": "not_null",
     "FOREIGNKEY": "foreign_key",
@@ -57,7 +73,6 @@ class _Sqlite:
     differs = "IS NOT"
     updates_from = True
     ddl_commits = False
-    alters_keys = False
 
     def __init__(self, name: str, session: sqlite3.Connection) -> None:
         self.name, self._session = name, session
@@ -137,15 +152,49 @@ class _Sqlite:
         found = self._session.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0", (table.name,)).fetchall()
         return frozenset(name for (name,) in found)
 
+    def alters_key(self, table: Table) -> bool:
+        return self._is_ours(table)
+
     def alter(self, table: Table, change: Alteration) -> str | None:
+        in_key = self.primary_key(table) & {*change.lost, *change.retyped}
+        anew = (change.rekeyed is not None or bool(in_key)) and self._is_ours(table)
         try:
-            for clause in change.clauses():
+            if anew:  # SQLite alters no key, and no column of one
+                self._make_anew(table, ())
+            for clause in change.clauses():  # it sees to it that views and triggers keep what they need
                 self._session.execute(f"ALTER TABLE {table} {clause}")
+            if anew:
+                self._make_anew(table, change.key)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in _TRANSIENT:
                 raise
             return error.sqlite_errorname
         return None
+
+    def _is_ours(self, table: Table) -> bool:
+        """Returns whether the table says nothing that we would not say, and no other table relies on its key."""
+        found = self._session.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)", (table.name,)
+        ).fetchone()
+        relied_on = """SELECT 1 FROM sqlite_schema s, pragma_foreign_key_list(s.name) f
+            WHERE s.type = 'table' AND lower(f."table") = lower(?)"""
+        return bool(
+            found and _OURS.fullmatch(found[0]) and not self._session.execute(relied_on, (table.name,)).fetchone()
+        )
+
+    def _make_anew(self, table: Table, key: Sequence[str]) -> None:
+        """Puts an empty table of the same columns in the place of one that is `_is_ours`, with its indexes and triggers."""
+        columns = self._session.execute("SELECT name, type FROM pragma_table_info(?)", (table.name,)).fetchall()
+        built_on = self._session.execute(
+            "SELECT sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND lower(tbl_name) = lower(?) AND sql <> ''",
+            (table.name,),
+        ).fetchall()
+        parts = [f"{quoted(name)} {kind}" for name, kind in columns]
+        parts += [f"PRIMARY KEY ({quoted_names(key)})"] if key else []
+        self._session.execute(f"DROP TABLE {table}")
+        self._session.execute(f"CREATE TABLE {table} ({', '.join(parts)})")
+        for (statement,) in built_on:
+            self._session.execute(statement)
 
     def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
         if pa.types.is_integer(given) or pa.types.is_boolean(given):

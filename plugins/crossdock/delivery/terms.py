@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock.contracts.model import Agreement, Contract, Protection
+from crossdock.contracts.agreement import Agreement, Protection
+from crossdock.contracts.arrow import arrow_type
+from crossdock.contracts.model import NESTED, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.delivery.protect import protect, protected_type
 from crossdock.delivery.rows import expression
@@ -46,12 +48,14 @@ class Terms:
         """Binds an agreement to a snapshot's schema, and its row filter to a day.
 
         Raises:
-            DeliveryRefused: the snapshot lacks a column (it was validated by an older contract).
+            DeliveryRefused: the snapshot lacks a column, or has it in another type (it was validated by an older contract).
             RowFilterInvalid: the row filter does not fit the contract.
         """
         columns = {c.name: c for c in contract.columns}
         rows = parse(agreement.rows, columns, today=today)
-        _demand({*agreement.columns, *rows.columns, *contract.primary_key}, given, agreement)
+        needed = {*agreement.columns, *rows.columns, *contract.primary_key}
+        _demand(needed, given, agreement)
+        _demand_types([columns[name] for name in sorted(needed & columns.keys())], rows.columns, given, agreement)
         schema = pa.schema(
             pa.field(name, protected_type(plain_type(given.field(name).type), agreement.protect.get(name)))
             for name in agreement.columns
@@ -66,7 +70,7 @@ class Terms:
             key_columns=key_columns,
             keep=expression(rows, given),
             filtered_by=frozenset(rows.columns),
-            protections=agreement.protect,
+            protections={n: replace(p, strict=columns[n].is_sensitive) for n, p in agreement.protect.items()},
             pseudonym_key=keys.of_consumer(agreement.consumer),
             ledger_key=keys.ledger,
             record_columns=key or tuple(given.names),
@@ -173,6 +177,21 @@ def _demand(names: set[str], given: pa.Schema, agreement: Agreement) -> None:
             where=agreement.id,
             fix="Pull and validate the dataset again.",
         )
+
+
+def _demand_types(needed: list[Column], compared: Collection[str], given: pa.Schema, agreement: Agreement) -> None:
+    """Sees that columns are of the contract's types; how many digits a decimal has matters only to what compares it."""
+    for column in needed:
+        has, wanted = plain_type(given.field(column.name).type), arrow_type(column)
+        likewise = has == wanted or column.type in NESTED
+        if not likewise and not (
+            pa.types.is_decimal(has) and pa.types.is_decimal(wanted) and column.name not in compared
+        ):
+            raise DeliveryRefused(
+                f"In the snapshot, column {column.name} is of another type: it was validated by an older contract.",
+                where=agreement.id,
+                fix="Pull and validate the dataset again.",
+            )
 
 
 def _normalised(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:

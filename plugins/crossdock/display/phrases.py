@@ -42,8 +42,15 @@ _REFUSALS = {
     ),
     "Column '{}' is a {type}; it cannot be generalised to '{}'.": "字段“{}”类型为{}，不能泛化为“{}”。",
     "Column '{}' has a name that a spreadsheet would run as a formula: deliver another format than CSV.": (
-        "字段“{}”的名称会被电子表格当作公式运行；请改用 CSV 以外的格式。"
+        "字段“{}”的名称会被电子表格当作公式运行；请改用其他交付格式。"
     ),
+    "A delivery by {} has no option '{}'.": "以 {} 方式交付没有选项“{}”。",
+    "A delivery by {} needs the option '{}'.": "以 {} 方式交付需要选项“{}”。",
+    "The agreement names no proper table.": "协议没有写明合规的表名。",
+    "A table or column name is longer than 63 bytes, or the table's begins with {}.": (
+        "表名或字段名超过 63 字节，或者表名以 {} 开头。"
+    ),
+    "The agreement's `path` is no plain relative path.": "协议的路径不是简单的相对路径。",
     "Column '{}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.": (
         "字段“{}”带校验码，所隐去的部分可以推算出来；请少保留几位。"
     ),

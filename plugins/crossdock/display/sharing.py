@@ -38,7 +38,10 @@ def explanation(found: Explanation) -> None:
         "when": escape(found.when),
         "how": escape(found.how),
         "kept": escape(found.kept),
+        "use": escape(f"{found.usage} {found.limitations}".strip() or "for the purpose only"),
+        "secrecy": escape(found.secrecy),
         "rows": escape(found.rows + leaving),
+        "told by the rows": escape(", ".join(found.told_by_filter) or "nothing that is not given"),
         "not given": escape(", ".join(found.withheld) or "nothing"),
         "last delivery": moment(found.last_delivered) or "none yet",
     }
@@ -88,8 +91,9 @@ def requests(found: Sequence[Request]) -> None:
     for each in found:
         said = each.review
         word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
+        late = ", overdue" if said and each.overdue else ""
         shown.add_row(
-            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word),
+            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word) + late,
             escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
         )  # fmt: skip
     out.print(shown if found else "Nothing is requested.")

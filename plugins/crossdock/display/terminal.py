@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 
 from crossdock.display.phrases import in_chinese
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
 
+# What would steer a terminal, or turn the direction of writing, stands for itself no more: texts are of files and rows.
+_STEERING = dict.fromkeys(
+    {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}, "\ufffd"
+)
+
+
+class _Terminal(Console):
+    """A console that shows texts, and does nothing that stands in them."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yields what is shown."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=segment.text.translate(_STEERING))
+
+
 _WIDTH = None if sys.stdout.isatty() else 150  # files and pipes have no width of their own
-out = Console(highlight=False, width=_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+out = _Terminal(highlight=False, width=_WIDTH)
+err = _Terminal(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
 COLOURS = {
     "accepted": "green",
     "partial": "yellow",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.arrow import arrow_type
-from crossdock.contracts.model import NESTED, Agreement, Column, Contract
+from crossdock.contracts.model import NESTED, Column, Contract
 from crossdock.contracts.nested import routes
 
 HEADER = ("column", "label", "type", "required", "key", "values", "protection", "description")

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crossdock.contracts.model import Agreement, Contract, Department
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Contract, Department
 from crossdock.publishing.dictionary import Meaning, dictionary_csv
 from crossdock.publishing.licences import licence
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossdock.contracts.model import Agreement, Contract, Department
+from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.model import Contract, Department
 from crossdock.errors import DeliveryRefused, Transient
 from crossdock.faults import reached
 from crossdock.identity import canonical, content_id, file_sha256

@@ -12,8 +12,15 @@ import pyarrow.dataset as pads
 from crossdock.validation.quarantine import ARRIVAL, FAILURES
 
 _LONGEST = 60  # characters of a shape that are shown
-# Each letter and digit becomes one that stands for its kind, so that a shape tells what is wrong and not whose it is.
-_SHAPES = (("[0-9]", "9"), (r"\p{Lu}", "A"), (r"\p{Ll}", "a"), (r"\p{Lo}|\p{Lm}", "文"), (r"\p{N}", "9"))
+# Each letter, digit and picture becomes one that stands for its kind, so that a shape tells what is wrong and not whose it is.
+_SHAPES = (
+    ("[0-9]", "9"),
+    (r"\p{Lu}", "A"),
+    (r"\p{Ll}|\p{Lt}", "a"),
+    (r"\p{Lo}|\p{Lm}", "文"),
+    (r"\p{N}", "9"),
+    (r"[^\x00-\x7F\pL\pN\pP\pZ\pC]", "※"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ def _sample(table: pa.Table, place: int, failures: Sequence[Mapping[str, object]
 
 def shapes(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Returns values as texts in which every letter and digit stands for its kind; a null stays null."""
-    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
+    if pa.types.is_nested(values.type) or pa.types.is_binary(values.type) or pa.types.is_boolean(values.type):
         return pa.chunked_array([pc.if_else(values.is_valid(), "…", None).combine_chunks().cast(pa.string())])
     texts = values.cast(pa.string())
     for kind, stands in _SHAPES:

@@ -15,8 +15,8 @@ from typing import Any
 
 from croniter import croniter
 
+from crossdock.contracts.agreement import APPROVED
 from crossdock.contracts.index import Index, IndexedAgreement, IndexedDataset
-from crossdock.contracts.model import APPROVED
 from crossdock.display.terminal import moment
 from crossdock.exchange import Exchange
 from crossdock.identity import instant

@@ -53,6 +53,7 @@ _WORDS = {
     "once": "一次",
     "delivery_id": "交付编号",
     "location": "位置",
+    "address": "地址",
     "digest": "摘要",
     "delivered_at": "送达时间",
 }

@@ -135,3 +135,15 @@ def test_a_delivery_that_fails_while_rows_go_ahead_does_not_wait_for_them(postgr
     with pytest.raises(ZeroDivisionError), begun(made, postgres_consumer, tmp_path, repeat(batch)):  # without an end
         1 / 0  # noqa: B018
     assert postgres_consumer.query("SELECT to_regclass('population')::text") == [(None,)]
+
+
+def test_a_key_whose_altering_can_not_be_taken_back_waits_until_the_delivery_is_whole(request, tmp_path):
+    system = consumer("mariadb", tmp_path, request)
+    sent(tmp_path / "1", system, system.agreed("changes"), PEOPLE)
+    keyed = "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'population'"
+    made = shipment(tmp_path / "2", system.agreed("full"), PEOPLE[1:], sequence=2)
+    with begun(made, system, tmp_path) as ahead:
+        assert system.query(keyed)
+        deliver(made, system.connection, ahead)
+    assert not system.query(keyed)
+    assert set(system.rows()) == {each["resident_id"] for each in PEOPLE[1:]}

@@ -28,7 +28,7 @@ from urllib3 import PoolManager, Retry
 from urllib3.exceptions import HTTPError
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
@@ -48,6 +48,13 @@ OPTIONS = {"path": REQUIRED, "format": OPTIONAL}
 def target(agreement: Agreement) -> PurePosixPath:
     """Returns the prefix in the consumer's bucket that the agreement names; see `channel.Channel`."""
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
+
+
+def address(connection: Connection) -> str:
+    """Returns server and bucket; see `channel.Channel`."""
+    endpoint, bucket = _named(connection)
+    scheme, _, host = endpoint.partition("://")
+    return f"{scheme}://{host.rpartition('@')[2]}, bucket {bucket}"
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
@@ -122,8 +129,7 @@ class _Place:
 
 def _place(agreement: Agreement, connection: Connection) -> _Place:
     where = f"connection {connection.id}, agreement {agreement.id}"
-    bucket = str(connection.extra.get("bucket") or connection.schema)
-    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com")
+    endpoint, bucket = _named(connection)
     region = str(connection.extra.get("region_name") or "us-east-1")
     scheme, _, host = endpoint.partition("://")
     if not bucket or scheme not in ("http", "https") or not host:
@@ -150,6 +156,11 @@ def _place(agreement: Agreement, connection: Connection) -> _Place:
         bucket=bucket,
         path=str(target(agreement)),
     )
+
+
+def _named(connection: Connection) -> tuple[str, str]:
+    endpoint = str(connection.extra.get("endpoint_url") or "https://s3.amazonaws.com")
+    return endpoint, str(connection.extra.get("bucket") or connection.schema)
 
 
 def _receipt(place: _Place, delivery_id: str) -> Receipt | None:

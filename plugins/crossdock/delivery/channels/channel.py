@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepared import Ahead as Taking
 from crossdock.delivery.prepared import Prepared
@@ -119,6 +119,10 @@ class Channel(Protocol):
         """
         ...
 
+    def address(self, connection: Connection) -> str:
+        """Returns which of the consumer's systems a connection leads to, for people and to compare; no secret is in it."""
+        ...
+
     def deliver(self, shipment: Shipment, connection: Connection) -> Receipt:
         """Delivers, or finds that it was delivered.
 
@@ -159,6 +163,20 @@ def place(agreement: Agreement) -> tuple[str, str, str]:
     spec = agreement.delivery
     named = "" if agreement.is_publication else str(_channel(agreement).target(agreement))
     return spec.channel, spec.connection, named
+
+
+def has_place(agreement: Agreement) -> bool:
+    """Returns whether an agreement names a proper place; what was to go to another has never arrived."""
+    try:
+        place(agreement)
+    except ConsumerRefused:
+        return False
+    return True
+
+
+def address(agreement: Agreement, connection: Connection) -> str:
+    """Returns where the agreement's channel finds the consumer by a connection; see `Channel.address`."""
+    return _channel(agreement).address(connection)
 
 
 def wrong_options(agreement: Agreement) -> Iterator[tuple[str, str, str]]:

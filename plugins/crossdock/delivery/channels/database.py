@@ -20,7 +20,8 @@ from threading import Event
 import pyarrow as pa
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
+from crossdock.delivery.addresses import address_of
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Copy, Table, open_database, works_beside
 from crossdock.delivery.filling import Filling, receipt_of
@@ -29,6 +30,11 @@ from crossdock.errors import ConsumerRefused, LedgerBroken
 from crossdock.faults import reached
 
 OPTIONS = {"table": REQUIRED}
+
+
+def address(connection: Connection) -> str:
+    """Returns server, database and login (which may decide on the schema), or the file; see `channel.Channel`."""
+    return address_of(connection)
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
@@ -158,9 +164,9 @@ def target(agreement: Agreement) -> Table:
         raise ConsumerRefused(
             "The agreement names no proper table.", where=where, fix="Write `table` or `schema.table`."
         )
-    if name.lower() == MARKER or max(len(part.encode()) for part in (schema, name, *agreement.columns)) > 63:
+    if name.lower().startswith(MARKER) or max(len(part.encode()) for part in (schema, name, *agreement.columns)) > 63:
         raise ConsumerRefused(
-            f"A table or column name is longer than 63 bytes, or the table is {MARKER}.",
+            f"A table or column name is longer than 63 bytes, or the table's begins with {MARKER}.",
             where=where,
             fix="Name it otherwise.",
         )

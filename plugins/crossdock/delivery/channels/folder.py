@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
@@ -36,6 +36,11 @@ OPTIONS = {"path": REQUIRED, "format": OPTIONAL}
 def target(agreement: Agreement) -> PurePosixPath:
     """Returns the path below the consumer's folder that the agreement names; see `channel.Channel`."""
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
+
+
+def address(connection: Connection) -> str:
+    """Returns the consumer's folder, links resolved; see `channel.Channel`."""
+    return str(_base(connection).resolve())
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
@@ -70,7 +75,7 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
 
 def _place(agreement: Agreement, connection: Connection) -> Path:
     where = f"connection {connection.id}, agreement {agreement.id}"
-    base = Path(str(connection.extra.get("path") or connection.host or connection.schema))
+    base = _base(connection)
     path = target(agreement)
     if not base.is_absolute() or not base.is_dir():
         # Never made by us: an absent folder is a mount that is not there, and what is written below it would be lost.
@@ -83,6 +88,10 @@ def _place(agreement: Agreement, connection: Connection) -> Path:
             "The agreement's `path` leads out of the consumer's folder.", where=where, fix="Remove the link."
         )
     return place
+
+
+def _base(connection: Connection) -> Path:
+    return Path(str(connection.extra.get("path") or connection.host or connection.schema))
 
 
 def _receipt(folder: Path, goal: Path) -> Receipt | None:

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 import asyncssh
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import OPTIONAL, REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import admit, read_held, relative_path
 from crossdock.delivery.manifest import NAME
@@ -36,6 +36,12 @@ _AT_ONCE = 16  # manifests that are read at the same time
 def target(agreement: Agreement) -> PurePosixPath:
     """Returns the path below the consumer's folder that the agreement names; see `channel.Channel`."""
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
+
+
+def address(connection: Connection) -> str:
+    """Returns server, login (which decides what is seen there) and folder; see `channel.Channel`."""
+    folder = connection.extra.get("path") or ""
+    return f"sftp://{connection.login}@{connection.host}:{connection.port or 22}/{str(folder).lstrip('/')}"
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:

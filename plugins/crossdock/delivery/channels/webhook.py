@@ -24,13 +24,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crossdock.connections import Connection
-from crossdock.contracts.model import Agreement
+from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import REQUIRED, Receipt, Shipment, recognised
 from crossdock.delivery.held import another_base, newer, relative_path
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
-from crossdock.webhooks import ONCE, SIGNATURE, Answer, Message, Service, untaken
+from crossdock.webhooks import ONCE, SIGNATURE, Answer, Message, Service, address_of, untaken
 
 OPTIONS = {"path": REQUIRED}
 _PIECE = 1024 * 1024  # bytes of one message, unless a single line is longer
@@ -41,6 +41,11 @@ _REASON = re.compile(r"[A-Za-z_]{1,64}")  # no digits: nobody's number gets into
 def target(agreement: Agreement) -> PurePosixPath:
     """Returns the place below the service's address that the agreement names; see `channel.Channel`."""
     return relative_path(agreement.delivery.options.get("path"), f"agreement {agreement.id}")
+
+
+def address(connection: Connection) -> str:
+    """Returns the service's address; see `channel.Channel`."""
+    return address_of(connection)
 
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:

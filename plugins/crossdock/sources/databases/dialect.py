@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from crossdock.connections import Connection
 from crossdock.errors import CrossdockError, SourceInvalid, SourceUnavailable
 from crossdock.logins import turned_away
+from crossdock.postgres_access import turned_away_from
 from crossdock.sources.databases.query import Query, Table
 
+_PATIENCE = 10  # seconds until a server that let us not in must have told why
 _CHUNK = 10_000  # rows fetched at a time
 
 
@@ -109,7 +111,7 @@ def opened(connection: Connection) -> Iterator[sa.Connection]:
             fix='Set "sqlalchemy_url" in its extra (mysql+pymysql://host/database), and install the driver.',
         ) from None
     try:
-        with engine.connect() as session:
+        with _connected(engine, where) as session:
             yield session
     except sa.exc.SQLAlchemyError as error:
         raise _translated(error, where, engine.dialect.name) from None
@@ -117,11 +119,24 @@ def opened(connection: Connection) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
+def _connected(engine: sa.Engine, where: str) -> sa.Connection:
+    try:
+        return engine.connect()
+    except sa.exc.OperationalError:
+        if code := turned_away_from(engine.url, patience=_PATIENCE):
+            raise _not_let_in(code, where) from None
+        raise
+
+
+def _not_let_in(code: str, where: str) -> SourceInvalid:
+    what = f"The database does not let us in ({code})."
+    return SourceInvalid(what, where=where, fix="Check login, password and database name in the connection.")
+
+
 def _translated(error: sa.exc.SQLAlchemyError, where: str, family: str) -> CrossdockError:
     code = turned_away(getattr(error, "orig", None), family)
     if code:
-        what = f"The database does not let us in ({code})."
-        return SourceInvalid(what, where=where, fix="Check login, password and database name in the connection.")
+        return _not_let_in(code, where)
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
         return SourceUnavailable(
             "The database does not answer, or broke off.", where=where, fix="Check its address, login and network."

@@ -1,0 +1,91 @@
+"""The DAGs of a request: one wording, one question, and an answer for nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from crossdock.exchange import open_exchange
+from crossdock.reviews import request
+from crossdock.storage.records import deliveries
+from hamlet import found, write_yaml
+from provinces import ROOT, run
+
+TAX = "town_hall/permits/tax"
+DAGS = """
+import json
+from crossdock.airflow.build import index
+from crossdock.airflow.review import review_dags
+print(json.dumps({d.dag_id: [d.is_paused_upon_creation, d.task_ids, str(d.deadline[0].reference)] for d in review_dags(index())}))
+"""
+ANSWER = """
+import sys
+from crossdock.airflow.build import index
+from crossdock.airflow.review import _record, _settled
+(asked,) = [a for a in index().agreements if a.id == sys.argv[1]]
+if sys.argv[2] == "shown":
+    import dataclasses
+    asked = dataclasses.replace(asked, digest=sys.argv[3])
+by = {"name": "admin", "id": "1"}
+said = {"responded_by_user": by, "chosen_options": [sys.argv[4]], "params_input": {"reason": "As shown."}}
+print("settled", _settled(asked.id, asked.digest))
+print("approved", _record(asked, said))
+print("settled", _settled(asked.id, asked.digest))
+"""
+
+
+def ask(hamlet, **header):
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text()) | {"status": "requested"} | header
+    document["customProperties"][0]["value"]["requestedOn"] = "2026-11-23"
+    write_yaml(file, document)
+    return hamlet.open().agreement(TAX).digest
+
+
+@pytest.fixture(scope="module")
+def hamlet(tmp_path_factory):
+    made = found(tmp_path_factory.mktemp("review"))
+    shutil.copytree(ROOT / "dags", made.home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "airflow.cfg", made.home)
+    (made.home / "plugins").symlink_to(ROOT / "plugins")
+    assert run(made.home, "-m", "crossdock.airflow.secrets").code == 0
+    return made
+
+
+def dags(hamlet):
+    ran = run(hamlet.home, "-c", DAGS)
+    assert ran.code == 0, ran.stderr[-3000:]
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_each_wording_has_its_dags_which_run_by_themselves_and_have_their_deadlines(hamlet):
+    first = dags(hamlet) if ask(hamlet) else None
+    again = dags(hamlet) if ask(hamlet, version="1.1.0") else None
+    for made in (first, again):
+        assert {name.partition("__")[0]: (paused, tasks) for name, (paused, tasks, _) in made.items()} == {
+            "review": (False, ["answer", "look", "record"]),
+            "fulfil": (False, ["delivered"]),
+        }
+        assert {name.partition("__")[0]: due for name, (*_, due) in made.items()}.keys() == {"review", "fulfil"}
+        due = {name.partition("__")[0]: text for name, (*_, text) in made.items()}
+        assert "2026, 11, 24, 16" in due["review"] or "2026-11-24" in due["review"]
+        assert "2026, 12, 21, 16" in due["fulfil"] or "2026-12-21" in due["fulfil"]
+    assert not first.keys() & again.keys()
+
+
+def test_an_answer_to_what_was_shown_before_it_was_worded_anew_is_not_taken(hamlet):
+    shown = ask(hamlet, version="1.2.0")
+    ask(hamlet, version="1.3.0")
+    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "Approve")
+    assert late.code != 0
+    assert "worded otherwise now" in late.stderr
+    assert "settled True" in late.stdout  # nobody waits for what was worded anew
+    assert request(open_exchange(hamlet.home), TAX).review is None
+    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "Reject")
+    assert no.stdout.splitlines()[-3:] == ["settled False", "approved False", "settled True"], no.stderr[-2000:]
+    asked = request(open_exchange(hamlet.home), TAX)
+    assert (asked.review.approved, asked.review.reviewed_by, asked.review.reason) == (False, "admin", "As shown.")
+    assert deliveries(open_exchange(hamlet.home).state) == []
