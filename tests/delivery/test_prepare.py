@@ -305,3 +305,57 @@ def test_a_dictionary_is_cut_down_to_what_is_used(values, chosen):
     assert sorted(used(some).dictionary.to_pylist()) == sorted(
         {value for value in some.to_pylist() if value is not None}
     )
+
+
+HIDDEN = {"resident_id": Protection(kind="pseudonymise")}
+
+
+def by_order(folder, consumer, *, mode="full", previous=None, rows=None, contract=CONTRACT):
+    """What a consumer of pseudonyms gets, and the order: the income of each row, which differs from row to row."""
+    agreed = agreement("resident_id", "income", mode=mode, channel="database", protect=HIDDEN, consumer=consumer)
+    rows = rows or [person(n) for n in range(200)]
+    source = folder / "in"
+    source.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), source / "rows.parquet", row_group_size=150)
+    dataset = pads.dataset(source / "rows.parquet")
+    prepared, events = ready(folder / "out", agreed, dataset, previous=previous, contract=contract)
+    return prepared, events, [row["income"] for row in rows_of(prepared.rows)]
+
+
+@pytest.mark.parametrize("mode", ["full", "changes"])
+def test_the_order_of_pseudonymous_rows_links_no_two_consumers(tmp_path, mode):
+    found = [by_order(tmp_path / name, name, mode=mode)[2] for name in ("tax", "school")]
+    incomes = [person(n)["income"] for n in range(200)]
+    assert sorted(found[0]) == sorted(found[1]) == sorted(incomes)
+    for first, other in ((found[0], found[1]), (found[0], incomes), (found[1], incomes)):
+        for part in (slice(0, 150), slice(150, 200)):  # of each row group the same rows, elsewhere
+            assert sorted(first[part]) == sorted(other[part])
+            assert sum(a == b for a, b in zip(first[part], other[part], strict=True)) < 20
+
+
+def test_the_events_stand_in_the_order_of_the_rows(tmp_path):
+    """The delivery error store finds a record by the place of its row."""
+    _, events, incomes = by_order(tmp_path, "tax")
+    records = keyed_hashes(pa.Table.from_pylist([person(n) for n in range(200)], SCHEMA), ["resident_id"], key=KEYS.ledger, domain="person")  # fmt: skip
+    income_of = dict(zip(records.to_pylist(), [person(n)["income"] for n in range(200)], strict=True))
+    assert [income_of[record] for record, _, _ in events.events] == incomes
+
+
+def test_what_changed_comes_in_an_order_of_its_own_too(tmp_path):
+    first, *_ = by_order(tmp_path / "1", "tax", mode="changes")
+    rows = [person(n, income=person(n + 1000)["income"] if n % 2 else person(n)["income"]) for n in range(150)]
+    second, _, incomes = by_order(tmp_path / "2", "tax", mode="changes", previous=held(first), rows=rows)
+    assert second.counts.updated == 75
+    assert second.counts.deleted == 50
+    assert sorted(incomes) != incomes
+    gone = [row["resident_id"] for row in rows_of(second.deletes)]
+    assert gone == sorted(gone)
+
+
+def test_rows_that_tell_who_they_are_of_stay_in_order(tmp_path):
+    classified = tuple(
+        replace(column, classification="restricted") if column.name == "income" else column
+        for column in CONTRACT.columns
+    )
+    _, _, incomes = by_order(tmp_path, "tax", contract=replace(CONTRACT, columns=classified))
+    assert incomes == [person(n)["income"] for n in range(200)]

@@ -182,7 +182,7 @@ class Comparison:
                 if self._same_layout:  # else all is replaced
                     old = batch.column("key").filter(pa.array(gone | self._other_keys(batch.column("key"), start)))
                     columns = [pc.struct_field(old, i).cast(field.type) for i, field in enumerate(keys)]
-                    deletes.add(pa.RecordBatch.from_arrays(columns, schema=keys))
+                    deletes.add(self._terms.in_own_order(pa.RecordBatch.from_arrays(columns, schema=keys))[0])
         return Gone(records=records.path, deletes=deletes.path, deleted=records.rows)
 
     def _pieces(self, names: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -20,8 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -95,6 +93,7 @@ class _Work:
 
     def full(self, agreement: Agreement, events: Events, cut: Cut | None) -> Prepared:
         """Every row that the filter lets through is delivered."""
+        cut = None if self.terms.order_by else cut  # nobody else gets these columns in this order
         shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
         rest = self.terms.without(shelved)
         fields = rest.encoded_schema(self.snapshot.schema)
@@ -134,8 +133,9 @@ class _Work:
         for kept in self.reading.kept(
             rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))
         ):
-            sinks.add(kept.outgoing)
-            events.add(*kept.told, "insert")
+            leaving, record, subject = self.terms.in_own_order(kept.outgoing, *kept.told)
+            sinks.add(leaving)
+            events.add(record, subject, "insert")
             delivered += RowsDigest.of(kept.hashes)
         events.done()
         return delivered
@@ -160,8 +160,11 @@ class _Work:
                 marks = comparison.mark(kept.told)
                 differs = marks != Change.UNCHANGED
                 fresh.append(kept.told.column("record").filter(pa.array(marks == Change.INSERT)))
-                rows.add(those(kept.outgoing, differs))
-                self._tell(those(kept.told, differs), marks[differs], events)
+                leaving, told, marked = self.terms.in_own_order(
+                    those(kept.outgoing, differs), those(kept.told, differs), pa.array(marks[differs])
+                )
+                rows.add(leaving)
+                self._tell(told, marked, events)
                 delivered += RowsDigest.of(kept.hashes[differs])
                 unchanged += RowsDigest.of(kept.hashes[~differs])
             if base is not None and previous and self._stopped():
@@ -180,10 +183,10 @@ class _Work:
         counts = Counts.of(digests, inserted=sum(map(len, fresh)), deleted=gone.deleted)
         return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
 
-    def _tell(self, held: pa.RecordBatch, marks: npt.NDArray[np.int8], events: Events) -> None:
+    def _tell(self, held: pa.RecordBatch, marks: pa.Array, events: Events) -> None:
         """Adds the events of new and changed records."""
         if held.num_rows:
-            events.add(held.column("record"), self._subjects(held), _OPERATIONS.take(pa.array(marks)))
+            events.add(held.column("record"), self._subjects(held), _OPERATIONS.take(marks))
 
     def _subjects(self, held: pa.RecordBatch) -> pa.Array | None:
         return None if self.terms.subject_column is None else held.column("subject")

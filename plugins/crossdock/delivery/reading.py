@@ -56,7 +56,8 @@ class Reading:
 
     def outgoing(self) -> Iterator[pa.RecordBatch]:
         """Yields all rows that the filter lets through, as they leave."""
-        yield from map(self.terms.outgoing, self.rows(self.snapshot.schema.names))
+        for rows in self.rows(self.snapshot.schema.names):
+            yield self.terms.in_own_order(self.terms.outgoing(rows))[0]
 
     def rows(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yields some columns of the rows that the filter lets through, as the snapshot has them."""

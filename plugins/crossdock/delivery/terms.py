@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +41,9 @@ class Terms:
     subject_column: str | None  # None: the dataset has no subject, or the record's own hash is the subject's
     subject_domain: str
     given: tuple[str, ...]  # the snapshot's columns, in its order
+    order_by: (
+        str  # the pseudonym by which rows are put in an order of the consumer's own; "": they stay in the snapshot's
+    )
     layout: str  # changes when the consumer's holdings cannot be brought up to date row by row
 
     @classmethod
@@ -78,6 +81,7 @@ class Terms:
             subject_column=subject.column if subject and not is_subject else None,
             subject_domain=subject.kind if subject else "",
             given=tuple(given.names),
+            order_by=_order_by(agreement, columns),
             layout=content_id(
                 [(f.name, str(f.type)) for f in schema], key_columns, spec.channel, spec.connection, dict(spec.options)
             ),
@@ -122,6 +126,16 @@ class Terms:
     def _leaving(self, values: pa.Array, name: str) -> pa.Array:
         return protect(plain(values), self.protections.get(name), key=self.pseudonym_key)
 
+    def in_own_order(self, leaving: pa.RecordBatch, *others: pa.RecordBatch | pa.Array | None) -> tuple[Any, ...]:
+        """Returns a batch as it leaves, and what belongs to its rows, in an order that no other consumer gets them in.
+
+        Else who puts two consumers' extracts side by side sees that the n-th pseudonyms are of one person.
+        """
+        if self.order_by not in leaving.schema.names:
+            return leaving, *others
+        order = pc.sort_indices(leaving.column(self.order_by))
+        return tuple(each if each is None else each.take(order) for each in (leaving, *others))
+
     @property
     def pseudonyms(self) -> frozenset[str]:
         """The columns that leave as pseudonyms."""
@@ -143,6 +157,14 @@ class Terms:
             return None
         rows = _normalised(batch, self.subject_column)
         return keyed_hashes(rows, (self.subject_column,), key=self.ledger_key, domain=self.subject_domain)
+
+
+def _order_by(agreement: Agreement, columns: Mapping[str, Column]) -> str:
+    """Where something sensitive leaves as it is, rows can be told apart by it, and their order tells nothing more."""
+    if any(columns[name].is_sensitive and name not in agreement.protect for name in agreement.columns):
+        return ""
+    kinds = {name: agreement.protect[name].kind for name in agreement.columns if name in agreement.protect}
+    return next((name for name, kind in kinds.items() if kind == "pseudonymise"), "")
 
 
 def plain_type(given: pa.DataType) -> pa.DataType:
