@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NONE = np.frombuffer(bytes(8), np.int64)  # the one offset of no values
+_NULLS = 131_072  # of a type that are kept at hand
 _SAMPLE, _FEW = 16_384, 4_096  # distinct values among the first rows up to which a parquet dictionary pays
 
 
@@ -50,6 +52,23 @@ def worth_bounds(schema: pa.Schema, few: Sequence[str]) -> list[str]:
         if not pa.types.is_nested(field.type)
         and (field.name in few or not (pa.types.is_string(field.type) or pa.types.is_fixed_size_binary(field.type)))
     ]
+
+
+def in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+    """Returns a column's values in one array; of one that is in one piece nothing is copied."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def all_null(kind: pa.DataType, rows: int) -> pa.ChunkedArray:
+    """Returns a column without a value, which takes no memory of its own."""
+    known = _nulls(kind)
+    starts = range(0, max(rows, 1), len(known))
+    return pa.chunked_array([known.slice(0, min(len(known), rows - start)) for start in starts], kind)
+
+
+@cache
+def _nulls(kind: pa.DataType) -> pa.Array:
+    return pa.nulls(_NULLS, kind)
 
 
 def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

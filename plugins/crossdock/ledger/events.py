@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crossdock.columnar import all_null, in_one_piece
 from crossdock.errors import WrongUse
 from crossdock.identity import canonical
 from crossdock.ledger.tree import Tree, leaf_hash
@@ -93,7 +94,7 @@ class EventWriter:
         record = _hashes(record, "record")
         if record.null_count:
             raise WrongUse("A share event needs a record hash; some are null.", where=str(self.path.name))
-        about = pa.nulls(rows, HASH) if subject is None else _hashes(subject, "subject")
+        about = in_one_piece(all_null(HASH, rows)) if subject is None else _hashes(subject, "subject")
         codes = _codes(operation, rows)
         if not rows == len(about) == len(codes):
             raise WrongUse(
@@ -156,7 +157,8 @@ class EventWriter:
     def _write(self, rows: int) -> None:
         """Writes the next run."""
         table = pa.Table.from_batches(self._waiting, schema=_WAITING)
-        run = table.slice(0, rows).combine_chunks()
+        columns = [each if _is_nothing(each) else in_one_piece(each) for each in table.slice(0, rows).columns]
+        run = pa.table(columns, schema=_WAITING)
         if self._open is None:
             self._open = ExitStack()
             self._writer = self._open.enter_context(writing(self.path, SCHEMA))
@@ -187,9 +189,12 @@ class EventWriter:
         self.path.unlink(missing_ok=True)
 
 
-def _taken(column: pa.ChunkedArray, order: Order) -> pa.Array:
-    nothing = column.null_count == len(column)  # as are the records where they are the subjects
-    return pa.nulls(len(column), column.type) if nothing else column.combine_chunks().take(pa.array(order))
+def _taken(column: pa.ChunkedArray, order: Order) -> pa.Array | pa.ChunkedArray:
+    return all_null(HASH, len(column)) if _is_nothing(column) else in_one_piece(column).take(pa.array(order))
+
+
+def _is_nothing(column: pa.ChunkedArray) -> bool:
+    return len(column) > 0 and column.null_count == len(column)  # as are the records where they are the subjects
 
 
 @contextmanager
@@ -243,7 +248,7 @@ def _halves(hashes: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """Returns hashes as two numbers each that sort as their bytes do; a null as zeros."""
     octets = _hashes(hashes, "event")
     octets = octets.fill_null(bytes(16)) if octets.null_count else octets
-    return _sixteens(octets).view(">u8").reshape(-1, 2).astype(np.uint64)
+    return _octets(octets).view(">u8").astype(np.uint64)
 
 
 def leaves_of(events: pa.Table) -> Iterator[bytes]:
@@ -252,10 +257,10 @@ def leaves_of(events: pa.Table) -> Iterator[bytes]:
     return _leaves(subject, record, _codes(events["operation"], events.num_rows))
 
 
-def _leaves(subject: pa.Array, record: pa.Array, codes: Codes) -> Iterator[bytes]:
+def _leaves(subject: pa.Array, record: pa.Array | pa.ChunkedArray, codes: Codes) -> Iterator[bytes]:
     from crossdock.compiled import spell_events
 
-    named = np.asarray(record.is_valid())
+    named = np.asarray(record.is_valid()) if record.null_count < len(record) else np.zeros(len(record), np.bool_)
     subjects, records = (_octets(each) if each.null_count < len(each) else _NONE for each in (subject, record))
     room, codes = np.empty((LEAF, _EVENT_BYTES), np.uint8), codes.view()
     codes.flags.writeable = False  # as the others: compiled loops are compiled once
@@ -266,10 +271,6 @@ def _leaves(subject: pa.Array, record: pa.Array, codes: Codes) -> Iterator[bytes
         yield leaf.tobytes()
 
 
-def _sixteens(hashes: pa.Array) -> np.ndarray:
-    return np.frombuffer(hashes.buffers()[1], "V16")[hashes.offset : hashes.offset + len(hashes)]
-
-
 def _octets(hashes: pa.Array) -> npt.NDArray[np.uint8]:
     """Returns hashes as bytes, which are not to be written to."""
     octets = np.frombuffer(hashes.buffers()[1], np.uint8).reshape(-1, 16)[hashes.offset : hashes.offset + len(hashes)]
@@ -278,7 +279,7 @@ def _octets(hashes: pa.Array) -> npt.NDArray[np.uint8]:
 
 
 def _hashes(values: pa.Array, name: str) -> pa.Array:
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    array = in_one_piece(values) if isinstance(values, pa.ChunkedArray) else values
     if array.type != HASH:
         raise WrongUse(f"The {name} hashes are {array.type}, not {HASH}.", fix="Make them with identity.keyed_hashes.")
     return array
