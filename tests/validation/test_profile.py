@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -32,6 +33,8 @@ RULES = [
     rule("born.values", "drift", "born", measure="values", max=25, history=5),
     rule("grade.shares", "drift", "grade", measure="shares", max=10, history=5),
 ]
+# As contracts have them: each with a sentence of its own.
+RULES = [replace(each, reason="It is unlike the others.") if each.kind == "drift" else each for each in RULES]
 PROMISED = contract(COLUMNS, RULES)
 
 
