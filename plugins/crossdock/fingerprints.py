@@ -7,7 +7,6 @@ can make a row that passes for another. They lie one row behind the other, in th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,13 +32,10 @@ def shelf_name(snapshot: str, key: bytes) -> str:
 
 
 class Fingerprinting:
-    """Writes fingerprints into a file as rows come; the key is bound to it, and told to nobody."""
+    """Writes fingerprints into a file as rows come."""
 
     def __init__(self, path: Path, key: bytes) -> None:
-        self.path = path
-        self._of: Callable[[pa.RecordBatch | pa.Table, npt.NDArray[np.uint64]], Fingerprints] = lambda rows, hashes: (
-            fingerprints(rows, hashes, key)
-        )
+        self.path, self._key = path, key
 
     def begin(self) -> None:
         """Begins anew."""
@@ -47,7 +43,7 @@ class Fingerprinting:
 
     def of(self, rows: pa.RecordBatch | pa.Table, hashes: npt.NDArray[np.uint64]) -> Fingerprints:
         """Returns the fingerprints of rows whose plain hashes are known; threads may share this."""
-        return self._of(rows, hashes)
+        return fingerprints(rows, hashes, self._key)
 
     def add(self, made: Fingerprints) -> None:
         """Adds the fingerprints of the next rows."""
