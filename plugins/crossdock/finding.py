@@ -17,33 +17,33 @@ _NEAR = 8  # rows within which two series are tried to go on together
 
 
 @compiled
-def align(new: Words, old: Words, places: Offsets) -> int:
-    """Lays two series of 128-bit hashes, (rows, 2) each, beside each other, and returns how many of the new are in the old.
+def align(prints: Words, old: Words, places: Offsets) -> int:
+    """Lays two series of 128-bit hashes beside each other, and returns how many of the new ones are in the old.
 
     What stands in another order is not found: the places only grow.
 
     Args:
-        new: one series.
-        old: the other.
+        prints: fingerprints, (rows, 4), whose last two words are the new series.
+        old: the other series, (rows, 2).
         places: per new hash, the place of the same one in the old series, or -1; written.
     """
     slots, at, before, found = np.empty(0, np.int32), 0, 0, 0
     places[:] = -1
-    while at < len(new) and before < len(old):
-        if new[at, 0] == old[before, 0] and new[at, 1] == old[before, 1]:
+    while at < len(prints) and before < len(old):
+        if _alike(prints, at, old, before):
             places[at] = before
             at, before, found = at + 1, before + 1, found + 1
             continue
-        step = _step(new, old, at, before)
+        step = _step(prints, old, at, before)
         if step[0] >= 0:
             at, before = at + step[0], before + step[1]
             continue
         if not len(slots):
             slots = _slots(old)
-        place = _place(slots, old, new[at, 0], new[at, 1])
+        place = _place(slots, old, prints[at, 2], prints[at, 3])
         # One row that was moved is no reason to leave all between behind.
-        last = place + 1 >= len(old) or at + 1 >= len(new)
-        if place > before and (last or (new[at + 1, 0] == old[place + 1, 0] and new[at + 1, 1] == old[place + 1, 1])):
+        last = place + 1 >= len(old) or at + 1 >= len(prints)
+        if place > before and (last or _alike(prints, at + 1, old, place + 1)):
             before = place
         else:
             at += 1
@@ -51,12 +51,17 @@ def align(new: Words, old: Words, places: Offsets) -> int:
 
 
 @part
-def _step(new: Words, old: Words, at: Any, before: Any) -> Any:
+def _alike(prints: Words, a: Any, old: Words, b: Any) -> Any:
+    return prints[a, 2] == old[b, 0] and prints[a, 3] == old[b, 1]
+
+
+@part
+def _step(prints: Words, old: Words, at: Any, before: Any) -> Any:
     """Returns after how many rows of each series they go on together, the nearest; -1 where that is not near."""
     for far in range(1, 2 * _NEAR):
         for i in range(max(0, far - _NEAR), min(far, _NEAR) + 1):
             a, b = at + i, before + far - i
-            if a < len(new) and b < len(old) and new[a, 0] == old[b, 0] and new[a, 1] == old[b, 1]:
+            if a < len(prints) and b < len(old) and _alike(prints, a, old, b):
                 return i, far - i
     return -1, -1
 

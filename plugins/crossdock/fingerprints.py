@@ -54,7 +54,7 @@ class Fingerprinting:
 def read_fingerprints(path: Path, rows: int) -> Fingerprints | None:
     """Opens the fingerprints of so many rows; None when they are of another number."""
     with suppress(OSError, ValueError):
-        found = np.memmap(path, "<u8", mode="r").reshape(-1, 4)
+        found = np.asarray(np.memmap(path, "<u8", mode="r")).reshape(-1, 4)
         if len(found) == rows:
             return found
     return None

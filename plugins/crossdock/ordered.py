@@ -1,4 +1,4 @@
-"""Work on one item after another, on all cores, with results in the items' order."""
+"""Work on one item after another beside what the caller does: on all cores with results in order, or behind its back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_BEHIND = 2  # items that may be left to do
 
 
 def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside: int = 0) -> Iterator[_Result]:
@@ -32,6 +34,29 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def behind(work: Callable[[_Item], object]) -> Iterator[Callable[[_Item], None]]:
+    """Yields what hands items over to be worked on in a thread, one after another; leaving waits for the last of them.
+
+    Who hands over waits while two items are left to do. An error in the work is raised there, or on leaving.
+    """
+    waiting: deque[Future[object]] = deque()
+
+    def hand_over(item: _Item) -> None:
+        waiting.append(pool.submit(work, item))
+        while len(waiting) > _BEHIND:
+            waiting.popleft().result()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as pool:
+        try:
+            yield hand_over
+            while waiting:
+                waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

@@ -62,7 +62,9 @@ def warm_up() -> None:
     table = np.full(4, -1, np.int32), np.empty((3, 2), np.uint64), 0
     known, told = (hashes, np.zeros(2, np.bool_)), (np.empty(2, np.int8), np.empty(2, np.int64))
     look_up(table, known, (hashes, hashes), told)
-    align(hashes.copy(), hashes.copy(), np.empty(2, np.int64))
+    prints = np.hstack([hashes, hashes])
+    prints.flags.writeable = False
+    align(prints, hashes.copy(), np.empty(2, np.int64))
 
 
 def _hashes(rows: pa.RecordBatch | pa.Table, secret: int) -> np.ndarray:

@@ -204,9 +204,11 @@ def test_fingerprints_of_another_number_of_rows_are_not_used(tmp_path, reads, da
 def test_two_series_are_laid_beside_each_other(new, old):
     from crossdock.finding import align
 
-    words = [np.array([[n, n * 7] for n in series], np.uint64).reshape(-1, 2) for series in (new, old)]
+    new_words, old_words = (np.array([[n, n * 7] for n in series], np.uint64).reshape(-1, 2) for series in (new, old))
+    prints = np.hstack([~new_words, new_words])
+    prints.flags.writeable = False  # as a file's are
     places = np.empty(len(new), np.int64)
-    found = align(*words, places)
+    found = align(prints, old_words, places)
     matched = [(n, int(place)) for n, place in zip(new, places, strict=True) if place >= 0]
     assert found == len(matched)
     assert all(old[place] == n for n, place in matched)

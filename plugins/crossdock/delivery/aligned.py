@@ -81,10 +81,15 @@ class Aligned:
             held[start : start + batch.num_rows] = words(batch.column("source"))
             start += batch.num_rows
         places = np.empty(len(prints), np.int64)
-        same = align(np.ascontiguousarray(prints[:, 2:]), held, places)
+        same = align(prints, held, places)
         if len(prints) - same > _MOST_READ * len(prints) or len(held) - same > _MOST_GONE * len(held):
             return None
         return cls(known, snapshot, prints, places)
+
+    @property
+    def others(self) -> int:
+        """How many rows of the snapshot have to be read."""
+        return int(np.count_nonzero(~self._same))
 
     @property
     def unchanged(self) -> RowsDigest:

@@ -79,6 +79,16 @@ def deleting_listed(table: Table, rows: str, key: Sequence[str], part: str) -> s
     return f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {rows} AS s WHERE {part})"  # noqa: S608
 
 
+class Tally(Protocol):
+    """Knows how many rows a table has, from one statement to the next, without counting them again."""
+
+    rows: int
+
+    def run(self, statement: str) -> None:
+        """Runs a statement that deletes rows, or puts rows in by their key."""
+        ...
+
+
 class Database(Protocol):
     """One session with a consumer's database."""
 
@@ -128,6 +138,10 @@ class Database(Protocol):
 
     def upserts(self, table: Table, key: Sequence[str]) -> bool:
         """Tells whether inserting a row can change the one that has its key, and nothing but the key decides on it."""
+        ...
+
+    def tally(self, table: Table) -> Tally | None:
+        """Counts a table's rows; None where there is no such table, or what becomes of them can't be told."""
         ...
 
     def constraint(self, error: Exception) -> str | None:

@@ -191,6 +191,9 @@ class _Dialect:
     def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
         return False
 
+    def tally(self, table: Table) -> None:  # noqa: ARG002
+        return None
+
     def constraint(self, error: Exception) -> str | None:
         if not isinstance(error, sa.exc.DBAPIError):
             return None

@@ -18,6 +18,7 @@ from crossdock.delivery.databases import (
     Copy,
     Database,
     Table,
+    Tally,
     Value,
     deleting_listed,
     quoted,
@@ -159,6 +160,15 @@ class _Postgres:
         indexes = {index: {name for other, name in found if other == index} for index, _ in found}
         return set(key) in indexes.values()
 
+    def tally(self, table: Table) -> Tally | None:
+        # Only such a table tells by `xmax` whether a row was put in or changed; a trigger could make other changes.
+        plain = self.execute(
+            """SELECT 1 FROM pg_class c WHERE oid = to_regclass(?) AND relkind = 'r' AND NOT relhasrules AND NOT EXISTS (
+               SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)""",
+            (str(table),),
+        )
+        return _Tally(self, int(self.execute(f"SELECT count(*) FROM {table}")[0][0] or 0)) if plain else None  # noqa: S608
+
     def constraint(self, error: Exception) -> str | None:
         return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None
 
@@ -241,6 +251,19 @@ class _Postgres:
 
     def comparable(self, sql_type: str) -> str:
         return "text" if sql_type.startswith("character varying") else sql_type
+
+
+_MORE = {"DELETE": "-1", "UPDATE": "0", "INSERT": "CASE WHEN xmax = 0 THEN 1 ELSE 0 END"}  # rows, per row returned
+
+
+class _Tally:
+    def __init__(self, session: _Postgres, rows: int) -> None:
+        self._session, self.rows = session, rows
+
+    def run(self, statement: str) -> None:
+        more = _MORE[statement.partition(" ")[0]]
+        counted = f"WITH done AS ({statement} RETURNING {more} AS more) SELECT coalesce(sum(more), 0)::bigint FROM done"  # noqa: S608
+        self.rows += int(self._session.execute(counted)[0][0] or 0)
 
 
 def _not_let_in(connection: Connection, where: str) -> CrossdockError:

@@ -37,7 +37,7 @@ from crossdock.delivery.reading import Reading, those
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
-from crossdock.ordered import in_order
+from crossdock.ordered import behind, in_order
 
 _OPERATIONS = pa.array(["insert", "update"])
 
@@ -65,7 +65,8 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         scratch: an empty folder of our own.
         events: takes one share event per record delivered or deleted.
         held_back: keyed hashes of records that do not go: what the consumer holds of them stays as it is.
-        ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that.
+        ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that; else
+            begins to look at what the consumer holds.
         cut: under which what is made in mode full is kept for others, and taken from where others made it; for
             deliveries that hold nothing back.
         prints: the fingerprints of the snapshot's rows, if they are at hand: what changed is found by them.
@@ -79,6 +80,8 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     replaces = agreement.delivery.mode == "full" or previous is None or previous.layout != terms.layout
     if ahead and replaces:
         ahead.take(terms.schema, terms.key_columns, reading.outgoing())
+    elif ahead:
+        ahead.look()
     if agreement.delivery.mode == "full":
         return work.full(agreement, events, cut)
     return work.changes(agreement, previous, events, prints)
@@ -146,15 +149,17 @@ class _Work:
         aligned = None
         if previous and prints and not len(self.reading.held_back):
             aligned = Aligned.find(previous, self.terms, self.snapshot, prints)
-        comparison = Comparison(aligned.rest if aligned else previous, self.terms, rows=self.snapshot.count_rows())
+        before, most = (aligned.rest, aligned.others) if aligned else (previous, self.snapshot.count_rows())
+        comparison = Comparison(before, self.terms, rows=most)
         delivered, unchanged = RowsDigest(), aligned.unchanged if aligned else RowsDigest()
         fresh: list[pa.Array] = []  # the records that are new to the consumer
         with (
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
             holdings_sink(self.scratch / "received.parquet", self.terms) as held,
+            behind(held.add) as hold,
         ):
             for kept, holds in self.reading.changed(aligned):
-                held.add(holds)
+                hold(holds)
                 if kept is None:
                     continue
                 marks = comparison.mark(kept.told)
@@ -171,7 +176,7 @@ class _Work:
                 for batch in previous.rows.to_batches(
                     filter=pc.field("record").isin(pa.concat_arrays(self.reading.stopped))
                 ):
-                    held.add(as_held(batch, self.terms))
+                    hold(as_held(batch, self.terms))
                     comparison.mark(batch)
                     self.kept += batch.num_rows
         if aligned:

@@ -46,6 +46,10 @@ class Ahead(Protocol):
         """Takes all rows of a delivery that replaces what the consumer holds."""
         ...
 
+    def look(self) -> None:
+        """Begins to see what the consumer holds, for a delivery of changes to it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:

@@ -126,6 +126,9 @@ class _Sqlite:
     def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
         return False
 
+    def tally(self, table: Table) -> None:  # noqa: ARG002
+        return None
+
     def constraint(self, error: Exception) -> str | None:
         name = getattr(error, "sqlite_errorname", "")
         return _CONSTRAINTS.get(name.removeprefix("SQLITE_CONSTRAINT_"))

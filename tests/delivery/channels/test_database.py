@@ -132,6 +132,15 @@ def test_changes_touch_only_what_differs(tmp_path, request):
     }  # fmt: skip
 
 
+def deliver_looking(made, connection):
+    """Delivers changes as a whole delivery does, which looks at the table while it is made."""
+    with database.ahead(made.order, connection, made.prepared.rows.parent) as ahead:
+        if ahead:
+            ahead.look()
+        return deliver(made, connection, ahead)
+
+
+@pytest.mark.parametrize("way", [deliver, deliver_looking])
 @pytest.mark.parametrize(
     "laid_out",
     [
@@ -152,10 +161,15 @@ def test_changes_touch_only_what_differs(tmp_path, request):
             ),
             "CREATE TRIGGER once BEFORE INSERT ON population FOR EACH ROW EXECUTE FUNCTION once()",
         ],
+        [
+            "CREATE TABLE population (resident_id TEXT PRIMARY KEY, name TEXT, phone TEXT) PARTITION BY HASH (resident_id)",
+            "CREATE TABLE even PARTITION OF population FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+            "CREATE TABLE odd PARTITION OF population FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        ],
     ],
-    ids=["key", "no key", "other indexes", "trigger"],
+    ids=["key", "no key", "other indexes", "trigger", "partitions"],
 )
-def test_changes_arrive_in_postgres_whatever_indexes_and_triggers_there_are(tmp_path, request, laid_out):
+def test_changes_arrive_in_postgres_whatever_indexes_and_triggers_there_are(tmp_path, request, laid_out, way):
     system = consumer("postgres", tmp_path, request)
     for statement in laid_out:
         system.query(statement)
@@ -164,7 +178,7 @@ def test_changes_arrive_in_postgres_whatever_indexes_and_triggers_there_are(tmp_
     before = dict(system.query("SELECT resident_id, xmin::text FROM population"))
     after = [PEOPLE[0], PEOPLE[1] | {"name": "other"}, person(7)]
     later = shipment(tmp_path / "2", system.agreed("changes"), after, sequence=2, previous=held(first.prepared))
-    deliver(later, system.connection)
+    way(later, system.connection)
     assert dict(system.query("SELECT resident_id, name FROM population")) == {
         p["resident_id"]: p["name"] for p in after
     }
@@ -172,26 +186,33 @@ def test_changes_arrive_in_postgres_whatever_indexes_and_triggers_there_are(tmp_
     assert dict(system.query("SELECT resident_id, xmin::text FROM population"))[same] == before[same]
 
 
+@pytest.mark.parametrize("way", [deliver, deliver_looking])
 @pytest.mark.parametrize(
     ("spoiling", "told"),
     [
         ("DROP TABLE population", "table is gone"),
         ("DELETE FROM population", "1 rows instead of 3"),
         ("INSERT INTO population VALUES ('theirs', NULL, NULL)", "4 rows instead of 3"),
+        (
+            f"UPDATE population SET resident_id = 'theirs' WHERE resident_id = '{PEOPLE[0]['resident_id']}'",
+            "4 rows instead of 3",
+        ),
     ],
 )
-def test_changes_to_a_table_that_others_changed_are_refused_and_a_new_table_is_whole(system, tmp_path, spoiling, told):
+def test_changes_to_a_table_that_others_changed_are_refused_and_a_new_table_is_whole(
+    system, tmp_path, spoiling, told, way
+):
     first = shipment(tmp_path / "1", system.agreed("changes"), PEOPLE)
     deliver(first, system.connection)
     system.query(spoiling)
     after = [*PEOPLE[1:], person(7)]
     later = shipment(tmp_path / "2", system.agreed("changes"), after, sequence=2, previous=held(first.prepared))
     with pytest.raises(ConsumerRefused, match=told):
-        deliver(later, system.connection)
+        way(later, system.connection)
     assert system.query("SELECT delivery_id FROM crossdock_delivery") == [("d1",)]
     system.options["table"] = "residents"
     anew = shipment(tmp_path / "3", system.agreed("changes"), after, sequence=3, previous=held(first.prepared))
-    deliver(anew, system.connection)
+    way(anew, system.connection)
     assert {row[0] for row in system.query("SELECT resident_id FROM residents")} == {p["resident_id"] for p in after}
 
 

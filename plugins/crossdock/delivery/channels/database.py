@@ -23,7 +23,7 @@ from crossdock.connections import Connection
 from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.addresses import address_of
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
-from crossdock.delivery.databases import MARKER, Copy, Table, open_database, works_beside
+from crossdock.delivery.databases import MARKER, Copy, Database, Table, Tally, open_database, works_beside
 from crossdock.delivery.filling import Filling, receipt_of
 from crossdock.delivery.layout import Goods
 from crossdock.errors import ConsumerRefused, LedgerBroken
@@ -39,20 +39,25 @@ def address(connection: Connection) -> str:
 
 def deliver(shipment: Shipment, connection: Connection) -> Receipt:
     """Brings the consumer's table up to date; see `channel.Channel`."""
+    with open_database(connection) as database:
+        return _fill(shipment, database, None)
+
+
+def _fill(shipment: Shipment, database: Database, tally: Tally | None) -> Receipt:
     prepared = shipment.prepared
     goods = Goods(
         schema=prepared.schema, key_columns=prepared.key_columns, replaces=prepared.replaces, base=prepared.base
     )
-    with open_database(connection) as database:
-        work = Filling(order=shipment.order, goods=goods, database=database, table=target(shipment.agreement))
-        known = recognised(shipment, work.known())  # before staging, which is the long part
-        if known:
-            return known
-        work.stage("rows", prepared.rows)
-        if prepared.deletes and not prepared.replaces:
-            work.stage("deletes", prepared.deletes)
-        reached("delivery.database.staged")
-        return _complete(work, shipment, work.change)
+    table = target(shipment.agreement)
+    work = Filling(order=shipment.order, goods=goods, database=database, table=table, tally=tally)
+    known = recognised(shipment, work.known())  # before staging, which is the long part
+    if known:
+        return known
+    work.stage("rows", prepared.rows)
+    if prepared.deletes and not prepared.replaces:
+        work.stage("deletes", prepared.deletes)
+    reached("delivery.database.staged")
+    return _complete(work, shipment, work.change)
 
 
 def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | None]) -> Receipt:
@@ -93,6 +98,7 @@ class _Ahead:
     def __init__(self, order: Order, connection: Connection, scratch: Path, stack: ExitStack) -> None:
         self._order, self._connection, self._scratch, self._stack = order, connection, scratch, stack
         self._begun: tuple[Filling, Future[Receipt | None]] | None = None
+        self._looking: Future[tuple[Database, Tally | None]] | None = None
         self._rows = 0
         self._given_up = Event()  # nobody waits for the rest any more
 
@@ -113,13 +119,28 @@ class _Ahead:
         else:
             database.stage("rows", schema, self._counted(rows), self._scratch)
             reached("delivery.database.staged")
-        # Its thread ends before the session is closed.
-        beside = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="crossdock"))
+        beside = self._beside()
         self._stack.callback(self._given_up.set)
         self._begun = work, beside.submit(change)
 
+    def look(self) -> None:
+        """See `prepared.Ahead`: a session is opened, and the table's rows are counted."""
+        sessions = self._stack.enter_context(ExitStack())
+
+        def look() -> tuple[Database, Tally | None]:
+            database = sessions.enter_context(open_database(self._connection))
+            return database, database.tally(target(self._order.agreement))
+
+        self._looking = self._beside().submit(look)
+
+    def _beside(self) -> ThreadPoolExecutor:
+        """Returns what works in a thread that ends before sessions opened until now are closed."""
+        return self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="crossdock"))
+
     def finish(self, shipment: Shipment) -> Receipt | None:
         """See `channel.Ahead`."""
+        if self._looking:
+            return _fill(shipment, *self._looking.result())
         if self._begun is None:
             return None
         work, changing = self._begun
