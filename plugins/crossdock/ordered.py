@@ -14,6 +14,11 @@ _Result = TypeVar("_Result")
 _BEHIND = 2  # items that may be left to do
 
 
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside: int = 0) -> Iterator[_Result]:
     """Runs work on every item on all cores and yields the results in the items' order; holds few items at a time.
 
@@ -22,8 +27,7 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside
         items: made in this thread.
         beside: how many cores are left to what this thread does with the results.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(2 - beside, cores - beside)
+    threads = max(2 - beside, cores() - beside)
     ahead = threads + 2 * beside  # so that the threads have work while this one is busy with results
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="crossdock") as pool:

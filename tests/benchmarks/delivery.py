@@ -1,4 +1,4 @@
-"""`make bench`: a delivery of 16 columns beside the bare work, in the same run: files, fan-out, PostgreSQL in full, changes.
+"""`make bench`: a delivery of 16 columns beside the bare work, in the same run: files, bucket, fan-out, PostgreSQL, changes.
 
 The floor of a database is staging by ADBC and one INSERT from there; of files, reading, masking nothing and writing
 parquet. Changes are those of one row in a hundred. Machines are shared and noisy: read the ratios.
@@ -18,13 +18,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import yaml
 from adbc_driver_postgresql import dbapi
 from measuring import Timed, machine, medians, timed
 
-from crossdock import pipeline
+from crossdock import pipeline, sweep
+from crossdock.connections import Connection
 from crossdock.contracts.odcs import read_contract
 from crossdock.delivery.terms import Terms
 from crossdock.demo.provision import provision
@@ -33,16 +35,19 @@ from crossdock.exchange import Exchange, open_exchange
 from crossdock.ledger.events import EventWriter
 from crossdock.rowhash import warm_up
 from crossdock.storage.records import latest_snapshot
-from servers import postgres
+from s3_server import S3
+from servers import Postgres, postgres, s3
 
 ROOT = Path(__file__).parents[2]
 DATASET = "public_security/population"
 FANNED = 10
 LEFT_OUT = {"member_no", "updated_at"}
+MASKED = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
+FILES = {"mode": "full", "path": "p"}
 
 
-def lay_out(home: Path, rows: int, database) -> Exchange:
-    """Makes an exchange with the register at its source, and agreements: with a database, and with many folders."""
+def lay_out(home: Path, rows: int, database: Connection, store: S3) -> Exchange:
+    """Makes an exchange with the register at its source, connections, and agreements with many folders."""
     shutil.copytree(ROOT / "contracts", home / "contracts")
     shutil.copytree(ROOT / "transforms", home / "transforms")
     provision(home, people=rows, enterprises=1_000)
@@ -52,38 +57,45 @@ def lay_out(home: Path, rows: int, database) -> Exchange:
     file = home / "var" / "connections.json"
     connections = json.loads(file.read_text()) | {
         "bench_database": {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login, "schema": database.schema},
+        "bench_bucket": {
+            "conn_type": "aws", "login": store.access_key, "password": store.secret_key, "schema": store.new_bucket(),
+            "extra": store.connection.extra,
+        },
     }  # fmt: skip
     for number in range(FANNED):
         place = home / "var" / f"consumer{number}"
         place.mkdir()
         connections[f"bench_folder{number}"] = {"conn_type": "fs", "extra": {"path": str(place)}}
-        consumer = f"consumer{number}"
-        (home / "contracts" / consumer).mkdir()
-        (home / "contracts" / consumer / "department.yaml").write_text(
-            f"id: {consumer}\nname: {{zh: 消费方, en: Consumer}}\ncontact: bench@example.org\n"
-        )
-        masked = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
         agree(
             home,
-            consumer,
+            f"consumer{number}",
             columns,
-            masked,
-            {"channel": "folder", "connection": f"bench_folder{number}", "mode": "full", "path": "p"},
+            MASKED,
+            {"channel": "folder", "connection": f"bench_folder{number}"} | FILES,
         )
-    agree(
-        home,
-        "tax",
-        columns,
-        {},
-        {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"},
-    )
     file.write_text(json.dumps(connections))
     exchange = open_exchange(home)
     pipeline.validate(exchange, pipeline.pull(exchange, "civil_affairs/divisions").id)
+    pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id)
+    _ = exchange.catalogue  # whoever serves several consumers reads all contracts, once
     return exchange
 
 
+def with_servers(exchange: Exchange) -> Exchange:
+    """Opens the exchange anew with agreements more: with a bucket, for which all is made anew, and with a database."""
+    columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
+    shutil.rmtree(exchange.shelf.folder)
+    agree(exchange.home, "bucket", columns, MASKED, {"channel": "bucket", "connection": "bench_bucket"} | FILES)
+    where = {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"}
+    agree(exchange.home, "database", columns, {}, where)
+    return open_exchange(exchange.home)
+
+
 def agree(home: Path, consumer: str, columns, protect, delivery) -> None:
+    (home / "contracts" / consumer).mkdir()
+    (home / "contracts" / consumer / "department.yaml").write_text(
+        f"id: {consumer}\nname: {{zh: 消费方, en: Consumer}}\ncontact: bench@example.org\n"
+    )
     terms = {
         "legalBasis": "A benchmark.", "columns": columns, "protect": protect, "delivery": delivery,
         "unprotected": {name: "A benchmark." for name in columns if name not in protect},
@@ -111,6 +123,13 @@ def change(exchange: Exchange) -> None:
         raise SystemExit(f"the changed rows were not accepted: {verdict.outcome}")
 
 
+def fanned_out(exchange: Exchange) -> None:
+    """Serves all consumers of files, each of whom gets pseudonyms of its own; the first has everything by now."""
+    found = [outcome.status for outcome in sweep.serve(exchange, DATASET).outcomes]
+    if sorted(found) != ["delivered"] * (FANNED - 1) + ["unchanged"]:
+        raise SystemExit(f"not everybody was served: {found}")
+
+
 def bare_database(database, rows: pads.Dataset, columns) -> None:
     uri = f"postgresql://{database.login}@{database.host}:{database.port}/{database.schema}"
     with dbapi.connect(uri) as session, session.cursor() as cursor:
@@ -123,34 +142,34 @@ def bare_database(database, rows: pads.Dataset, columns) -> None:
         session.commit()
 
 
-def ledger(exchange: Exchange, folder: Path, rows: pads.Dataset) -> None:
-    """What the ledger takes of a delivery of all rows: the hash of each record, and its event."""
-    agreement, contract = exchange.agreement(f"{DATASET}/tax"), exchange.contract(DATASET)
-    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=None)
+def ledger(exchange: Exchange, folder: Path, terms: Terms, rows: list[pa.RecordBatch]) -> None:
+    """What the ledger takes of a delivery of all rows, which are read anyway: the hash of each record, and its event."""
     with EventWriter(folder / "events.parquet") as events:
-        for batch in rows.scanner(columns=list(contract.primary_key), batch_size=131_072).to_batches():
+        for batch in rows:
             events.add(terms.records(batch), None, "insert")
     exchange.store.put_file("bench/events.parquet", events.path)
 
 
-def once(folder: Path, rows: int, server, times: Timed) -> None:
+def once(folder: Path, rows: int, server: Postgres, store: S3, times: Timed) -> None:
     database, _ = server.new_database()
-    exchange = lay_out(folder, rows, database)
-    pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id)
-    columns = list(exchange.agreement(f"{DATASET}/tax").columns)
+    exchange = lay_out(folder, rows, database, store)
+    columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
     snapshot = exchange.dataset(latest_snapshot(exchange.state, DATASET).key)
     # Files first: a database goes on writing to its disk for a while.
     target = folder / "floor.parquet"
     timed(times, "files: floor", lambda: pq.write_table(snapshot.to_table(columns=columns), target, compression="zstd"))
     timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
-    timed(times, f"files: {FANNED - 1} more consumers", lambda: [
-        pipeline.push(exchange, f"{DATASET}/consumer{number}") for number in range(1, FANNED)
-    ])  # fmt: skip
+    timed(times, f"files: {FANNED - 1} more consumers", lambda: fanned_out(exchange))
+    exchange = with_servers(exchange)
+    timed(times, "files: into a bucket", lambda: pipeline.push(exchange, f"{DATASET}/bucket"))
     timed(times, "database: floor", lambda: bare_database(database, snapshot, columns))
-    timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
-    timed(times, "database: the ledger's part", lambda: ledger(exchange, folder, snapshot))
+    timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/database"))
+    agreement, contract = exchange.agreement(f"{DATASET}/database"), exchange.contract(DATASET)
+    terms = Terms.of(agreement, contract, snapshot.schema, exchange.keys, today=None)
+    keys = list(snapshot.to_batches(columns=list(contract.primary_key), batch_size=131_072))
+    timed(times, "database: the ledger's part", lambda: ledger(exchange, folder, terms, keys))
     change(exchange)
-    timed(times, "database: 1 % changed", lambda: pipeline.push(exchange, f"{DATASET}/tax"))
+    timed(times, "database: 1 % changed", lambda: pipeline.push(exchange, f"{DATASET}/database"))
 
 
 def main() -> None:
@@ -160,14 +179,15 @@ def main() -> None:
     asked = words.parse_args()
     times: Timed = {}
     warm_up()
-    fixture = postgres.__wrapped__()
-    server = next(fixture)
+    fixtures = postgres.__wrapped__(), s3.__wrapped__()
+    servers = [next(fixture) for fixture in fixtures]
     with terminal.progress(asked.times) as advance:
         for number in range(asked.times):
             with tempfile.TemporaryDirectory() as folder:
-                once(Path(folder), asked.rows, server, times)
+                once(Path(folder), asked.rows, *servers, times)
             advance(f"run {number + 1}")
-    next(fixture, None)
+    for fixture in fixtures:
+        next(fixture, None)
     shown = terminal.table(
         f"{asked.rows:,} rows, median of {asked.times}; {machine('pyarrow', 'adbc-driver-postgresql')}",
         "step", ">seconds", ">rows/s", ">times the floor",
