@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock.identity import (
+    RowsDigest,
     canonical,
     content_id,
     file_sha256,
@@ -38,6 +39,16 @@ def test_one_spelling_whatever_the_order(value):
 def test_parts_of_an_id_do_not_run_into_each_other(parts, more):
     assert len(content_id(*parts)) == 32
     assert content_id(*parts, more) != content_id(*parts[:-1], parts[-1] + more)
+
+
+LANE = st.integers(0, (1 << 64) - 1)
+DIGEST = st.builds(RowsDigest, st.integers(0, 10**9), LANE, LANE)
+
+
+@given(one=DIGEST, other=DIGEST)
+def test_a_part_that_is_taken_away_leaves_the_rest(one, other):
+    assert one + other - other == one
+    assert RowsDigest.parse(str(one + other)) - one == other
 
 
 def test_a_files_digest(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from crossdock.errors import Permanent
+from crossdock.identity import canonical, content_id
 from crossdock.keys import LEDGER, PROTECTION, Keys, key_versions, rotate, secret_file
 
 
@@ -48,6 +50,27 @@ def test_they_are_never_shown(tmp_path):
         assert secret.hex() not in repr(keys)
         assert repr(secret) not in repr(keys)
     assert repr(keys) == "Keys()"
+
+
+def test_a_private_id_is_the_same_for_ever_and_nobody_elses(tmp_path):
+    keys, others = Keys.open(tmp_path / "keys"), Keys.open(tmp_path / "others")
+    told = ("snapshot", "town/people", "0" * 64)
+    name = keys.private_id(*told)
+    assert len(name) == 32
+    assert int(name, 16) >= 0
+    rotate(tmp_path / "keys", LEDGER)
+    rotate(tmp_path / "keys", PROTECTION)
+    assert Keys.open(tmp_path / "keys").private_id(*told) == name
+    assert (
+        len({name, others.private_id(*told), content_id(*told), keys.private_id("snapshot", "town/people0", "0" * 63)})
+        == 4
+    )
+
+
+def test_what_is_derived_for_one_purpose_serves_no_other(tmp_path):
+    keys = Keys.open(tmp_path)
+    raw = hashlib.blake2b(canonical(("d", "delivered")), key=keys.ledger, digest_size=16)
+    assert len({keys.pad("d", "delivered").hex(), keys.private_id("d", "delivered"), raw.hexdigest()}) == 3
 
 
 def test_anyone_can_check_a_signature(tmp_path):

@@ -13,6 +13,8 @@ import yaml
 from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import ConsumerRefused, StorageConflict, WrongUse
+from crossdock.identity import RowsDigest
+from crossdock.ledger.blinding import unblind
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
@@ -44,6 +46,17 @@ def recalled(exchange, delivery, reason="Sent by mistake."):
 def is_sound(exchange):
     both = [count(exchange.state, exchange.store, by=(), recount=recount).shares for recount in (False, True)]
     return verify(exchange.state, exchange.store, exchange.keys.public()) == [] and both[0] == both[1]
+
+
+def test_a_recall_has_digests_of_its_own_that_are_blinded_too(hamlet):
+    exchange = hamlet.open()
+    first = pipeline.push(exchange, TAX).delivery
+    made = {name: entry_of(exchange.state, name).body.digests for name in (first, recalled(exchange, first).delivery)}
+    plain = {name: unblind(digests, name, exchange.keys) for name, digests in made.items()}
+    assert {text for name, text in plain[first].items() if name in ("unchanged", "filtered")} == {str(RowsDigest())}
+    assert set(plain.popitem()[1].values()) == {str(RowsDigest())}  # the recall leaves nothing
+    assert len({text.partition(":")[2] for digests in made.values() for text in digests.values()} | {"0" * 32}) == 9
+    assert is_sound(exchange)
 
 
 def test_of_changes_only_what_the_delivery_brought_is_deleted(hamlet):

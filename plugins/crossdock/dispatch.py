@@ -22,6 +22,8 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import file_sha256, instant
+from crossdock.keys import Keys
+from crossdock.ledger.blinding import blind
 from crossdock.ledger.book import Body, append, fingerprint
 from crossdock.ledger.event_files import positions, read_events
 from crossdock.ledger.events import EventWriter
@@ -127,7 +129,7 @@ def _prepare(
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
         exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
-    entry = replace(_entry(deal, prepared, event_file, events.tree), key_version=version)
+    entry = replace(_entry(deal, prepared, event_file, events.tree, exchange.keys), key_version=version)
     exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
     reached("handover.prepared")
     return prepared, entry
@@ -140,7 +142,7 @@ def _key_version(exchange: Exchange, entry: str) -> int:
     return exchange.keys.ledger_version
 
 
-def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
+def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str, keys: Keys) -> Body:
     """Returns the ledger entry to come; manifest and instant are known once the delivery has arrived."""
     agreement, contract, intent = deal.agreement, deal.contract, deal.intent
     return Body(
@@ -162,7 +164,7 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str) -> Body:
         mode=intent.mode,
         snapshot=intent.snapshot,
         counts=prepared.counts.to_dict(),
-        digests=prepared.digests.to_dict(),
+        digests=blind(prepared.digests.to_dict(), intent.id, keys),
         events=events,
         events_tree=tree,
         manifest_key="",

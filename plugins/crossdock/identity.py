@@ -23,7 +23,10 @@ def canonical(value: object) -> bytes:
 
 
 def content_id(*parts: object) -> str:
-    """Returns 32 hex characters (128 bits of SHA-256) that name the parts, in order."""
+    """Returns 32 hex characters (128 bits of SHA-256) that name the parts, in order.
+
+    Anybody can work it out: an id that whole rows have gone into, and that leaves, is a `Keys.private_id`.
+    """
     return hashlib.sha256(canonical(parts)).hexdigest()[:32]
 
 
@@ -48,7 +51,8 @@ class RowsDigest:
     """An order-free digest of a multiset of rows: how many, and the lane-wise sum of their 128-bit row hashes.
 
     Two parts of a whole add up to it (`whole == kept + set_aside`), whatever order rows came in.
-    It reconciles counts inside the exchange; SHA-256 of the files is what proves them to others.
+    It reconciles counts inside the exchange; SHA-256 of the files is what proves them to others. It is made without a
+    key, so whoever has it can try what the rows may be: it leaves only blinded (`ledger.blinding`).
     """
 
     rows: int = 0
@@ -79,6 +83,9 @@ class RowsDigest:
 
     def __add__(self, other: RowsDigest) -> RowsDigest:
         return RowsDigest(self.rows + other.rows, (self.low + other.low) % _LANE, (self.high + other.high) % _LANE)
+
+    def __sub__(self, other: RowsDigest) -> RowsDigest:
+        return RowsDigest(self.rows - other.rows, (self.low - other.low) % _LANE, (self.high - other.high) % _LANE)
 
     def __str__(self) -> str:
         return f"{self.rows}:{self.low:016x}{self.high:016x}"

@@ -32,8 +32,9 @@ class ReferenceMissing(Transient):
 
 
 def store_parquet(exchange: Exchange, area: str, folder: str, path: Path, sha256: str | None = None) -> str:
-    """Moves a local parquet file into the store, named by its content, and returns its key."""
-    key = f"{area}/{folder}/{(sha256 or file_sha256(path))[:32]}.parquet"
+    """Moves a local parquet file into the store, named by its content, and returns its key, which errors tell."""
+    name = exchange.keys.private_id("file", sha256 or file_sha256(path))
+    key = f"{area}/{folder}/{name}.parquet"
     exchange.store.put_file(key, path)
     return key
 
@@ -146,8 +147,8 @@ def judge_case(exchange: Exchange, case: Case, scratch: Path) -> Judgement:
     judgement = judge(judged_by, exchange.dataset(extract.key), context=context)
     if not extract.digest == judgement.raw_digest == judgement.accepted_digest + judgement.quarantined_digest:
         raise LedgerBroken(
-            f"pulled = accepted + quarantined does not hold: {extract.digest} pulled, {judgement.accepted_digest} "
-            f"accepted, {judgement.quarantined_digest} quarantined.",
+            f"pulled = accepted + quarantined does not hold: {extract.rows} rows pulled, {judgement.accepted} accepted, "
+            f"{judgement.quarantined} quarantined, or their digests differ.",
             where=f"{contract.id}, extract {extract.id}",
             fix="Nothing was recorded. Compare the landing file's SHA-256 with the state's.",
         )
@@ -215,7 +216,7 @@ def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdic
     if judgement.prints:
         exchange.shelf.put(shelf_name(sha256, exchange.keys.ledger), judgement.prints.path)
     return Snapshot(
-        id=content_id("snapshot", verdict.dataset, sha256),
+        id=exchange.keys.private_id("snapshot", verdict.dataset, sha256),
         dataset=verdict.dataset,
         verdict=verdict.id,
         key=store_parquet(exchange, "accepted", verdict.dataset, path, sha256),

@@ -2,7 +2,7 @@
 
 | file                | what it is                                                                               |
 |---------------------|------------------------------------------------------------------------------------------|
-| `ledger_key`        | version 1 of the ledger key: hashes records and subjects                                 |
+| `ledger_key`        | version 1 of the ledger key: hashes records and subjects; ids and pads are derived from it |
 | `ledger_key.N`      | its later versions: the newest seals those hashes (`ledger.seals`), the others are for finding |
 | `protection_key`    | version 1 of the root from which each consumer's pseudonym key is derived                |
 | `protection_key.N`  | its later versions; the newest is in use, the others tell what old pseudonyms were       |
@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from crossdock.errors import Permanent, WrongUse
+from crossdock.identity import canonical
 
 KEY_BYTES = 32
 PROTECTION, LEDGER = "protection_key", "ledger_key"  # the keys that have versions
@@ -55,6 +56,23 @@ class Keys:
     def of_consumer(self, consumer: str) -> bytes:
         """Returns a consumer's pseudonym key: the same person gets other pseudonyms at another consumer."""
         return hashlib.blake2b(consumer.encode(), key=self.protection, digest_size=KEY_BYTES).digest()
+
+    def private_id(self, *parts: object) -> str:
+        """Returns 32 hex characters that name the parts, in order, in this exchange for ever.
+
+        It is `identity.content_id` for what whole rows have gone into, such as a file's SHA-256: the id leaves, and
+        nobody without the key can try on it what the rows may be.
+        """
+        return hashlib.blake2b(canonical(parts), key=self._derived(b"private id"), digest_size=16).hexdigest()
+
+    def pad(self, delivery: str, part: str) -> bytes:
+        """Returns the 16 bytes that hide one part's digest of one delivery (`ledger.blinding`): the same ones for ever."""
+        message = canonical((delivery, part))
+        return hashlib.blake2b(message, key=self._derived(b"digest pad"), digest_size=16).digest()
+
+    def _derived(self, purpose: bytes) -> bytes:
+        """Returns a key for one purpose, at most 16 bytes, from the ledger key's first version: that one never goes."""
+        return hashlib.blake2b(key=self.ledger, person=purpose, digest_size=KEY_BYTES).digest()
 
     def public(self) -> Ed25519PublicKey:
         """Returns the key with which anyone checks our signatures."""

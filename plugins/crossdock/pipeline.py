@@ -18,7 +18,7 @@ from crossdock.contracts.durations import earlier, seconds_of
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
-from crossdock.identity import content_id, instant
+from crossdock.identity import instant
 from crossdock.ledger.chain import Break
 from crossdock.ledger.compaction import compact
 from crossdock.ledger.counts import astray, count
@@ -53,7 +53,7 @@ def pull(exchange: Exchange, dataset: str) -> Extract:
     reached("pull.stored")
     drift = {"missing": list(pulled.missing), "extra": list(pulled.extra)}
     extract = Extract(
-        id=content_id("extract", dataset, landed.sha256, since, drift),
+        id=exchange.keys.private_id("extract", dataset, landed.sha256, since, drift),
         dataset=dataset,
         key=key,
         rows=landed.rows,

@@ -22,7 +22,7 @@ from crossdock.contracts.model import Contract
 from crossdock.delivery.files import encode
 from crossdock.errors import WrongUse, did_you_mean
 from crossdock.exchange import Exchange
-from crossdock.identity import content_id, file_sha256, instant
+from crossdock.identity import file_sha256, instant
 from crossdock.sources.landing import land
 from crossdock.sources.source import Pulled
 from crossdock.storage.quarantine import QuarantineEntry, Waiver, entries, open_verdicts, record_waiver
@@ -129,10 +129,9 @@ def release(exchange: Exchange, verdict_id: str, *, rules: Collection[str] = (),
         path = scratch / "waived.parquet"
         rows = _write_waived(exchange, verdict, chosen, path)
         sha256 = file_sha256(path)
-        key = f"quarantine/{verdict.dataset}/waived/{sha256[:32]}.parquet"
-        exchange.store.put_file(key, path)
+        key = intake.store_parquet(exchange, "quarantine", f"{verdict.dataset}/waived", path, sha256)
     waiver = Waiver(
-        id=content_id("waiver", verdict.id, chosen, sha256),
+        id=exchange.keys.private_id("waiver", verdict.id, chosen, sha256),
         dataset=verdict.dataset,
         verdict=verdict.id,
         rules=chosen,
@@ -224,7 +223,7 @@ def _gathered(exchange: Exchange, contract: Contract, verdicts: Sequence[Verdict
         landed = land(Pulled(schema=schema, batches=batches), scratch / "extract.parquet")
         key = intake.store_parquet(exchange, "landing", contract.id, landed.path, landed.sha256)
     extract = Extract(
-        id=content_id("extract", contract.id, landed.sha256, "replay", names),
+        id=exchange.keys.private_id("extract", contract.id, landed.sha256, "replay", names),
         dataset=contract.id,
         key=key,
         rows=landed.rows,

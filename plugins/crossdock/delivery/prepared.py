@@ -94,7 +94,7 @@ class Digests:
     filtered: RowsDigest
 
     def to_dict(self) -> dict[str, str]:
-        """Returns the JSON form, as state and ledger hold it."""
+        """Returns the JSON form; state and ledger hold it blinded (`ledger.blinding`)."""
         return {name: str(getattr(self, name)) for name in ("accepted", "delivered", "unchanged", "filtered")}
 
 

@@ -31,8 +31,8 @@ _SOME = 500  # values that every database takes in one question
 class Body:
     """What one entry states about one delivery. Its canonical JSON is what the root covers.
 
-    `counts` are those of COUNTS, `digests` (each a `str(RowsDigest)`) those of DIGESTS, both as delivery prepared them;
-    `delivered_at` is an `identity.instant`.
+    `counts` are those of COUNTS as delivery prepared them, `digests` (each a `str(RowsDigest)`) those of DIGESTS, blinded:
+    a proof shows the body to its consumer (see `blinding`). `delivered_at` is an `identity.instant`.
     """
 
     delivery: str
@@ -157,8 +157,9 @@ def _check(body: Body) -> None:
     }
     for law, (left, right) in equal.items():
         if left != right:
+            differ = "" if isinstance(left, RowsDigest) else f": {left} is not {right}"  # a row could be tried on that
             raise LedgerBroken(
-                f"{law} does not hold: {left} is not {right}.",
+                f"{law} does not hold{differ}.",
                 where=f"delivery {body.delivery}, agreement {body.agreement}",
                 fix="Nothing was recorded as delivered. Compare the snapshot's digest with the state's.",
             )

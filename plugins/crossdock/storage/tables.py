@@ -130,7 +130,7 @@ delivery = sa.Table(
     # Below: set in the one transaction that also appends the ledger entry.
     sa.Column("delivered_at", _Instant),
     sa.Column("counts", sa.JSON),  # {"inserted","updated","deleted","unchanged","filtered"}
-    sa.Column("digests", sa.JSON),  # {"accepted","delivered","unchanged","filtered"}: str(RowsDigest)
+    sa.Column("digests", sa.JSON),  # {"accepted","delivered","unchanged","filtered"}: str(RowsDigest), blinded
     sa.Column("manifest_key", sa.Text),
     sa.Column("manifest_sha256", sa.String(64)),
     sa.Column("received_key", sa.Text),  # parquet of (key, row) hashes: what the consumer holds now

@@ -24,8 +24,6 @@ from crossdock.rowhash import row_hashes
 from crossdock.validation.quarantine import Failing, quarantine_schema, quarantined_rows
 from crossdock.validation.scan import BATCH_ROWS, Scanned, raw_batches
 
-_LANE = 1 << 64
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
@@ -131,7 +129,7 @@ def _part(
             else RowsDigest()
         )
         hashes = row_hashes(accepted)
-        digests = (_rest(raw_digest, set_aside), set_aside, RowsDigest.of(hashes))
+        digests = (raw_digest - set_aside, set_aside, RowsDigest.of(hashes))
     return _Parted(
         accepted=accepted,
         quarantined=quarantined,
@@ -214,11 +212,6 @@ def _few_values(typed: pa.ipc.RecordBatchFileReader, schema: pa.Schema) -> list[
     if not typed.num_record_batches:
         return []
     return few_values(typed.get_batch(0).select(range(len(schema))).rename_columns(schema.names))
-
-
-def _rest(whole: RowsDigest, part: RowsDigest) -> RowsDigest:
-    """Returns what is left of a multiset of rows when part of it is taken away."""
-    return RowsDigest(whole.rows - part.rows, (whole.low - part.low) % _LANE, (whole.high - part.high) % _LANE)
 
 
 def _check_written(result: Split, written: tuple[int, int], contract: Contract) -> None:
