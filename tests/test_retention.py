@@ -10,9 +10,11 @@ import yaml
 
 from crossdock import pipeline, recalls
 from crossdock.errors import WrongUse
+from crossdock.exchange import open_exchange
 from crossdock.retention import expire
 from crossdock.storage.records import delivery_by_id
 from hamlet import found, permits, tax_rows
+from killing import KILLED, code, until
 
 TAX = "town_hall/permits/tax"
 
@@ -64,6 +66,23 @@ def test_what_the_consumer_had_to_delete_is_brought_anew(hamlet):
     assert again.counts["inserted"] == 88
     assert len(tax_rows(hamlet, "permits")) == 88
     assert pipeline.check(exchange).sound
+
+
+def test_a_delivery_that_was_begun_goes_on_when_what_it_was_compared_with_is_forgotten(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    assert code(until("handover.prepared", _push, hamlet.home)) == KILLED
+    later = replace(exchange, clock=lambda: datetime.now(UTC) + timedelta(days=32))
+    assert expire(later) == 1
+    assert pipeline.push(later, TAX).counts["inserted"] == 88
+    assert len(tax_rows(hamlet, "permits")) == 88
+    assert pipeline.push(later, TAX).status == "unchanged"
+    assert pipeline.check(exchange).sound
+
+
+def _push(home):
+    pipeline.push(open_exchange(home), TAX)
 
 
 def test_the_last_at_a_place_that_was_left_is_kept_while_it_can_be_recalled(hamlet):

@@ -109,9 +109,14 @@ def held(exchange: Exchange, last: Delivery | None) -> Received | None:
 
     What it was to delete by now, it does not hold; we don't know it any more either (see `retention`).
     """
-    if last is None or last.received_key is None or not exchange.store.exists(last.received_key):
+    if last is None or not is_held(exchange, last):
         return None
-    return Received(delivery=last.id, rows=exchange.dataset(last.received_key))
+    return Received(delivery=last.id, rows=exchange.dataset(str(last.received_key)))
+
+
+def is_held(exchange: Exchange, last: Delivery) -> bool:
+    """Returns whether it is known what the consumer holds after a delivery."""
+    return last.received_key is not None and exchange.store.exists(last.received_key)
 
 
 def _prepare(

@@ -26,7 +26,7 @@ from crossdock.delivery.prepare import prepare
 from crossdock.delivery.prepared import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
 from crossdock.delivery.terms import Terms
-from crossdock.dispatch import Deal, dispatch, finish_arrived, held
+from crossdock.dispatch import Deal, dispatch, finish_arrived, held, is_held
 from crossdock.errors import LedgerBroken
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
@@ -168,7 +168,10 @@ def _name(exchange: Exchange, turn: _Turn, held_back: Sequence[bytes]) -> str:
     base = delivery_id(turn.agreement, snapshot=turn.snapshot.id, sequence=sequence, keys=exchange.keys)
     last, day = turn.last.id if turn.last else None, turn.day.isoformat() if turn.day else None
     left_out = [record.hex() for record in held_back]
-    return content_id(base, turn.contract.digest, last, day, *([left_out] if left_out else []))
+    forgotten = turn.last is not None and turn.agreement.delivery.mode == "changes" and not is_held(exchange, turn.last)
+    return content_id(
+        base, turn.contract.digest, last, day, *([left_out] if left_out else []), *forgotten * ["forgotten"]
+    )
 
 
 def _intent(agreement: Agreement, snapshot: Snapshot, name: str, now: datetime) -> Delivery:
