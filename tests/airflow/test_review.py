@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
 import yaml
 
+from crossdock import pipeline
 from crossdock.exchange import open_exchange
 from crossdock.reviews import request
 from crossdock.storage.records import deliveries
@@ -20,6 +22,11 @@ import json
 from crossdock.airflow.build import index
 from crossdock.airflow.review import review_dags
 print(json.dumps({d.dag_id: [d.is_paused_upon_creation, d.task_ids, str(d.deadline[0].reference)] for d in review_dags(index())}))
+"""
+SHOWN = """
+import json, sys
+from crossdock.airflow.review import _described
+print(json.dumps(_described(sys.argv[1], sys.argv[2])))
 """
 ANSWER = """
 import sys
@@ -76,15 +83,34 @@ def test_each_wording_has_its_dags_which_run_by_themselves_and_have_their_deadli
     assert not first.keys() & again.keys()
 
 
+def test_what_is_asked_is_in_both_languages_and_shows_no_value(hamlet):
+    wording = ask(hamlet, version="1.1.5")
+    exchange = open_exchange(hamlet.home)
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+    ran = run(hamlet.home, "-c", SHOWN, TAX, wording)
+    assert ran.code == 0, ran.stderr[-3000:]
+    shown = json.loads(ran.stdout.splitlines()[-1])
+    assert shown["subject"] == "town_hall向tax提供 town_hall/permits？ town_hall gives to tax: town_hall/permits?"
+    for said in (
+        "须于 2026-11-24 16:00（UTC）前答复。",
+        "The answer is due at 2026-11-24 16:00 UTC.",
+        "交付形式",
+        "leaves",
+    ):
+        assert shown["body"].count(said) == 1
+    assert shown["body"].count("A9999") > 1
+    assert not re.search(r"P\d{4}|R\d{4}|remark \d", shown["body"])
+
+
 def test_an_answer_to_what_was_shown_before_it_was_worded_anew_is_not_taken(hamlet):
     shown = ask(hamlet, version="1.2.0")
     ask(hamlet, version="1.3.0")
-    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "Approve")
+    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "批准 Approve")
     assert late.code != 0
     assert "worded otherwise now" in late.stderr
     assert "settled True" in late.stdout  # nobody waits for what was worded anew
     assert request(open_exchange(hamlet.home), TAX).review is None
-    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "Reject")
+    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "驳回 Reject")
     assert no.stdout.splitlines()[-3:] == ["settled False", "approved False", "settled True"], no.stderr[-2000:]
     asked = request(open_exchange(hamlet.home), TAX)
     assert (asked.review.approved, asked.review.reviewed_by, asked.review.reason) == (False, "admin", "As shown.")

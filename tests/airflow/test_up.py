@@ -71,9 +71,14 @@ def approve_request(api):
     (dag,) = (f"/dags/{each['dag_id']}" for each in api.dags() if each["dag_id"].startswith(name))
     (run,) = api._ask("GET", f"{dag}/dagRuns")["dag_runs"]
     asked = answer(
-        api, dag, run["dag_run_id"], "answer", {"chosen_options": ["Approve"], "params_input": {"reason": "As agreed."}}
+        api,
+        dag,
+        run["dag_run_id"],
+        "answer",
+        {"chosen_options": ["批准 Approve"], "params_input": {"reason": "As agreed."}},
     )
-    assert asked["subject"] == f"market_regulation gives to statistics of {ENTERPRISES}?"
+    english = f"Administration for Market Regulation gives to Bureau of Statistics: {ENTERPRISES}?"
+    assert asked["subject"] == f"市场监督管理局向统计局提供 {ENTERPRISES}？ {english}"
     assert "| credit_code |" in asked["body"]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, AssetAlias, Param, task
@@ -25,8 +25,12 @@ from crossdock.airflow.work import exchange_at_work
 from crossdock.contracts.agreement import REQUESTED
 from crossdock.contracts.index import Index, IndexedAgreement
 
+if TYPE_CHECKING:
+    from crossdock.explanation import Explanation
+    from crossdock.language.speech import Speech
+
 _APPROVED = AssetAlias("crossdock_approved")
-_YES, _NO = "Approve", "Reject"
+_YES, _NO = "批准 Approve", "驳回 Reject"
 _LOOK_AGAIN, _AT_LAST = timedelta(minutes=5), timedelta(days=366)  # whether it was delivered
 
 
@@ -75,7 +79,11 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
             subject="{{ ti.xcom_pull('look')['subject'] }}",
             body="{{ ti.xcom_pull('look')['body'] }}",
             options=[_YES, _NO],
-            params={"reason": Param("", type="string", title="Reason", description="A rejection needs one.")},
+            params={
+                "reason": Param(
+                    "", type="string", title="理由 Reason", description="驳回须说明理由。 A rejection needs one."
+                )
+            },
             doc_md="Waits for a person; what they say and who they are is recorded.",
         )
 
@@ -124,29 +132,55 @@ def _settled(agreement_id: str, wording: str) -> bool:
 
 
 def _described(agreement_id: str, wording: str) -> dict[str, str]:
-    from crossdock.explanation import explain
+    from crossdock.display.terminal import moment
+    from crossdock.explanation import explain_to
+    from crossdock.language.speech import CHINESE, ENGLISH
     from crossdock.reviews import request
 
     with exchange_at_work() as exchange:
         asked = request(exchange, agreement_id)
         if asked is None or asked.review is not None or exchange.agreement(agreement_id).digest != wording:
             raise AirflowSkipException("The request was answered, taken back or worded anew.")
-        said = explain(exchange, agreement_id)
+        chinese, english = explain_to(exchange, agreement_id, (CHINESE, ENGLISH))
+    dataset, example = agreement_id.rpartition("/")[0], ""
+    if english.example:
+        names = " | ".join(english.example[0])
+        rows = "\n".join(f"| {' | '.join(f'`{value}`' for value in row.values())} |" for row in english.example)
+        example = f"\n\n| {names} |\n|{'---|' * len(english.example[0])}\n{rows}"
+    told = "\n\n".join(
+        _put(said, speech, moment(asked.due_at)[:16]) for said, speech in ((chinese, CHINESE), (english, ENGLISH))
+    )
+    return {"subject": f"{chinese.who} {dataset}？ {english.who}: {dataset}?", "body": f"{told}{example}"}
+
+
+def _put(said: Explanation, speech: Speech, due: str) -> str:
+    """Returns an agreement in words of one language, as Markdown."""
+    say = speech.say
     columns = "\n".join(
         f"| {c.name} | {c.label} | {c.form} | {c.classification} | {c.legal_basis} |" for c in said.columns
     )
-    example = "\n".join(f"| {' | '.join(f'`{value}`' for value in row.values())} |" for row in said.example)
-    names = " | ".join(column.name for column in said.columns)
-    leaving = "" if said.rows_leaving is None else f" ({said.rows_leaving:,} of {said.rows_in_force:,} rows now)"
-    return {
-        "subject": f"{said.who} of {agreement_id.rpartition('/')[0]}?",
-        "body": f"{said.purpose} {said.legal_basis} {said.usage} {said.limitations}\n\n"
-        f"{said.valid}. {said.when} {said.how} {said.kept} {said.secrecy}\n\n"
-        f"Rows: {said.rows}{leaving}. Not given: {', '.join(said.withheld) or 'nothing'}.\n"
-        f"Of what is not given, the rows tell: {', '.join(said.told_by_filter) or 'nothing'}.\n\n"
-        f"| column | | leaves | classified | legal basis of its own |\n|---|---|---|---|---|\n{columns}\n\n"
-        f"| {names} |\n|{'---|' * len(said.columns)}\n{example}\n\nThe answer is due at {asked.due_at[:16]} UTC.",
-    }
+    leaving = ""
+    if said.rows_leaving is not None:
+        leaving = say(
+            f"（现有 {said.rows_in_force:,} 行中的 {said.rows_leaving:,} 行）",
+            f" ({said.rows_leaving:,} of {said.rows_in_force:,} rows now)",
+        )
+    nothing = say("无", "nothing")
+    withheld, told = (", ".join(names) or nothing for names in (said.withheld, said.told_by_filter))
+    head = say(
+        "字段 | 名称 | 交付形式 | 定级 | 单独依据", "column | label | leaves | classified | legal basis of its own"
+    )
+    parts = (
+        f"{said.purpose} {said.legal_basis} {said.usage} {said.limitations}",
+        " ".join((say(f"{said.valid}。", f"{said.valid}."), said.when, said.how, said.kept, said.secrecy)),
+        say(
+            f"行：{said.rows}{leaving}。不提供：{withheld}。\n由筛选可知的未提供字段：{told}。",
+            f"Rows: {said.rows}{leaving}. Not given: {withheld}.\nOf what is not given, the rows tell: {told}.",
+        ),
+        f"| {head} |\n|---|---|---|---|---|\n{columns}",
+        say(f"须于 {due}（UTC）前答复。", f"The answer is due at {due} UTC."),
+    )
+    return "\n\n".join(parts)
 
 
 def _record(agreement: IndexedAgreement, answered: Any) -> bool:

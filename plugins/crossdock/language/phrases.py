@@ -170,7 +170,7 @@ _MEASURED = {
     "The result of its query": "查询结果",
 }
 _BOUNDS = {"at least": "不少于", "more than": "大于", "at most": "不超过", "less than": "小于"}
-_TYPES = {
+TYPES = {
     "string": "文本",
     "integer": "整数",
     "number": "数值",
@@ -254,7 +254,7 @@ def _place(text: str) -> str:
 
 
 _SAID: Mapping[str, Callable[[str], str]] = {
-    "type": lambda text: _TYPES.get(text, f" {text} "),
+    "type": lambda text: TYPES.get(text, f" {text} "),
     "status": lambda text: STATUSES.get(text, text),
     "at": lambda text: f"{text[:19].replace('T', ' ')} UTC" if text.endswith("+00:00") else text,
     "age": _age,

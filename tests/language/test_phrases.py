@@ -17,8 +17,8 @@ from crossdock.contracts.drifting import GivenBounds, GivenDrift, drift_rules
 from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Tolerance
 from crossdock.contracts.rules import Rules
-from crossdock.display.phrases import in_chinese
 from crossdock.errors import RowFilterInvalid
+from crossdock.language.phrases import in_chinese
 from crossdock.validation.plan import plan
 from crossdock.validation.verdict import Counted, assess
 from crossdock.web.language import Words
@@ -87,7 +87,7 @@ def named(value, body):
 MODULES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] not in ("demo", "cli", "display", "web", "storage")
+    if path.relative_to(PACKAGE).parts[0] not in ("demo", "cli", "display", "language", "web", "storage")
 ]
 
 
