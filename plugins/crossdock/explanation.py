@@ -14,6 +14,7 @@ from crossdock.contracts.durations import spoken
 from crossdock.contracts.model import Column, Contract, Department
 from crossdock.contracts.oaas import SUFFIX
 from crossdock.contracts.rows import parse
+from crossdock.contracts.zone import day_at
 from crossdock.delivery.decide import Decision, its_turn
 from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
@@ -120,7 +121,7 @@ def _look(exchange: Exchange, named: str) -> _Seen:
         decision=_now(exchange, agreement, contract, last),
         snapshot=snapshot,
         last=last,
-        told_by_filter=_told_by_filter(agreement, contract, exchange.clock().date()),
+        told_by_filter=_told_by_filter(agreement, contract, day_at(exchange.clock())),
         leaving=leaving,
         example=example,
     )
@@ -178,7 +179,7 @@ def _rows(
     if snapshot is None:
         return None, ()
     rows = exchange.dataset(snapshot.key)
-    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=exchange.clock().date())
+    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=day_at(exchange.clock()))
     first = rows.head(_EXAMPLES, filter=terms.keep).combine_chunks().to_batches()
     shown: Sequence[dict[str, str | None]] = _shapes(terms.outgoing(first[0])) if first else ()
     return rows.count_rows(filter=terms.keep), tuple(shown)
