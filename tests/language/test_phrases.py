@@ -27,7 +27,12 @@ from extracts import column, contract, rule
 
 PACKAGE = Path(rules.__file__).parents[1]
 # Functions that return or yield reasons (none named: all of the module), beside what is found by itself: it follows `reason=`.
-GIVERS = {"delivery/decide.py": (), "delivery/protect.py": ("unsuitable",), "contracts/rules.py": ("sentence", "_span")}
+GIVERS = {
+    "delivery/decide.py": (),
+    "reviews.py": ("moot",),
+    "delivery/protect.py": ("unsuitable",),
+    "contracts/rules.py": ("sentence", "_span"),
+}
 # Sentences with a part in the hole that is words too; what they come to is tested below.
 PUT_TOGETHER = {
     "The source has x1 that the contract does not know: x1.",

@@ -3,6 +3,8 @@
 `review__...` shows the provider what the request means, waits for an answer and records it. What was approved is
 announced as new data of its department, so the DAG that delivers it follows by itself; `fulfil__...` waits until it has.
 Both are about one wording, and named by it: what is worded anew is asked anew, and no answer is for what was not shown.
+The DAGs of a wording that is gone stay for a week, so that what waits in them can see that, and end; Airflow does nothing
+more for a DAG that is not there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, AssetAlias, Param, task
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskAwaitingInput
 
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.build import START, wanted
@@ -26,12 +28,40 @@ from crossdock.contracts.agreement import REQUESTED
 from crossdock.contracts.index import Index, IndexedAgreement
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from crossdock.exchange import Exchange
     from crossdock.explanation import Explanation
     from crossdock.language.speech import Speech
 
 _APPROVED = AssetAlias("crossdock_approved")
 _YES, _NO = "批准 Approve", "驳回 Reject"
 _LOOK_AGAIN, _AT_LAST = timedelta(minutes=5), timedelta(days=366)  # whether it was delivered
+_ASKED_STILL = timedelta(hours=1)
+
+
+class Question(HITLOperator):
+    """Asks a person whether a request is granted, as long as it is asked in this wording; else it is skipped, and says why.
+
+    Args:
+        agreement: what is asked for.
+        wording: the digest of its wording.
+        kwargs: see `HITLOperator`.
+    """
+
+    def __init__(self, *, agreement: str, wording: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.agreement = agreement
+        self.wording = wording
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Returns the answer; where the time to look again has come, looks, and waits on."""
+        if event.get("error_type") != "timeout":
+            return super().execute_complete(context, event)
+        with exchange_at_work() as exchange:
+            _demand_asked(exchange, self.agreement, self.wording)
+        # The question is not put anew: that would take away an answer which came in this moment.
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
 
 
 def review_dags(found: Index) -> Iterator[DAG]:
@@ -40,7 +70,7 @@ def review_dags(found: Index) -> Iterator[DAG]:
     Each runs once.
     """
     made = {"review": _review, "fulfil": _fulfil}
-    for agreement in found.agreements:
+    for agreement in (*found.agreements, *found.former):
         for kind, make in made.items() if agreement.status == REQUESTED else ():
             name = f"{kind}__{agreement.id.replace('/', '__')}__{agreement.digest[:8]}"
             if wanted(name):
@@ -74,8 +104,10 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
         def look() -> dict[str, str]:
             return _described(agreement.id, agreement.digest)
 
-        answer = HITLOperator(
+        answer = Question(
             task_id="answer",
+            agreement=agreement.id,
+            wording=agreement.digest,
             subject="{{ ti.xcom_pull('look')['subject'] }}",
             body="{{ ti.xcom_pull('look')['body'] }}",
             options=[_YES, _NO],
@@ -84,7 +116,8 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
                     "", type="string", title="理由 Reason", description="驳回须说明理由。 A rejection needs one."
                 )
             },
-            doc_md="Waits for a person; what they say and who they are is recorded.",
+            response_timeout=_ASKED_STILL,
+            doc_md="Waits for a person; what they say and who they are is recorded. Each hour it sees whether it is asked still.",
         )
 
         @task(outlets=[_APPROVED], doc_md="Records the answer; what was approved is announced, and delivered.")
@@ -131,6 +164,20 @@ def _settled(agreement_id: str, wording: str) -> bool:
         return bool(asked.delivered_at or (asked.review and not asked.review.approved))
 
 
+def _demand_asked(exchange: Exchange, agreement_id: str, wording: str) -> None:
+    """Sees that a request is asked in this wording and was not answered; a file that can't be read now may be mended."""
+    from crossdock.errors import ContractInvalid
+    from crossdock.language.speech import in_both
+    from crossdock.reviews import moot
+
+    try:
+        reason = moot(exchange, agreement_id, wording)
+    except ContractInvalid:
+        return
+    if reason:
+        raise AirflowSkipException(in_both(reason))
+
+
 def _described(agreement_id: str, wording: str) -> dict[str, str]:
     from crossdock.display.terminal import moment
     from crossdock.explanation import explain_to
@@ -138,9 +185,10 @@ def _described(agreement_id: str, wording: str) -> dict[str, str]:
     from crossdock.reviews import request
 
     with exchange_at_work() as exchange:
+        _demand_asked(exchange, agreement_id, wording)
         asked = request(exchange, agreement_id)
-        if asked is None or asked.review is not None or exchange.agreement(agreement_id).digest != wording:
-            raise AirflowSkipException("The request was answered, taken back or worded anew.")
+        if asked is None:
+            raise AirflowException("The agreement's file can't be read.")
         chinese, english = explain_to(exchange, agreement_id, (CHINESE, ENGLISH))
     dataset, example = agreement_id.rpartition("/")[0], ""
     if english.example:
