@@ -136,11 +136,21 @@ def requests(found: Sequence[Request], speech: Speech) -> None:
 
 def backlog(found: Sequence[Owed]) -> None:
     """Prints what consumers are owed."""
-    shown = table("Owed", "agreement", "state", ">snapshots", ">rejected records", ">for", "since", "last delivery")
+    shown = table(
+        "Owed",
+        "agreement",
+        "state",
+        ">snapshots",
+        ">rejected records",
+        ">for",
+        "since",
+        "last delivery",
+        "maybe arrived at",
+    )
     for each in found:
         shown.add_row(
             each.agreement, coloured(each.state), f"{each.snapshots:,}", f"{each.rejected:,}", lasted(each.age_seconds),
-            moment(each.since), moment(each.last_delivered),
+            moment(each.since), moment(each.last_delivered), escape(each.maybe_at),
         )  # fmt: skip
     out.print(shown if found else "[green]Nobody is owed anything.[/]")
 

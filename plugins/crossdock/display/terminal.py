@@ -45,6 +45,7 @@ COLOURS = {
     "recalled": "red",
     "superseded": "dim",
     "failing": "red",
+    "astray": "red",
     "due": "yellow",
     "approved": "green",
     "overdue": "red",

@@ -63,6 +63,7 @@ _WORDS = {
     "delivery_id": "交付编号",
     "location": "位置",
     "address": "地址",
+    "maybe_at": "可能也已送达",
     "digest": "摘要",
     "delivered_at": "送达时间",
 }
