@@ -60,5 +60,5 @@ bench: setup ## measure judging and loading beside other engines, deliveries, an
 # uv compiles what it installs, but not what is edited here; nor does it compile the inner loops for this processor.
 .venv/compiled: .venv/installed $(SOURCES)
 	@$(BIN)/python -m compileall -q plugins dags transforms
-	@$(BIN)/python -c 'from crossdock.rowhash import warm_up; warm_up()'
+	@$(BIN)/python -c 'from crossdock import rowhash; from crossdock.ledger import segment_evidence; rowhash.warm_up(); segment_evidence.warm_up()'
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,10 @@ import yaml
 from crossdock import pipeline
 from crossdock.backlog import backlog
 from crossdock.errors import ConsumerRefused
-from hamlet import found, permits
+from crossdock.exchange import open_exchange
+from crossdock.storage.records import delivery_by_id, unfinished_deliveries
+from hamlet import found, permits, tax_rows
+from killing import KILLED, code, until
 
 TAX, SCHOOL = "town_hall/permits/tax", "town_hall/permits/school"
 
@@ -53,6 +57,60 @@ def test_the_age_is_that_of_the_first_snapshot_that_did_not_go(hamlet):
     assert found[SCHOOL].snapshots == 3
     assert 86_400 < found[TAX].age_seconds < found[SCHOOL].age_seconds
     assert backlog(tomorrow)[0].agreement == SCHOOL
+
+
+def push_tax(home):
+    pipeline.push(open_exchange(Path(home)), TAX)
+
+
+def killed_before_it_was_booked(hamlet):
+    """The tax department got it, and then its connection leads to another database."""
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"]["delivery"]["mode"] = "full"
+    file.write_text(yaml.safe_dump(document))
+    assert code(until("handover.sent", push_tax, str(hamlet.home))) == KILLED
+    assert len(tax_rows(hamlet, "permits")) == 88
+    hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": str(hamlet.tax.with_name("other.db"))})
+    (lost,) = unfinished_deliveries(hamlet.open().state, TAX)
+    return lost
+
+
+def test_what_may_have_arrived_where_the_connection_led_before_is_named_until_it_is_found(hamlet):
+    lost = killed_before_it_was_booked(hamlet)
+    exchange = hamlet.open()
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    assert pipeline.push(exchange, TAX).status == "delivered"
+    pulled(hamlet, exchange, P0002=["P0002", "A third", "5.00", ""])
+    assert pipeline.push(exchange, TAX).status == "delivered"  # nothing waits for what is lost
+    named = owed(exchange)[TAX]
+    assert (named.state, named.maybe_at, named.since) == ("astray", str(hamlet.tax), lost.intended_at)
+    hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": str(hamlet.tax)})
+    pipeline.push(hamlet.open(), TAX)
+    assert delivery_by_id(exchange.state, lost.id).status == "delivered"
+    assert TAX not in owed(hamlet.open())
+    assert pipeline.check(hamlet.open()).sound
+
+
+def test_what_is_sent_anew_elsewhere_tells_where_else_it_may_be(hamlet):
+    lost = killed_before_it_was_booked(hamlet)
+    exchange = hamlet.open()
+    assert pipeline.push(exchange, TAX).delivery == lost.id
+    receipt = delivery_by_id(exchange.state, lost.id).receipt
+    assert (receipt["address"], receipt["maybe_at"]) == (str(hamlet.tax.with_name("other.db")), str(hamlet.tax))
+    assert TAX not in owed(exchange)
+    assert pipeline.check(exchange).sound
+
+
+def test_where_it_was_refused_it_has_not_arrived(hamlet):
+    hamlet.tax.write_bytes(b"this is no database, and never was one" * 100)
+    with pytest.raises(ConsumerRefused):
+        pipeline.push(hamlet.open(), TAX)
+    other = str(hamlet.tax.with_name("other.db"))
+    hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": other})
+    made = pipeline.push(hamlet.open(), TAX).delivery
+    receipt = delivery_by_id(hamlet.open().state, made).receipt
+    assert (receipt["address"], "maybe_at" in receipt) == (other, False)
 
 
 def test_what_was_tried_and_did_not_arrive_fails(hamlet):

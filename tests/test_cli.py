@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -286,7 +287,11 @@ def test_quarantine_findings(tmp_path):
     (held,) = document(crossdock("quarantine", "list", "town_hall/permits", "--json"))["quarantine"]
     target = tmp_path / "findings.csv"
     assert crossdock("quarantine", "show", held["verdict"], "--findings", target).exit_code == FINE
-    assert [row["permit_no"] for row in pacsv.read_csv(target).to_pylist()] == ["P0003", "P0004"]
+    rows = pacsv.read_csv(target).to_pylist()
+    assert [row["permit_no"] for row in rows] == ["P0003", "P0004"]
+    assert [(row["reason"], row["reason_zh"]) for row in rows] == [
+        ("It is no valid number.", "不是有效的数值。"), ("It is not at least 0.", "数值应不少于 0。"),
+    ]  # fmt: skip
 
 
 # deliveries
@@ -427,6 +432,29 @@ def test_explain():
     assert shown.exit_code == FINE
     assert "mask (first 2 and last 2 characters kept)" in shown.stdout
     assert crossdock("explain", "town_hall/residents/nobody").exit_code == WRONG
+
+
+def test_explain_in_chinese(monkeypatch):
+    asked = crossdock("explain", "town_hall/residents/tax", "--language", "zh")
+    assert asked.exit_code == FINE
+    shown = (
+        asked.stdout.replace("town_hall", "").replace("residents", "").replace("tax_database", "").replace("tax", "")
+    )
+    for name in ("resident_no", "name", "phone", "street", "born", "note", "changed_at", "UTC", "test", "law"):
+        shown = shown.replace(name, "")
+    assert not re.search("[A-Za-z]{3,}", shown.replace("AAAA", "")), shown  # headings and sentences all of them
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert crossdock("explain", "town_hall/residents/tax").stdout == asked.stdout
+    assert "last delivery" in crossdock("explain", "town_hall/residents/tax", "--language", "en").stdout
+    assert (
+        document(crossdock("explain", "town_hall/residents/tax", "--json"))["columns"][0]["form"] == "as it is"
+    )  # JSON is one
+    assert (
+        document(crossdock("explain", "town_hall/residents/tax", "--json", "--language", "zh"))["columns"][0]["form"]
+        == "原样"
+    )
+    assert crossdock("explain", "town_hall/residents/tax", "--language", "fr").exit_code == WRONG
+    assert "没有申请。" in crossdock("agreements", "requests").stdout
 
 
 # lint

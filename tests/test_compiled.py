@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +19,7 @@ from crossdock.columnar import text_buffers
 from crossdock.compiled import mask, spell, spell_events, spell_hex
 from crossdock.finding import NEW, OTHER, SAME, look_up
 from crossdock.identity import keyed_hashes
+from provinces import ROOT
 
 MESSAGES = st.lists(st.binary(max_size=40) | st.binary(min_size=110, max_size=400), max_size=5) | st.lists(
     st.binary(max_size=9), min_size=60, max_size=70
@@ -141,3 +146,41 @@ def test_records_are_found_as_a_dictionary_finds_them(before, after, changed, tw
     ]
     assert found.tolist() == [name in after for name in before]
     assert used == len(before) + expected.count(NEW)
+
+
+WORKS = """
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from numba.core.dispatcher import Dispatcher
+from crossdock import pipeline
+from hamlet import found
+hamlet = found(Path(sys.argv[1]))
+assert not hamlet.sweep().failures
+later = replace(hamlet.open(), clock=lambda: datetime.now(UTC) + timedelta(days=3))
+assert pipeline.audit(later).sound
+assert list(later.store.list("ledger/segments/"))
+assert pipeline.audit(later).sound
+modules = [module for name, module in sys.modules.items() if name.startswith("crossdock.")]
+loops = {each for module in modules for each in vars(module).values() if isinstance(each, Dispatcher)}
+loaded = {loop.__name__: loop.stats.cache_hits.total() for loop in loops if loop.stats.cache_hits}
+assert {"gather", "blake2b", "mask"} <= loaded.keys(), loaded
+parts = {"last_word", "whole_word"}  # compiled with what calls them
+print({loop.__name__: dict(loop.stats.cache_misses) for loop in loops if loop.stats.cache_misses and loop.__name__ not in parts})
+"""
+
+
+def test_what_set_up_has_compiled_is_compiled_at_work_no_more(tmp_path):
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (program,) = re.findall(r"python -c '(from crossdock.*)'", makefile)
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path / "kept"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "plugins"), str(ROOT / "tests"))),
+    }
+    for words in (("-c", program), ("-c", WORKS, str(tmp_path / "hamlet"))):
+        done = subprocess.run(
+            [sys.executable, *words], env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "{}"

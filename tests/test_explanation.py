@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -11,7 +12,8 @@ import yaml
 from crossdock import pipeline
 from crossdock.cli import main
 from crossdock.errors import ContractInvalid, WrongUse
-from crossdock.explanation import explain
+from crossdock.explanation import explain, explain_to
+from crossdock.language.speech import CHINESE, ENGLISH
 from crossdock.storage.records import deliveries, refusals
 from hamlet import found, write_yaml
 
@@ -117,6 +119,56 @@ def test_every_clause_is_told(hamlet):
     assert said.withheld == ("fee", "remark")
     assert said.told_by_filter == ("fee", "holder", "remark")  # one leaves masked: the filter tells more of it
     assert explain(hamlet.open(), TAX).secrecy == "The people concerned are told when they ask."
+
+
+GOLDEN = {
+    "now": "协议 1.0.0 版已获批准，有效至 2099-12-31。",
+    "who": "town_hall向tax提供",
+    "valid": "2025-12-31 16:00 至 2099-12-31 15:59（UTC）",
+    "how": "交付上次以来的新增、更新和删除，方式为数据库（连接 tax_database，表 residents）。",
+    "when": "每当有新数据通过检验。",
+    "kept": "未约定期限。",
+    "secrecy": "当事人询问时告知。",
+}
+
+
+def test_it_is_said_in_chinese(hamlet):
+    hamlet.sweep()
+    said = explain(hamlet.open(), TAX, CHINESE)
+    assert {name: getattr(said, name) for name in GOLDEN} == GOLDEN
+    assert [(c.type, c.form) for c in said.columns] == [
+        ("文本", "原样"), ("文本", "原样"), ("文本", "掩码（保留前 2 位和后 2 位）"), ("文本", "原样"),
+    ]  # fmt: skip
+    assert said.example[0] == {"resident_no": "A9999", "name": "文9", "phone": "99****99", "street": "A9"}
+
+
+CLAUSES = [
+    {"frequency": "once", "dataLife": "P1Y6M", "rows": "fee > 5", "protect": {"holder": "pseudonymise"}},
+    {"frequency": "0 3 * * *", "dataLife": "P3W", "protect": {"holder": {"generalise": "prefix:2"}}},
+    {"frequency": "@daily", "dataLife": "P10D", "protect": {"holder": "dummy", "fee": {"generalise": 10}}},
+    {"withheld": {"legalBasis": "《某法》", "until": "2099-01-01"}, "protect": {"holder": "drop"}},
+    {"delivery": {"channel": "folder", "connection": "school_folder", "mode": "full", "path": "permits", "format": "csv"}},
+]  # fmt: skip
+OURS = re.compile(r"permits|tax_database|school_folder|csv|tax|town_hall|fee > 5|UTC|@daily")
+
+
+@pytest.mark.parametrize("terms", CLAUSES)
+def test_each_clause_has_both_languages(hamlet, terms):
+    agree(hamlet, columns=["permit_no", "holder", "fee"], **terms)
+    chinese, english = explain_to(hamlet.open(), "town_hall/permits/tax", (CHINESE, ENGLISH))
+    for name in ("now", "who", "valid", "how", "when", "kept", "secrecy"):
+        said, in_english = getattr(chinese, name), getattr(english, name)
+        assert not re.search("[A-Za-z]{2,}", OURS.sub("", said)), said
+        assert not re.search("[\u4e00-\u9fff]", in_english.replace("《某法》", "")), in_english
+    for said, in_english in zip(chinese.columns, english.columns, strict=True):
+        assert not re.search("[A-Za-z]{2,}", said.type + said.form + said.classification)
+        assert re.fullmatch(r"[ -~]+", in_english.type + in_english.form)
+
+
+def test_a_publication_is_told_in_both_languages(hamlet):
+    chinese, english = explain_to(hamlet.open(), "town_hall/streets/public", (CHINESE, ENGLISH))
+    assert (chinese.who, english.who) == ("town_hall向社会公众开放", "town_hall gives to everybody")
+    assert chinese.how.startswith("在开放区发布开放版本")
 
 
 def test_an_example_shows_no_value_of_any_kind(hamlet):

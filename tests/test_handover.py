@@ -13,7 +13,7 @@ import yaml
 from crossdock import pipeline
 from crossdock.errors import ConsumerRefused, DeliveryRefused, LedgerBroken, Permanent
 from crossdock.ledger.counts import count
-from crossdock.storage.records import deliveries, latest_snapshot, refusals
+from crossdock.storage.records import deliveries, delivery_by_id, latest_snapshot, refusals
 from hamlet import REFUSED, found, permits, tax_rows, write_yaml
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
@@ -228,13 +228,23 @@ def test_a_row_filter_that_asks_for_the_day_is_another_one_tomorrow(hamlet):
         for row in exchange.dataset(latest_snapshot(exchange.state, "town_hall/residents").key).to_table().to_pylist()
     ]
     agreement = "town_hall/residents/tax"
-    today = pipeline.push(at(exchange, 2026, 7, 10), agreement)
+    today = pipeline.push(at(exchange, 2026, 7, 9, 16), agreement)  # midnight in China
     assert today.counts["inserted"] == sum(day > date(1986, 7, 10) for day in born if day)
-    assert pipeline.push(at(exchange, 2026, 7, 10, 23), agreement).status == "unchanged"
-    tomorrow = pipeline.push(at(exchange, 2026, 7, 11), agreement)
+    assert pipeline.push(at(exchange, 2026, 7, 10, 15, 59), agreement).status == "unchanged"
+    tomorrow = pipeline.push(at(exchange, 2026, 7, 10, 16), agreement)
     left = sum(day == date(1986, 7, 11) for day in born if day)
     assert left > 0
     assert (tomorrow.status, tomorrow.counts["deleted"], tomorrow.counts["inserted"]) == ("delivered", left, 0)
+
+
+def test_the_day_of_a_delivery_is_that_of_its_first_attempt(hamlet):
+    exchange = hamlet.open()
+    terms(hamlet.agreement("residents", "tax"), rows="born > today() - 40 years")
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/residents").id)
+    made = pipeline.push(at(exchange, 2026, 7, 10, 15, 59), "town_hall/residents/tax")
+    found = delivery_by_id(exchange.state, made.delivery)
+    assert found.day == date(2026, 7, 10)
+    assert replace(found, intended_at="2026-07-10T16:00:00.000000+00:00").day == date(2026, 7, 11)
 
 
 @pytest.mark.parametrize(

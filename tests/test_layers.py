@@ -23,6 +23,7 @@ BASE = {
     "rowhash",
     "sorting",
     "keys",
+    "language",
     "logins",
     "connections",
     "coroutines",

@@ -76,6 +76,14 @@ def test_what_is_withheld_is_told_on_its_day_or_to_an_auditor(hamlet):
         told(hamlet.open(), withheld=True)
 
 
+def test_its_day_begins_in_china(hamlet):
+    hidden = ("school", "town_hall/residents")
+    for minutes, is_told in ((-1, False), (0, True)):
+        moment = datetime(2026, 12, 31, 16, tzinfo=UTC) + timedelta(minutes=minutes)
+        exchange = dataclasses.replace(hamlet.open(), clock=lambda moment=moment: moment)
+        assert (hidden in told(exchange)) == is_told
+
+
 def test_what_the_agreement_withholds_no_more_is_told(hamlet):
     withhold(hamlet, None)
     assert ("school", "town_hall/residents") in told(at(hamlet.open(), 2026))

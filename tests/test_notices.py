@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from crossdock import notices, pipeline
+from crossdock.language.phrases import in_chinese
 from crossdock.storage.notices import notice_by_id
 from crossdock.storage.records import verdicts
 from hamlet import PERMITS, found
@@ -49,6 +50,8 @@ def test_a_department_is_told_of_each_failing_row(hamlet, server):
     assert [(row["arrival"], row["permit_no"], row["rule"]) for row in told["failing"]] == [
         (3, "P0003", "fee.type"), (4, "P0004", "fee.between"),
     ]  # fmt: skip
+    for each in (*told["failing"], *told["findings"]):
+        assert each["reason_zh"] == in_chinese(each["reason"]) != each["reason"]
     assert "a lot" not in body.decode()  # what a row holds beside its key stays here
     assert told["not_named"] == 0
 

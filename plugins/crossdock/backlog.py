@@ -20,8 +20,9 @@ from crossdock.storage.records import (
     unfinished_deliveries,
 )
 from crossdock.storage.rejections import Rejection, rejections
+from crossdock.wordings import astray
 
-State = Literal["failing", "waiting", "due", "rejected"]
+State = Literal["failing", "waiting", "due", "rejected", "astray"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class Owed:
     """One agreement that is behind.
 
     `state`: "failing" when a delivery was tried and has not arrived, "waiting" until its frequency lets it go,
-    "rejected" when all arrived but for some records that the consumer rejects, else "due".
+    "rejected" when all arrived but for some records that the consumer rejects, else "due". "astray" is a delivery that may
+    have arrived, unbooked, where its connection led before: set the connection as it was, and it is looked for there.
     """
 
     agreement: str
@@ -41,6 +43,7 @@ class Owed:
     tried_at: str | None  # the first attempt at what has not arrived
     last_delivered: str | None
     rejected: int  # records that the consumer rejects, each for itself
+    maybe_at: str = ""  # the address of what is astray
 
     def to_dict(self) -> dict[str, object]:
         """Returns the JSON form."""
@@ -56,6 +59,7 @@ def backlog(exchange: Exchange) -> list[Owed]:
 
 def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
     now, contract = exchange.clock(), exchange.contract(agreement.dataset)
+    yield from _astray(exchange, agreement)
     snapshot = latest_snapshot(exchange.state, agreement.dataset)
     if snapshot is None or not decided(exchange, agreement, contract).allowed:
         return
@@ -73,6 +77,15 @@ def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
     began = since or snapshot.accepted_at
     state: State = "failing" if tried else "waiting" if turn and not turn.allowed else "due"
     yield replace(_behind(now, agreement, last, rejected, state=state, since=began), snapshots=many, tried_at=tried)
+
+
+def _astray(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
+    for each in unfinished_deliveries(exchange.state, agreement.id):
+        where = astray(exchange, each, agreement)
+        if where:
+            last = last_delivered(exchange.state, agreement.id)
+            lost = _behind(exchange.clock(), agreement, last, (), state="astray", since=each.intended_at)
+            yield replace(lost, tried_at=each.intended_at, maybe_at=where)
 
 
 def _behind(  # noqa: PLR0913 - what both kinds of debt have

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
+from crossdock.contracts.zone import day_at
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
 from crossdock.identity import canonical, instant
@@ -80,7 +81,7 @@ def _closed(exchange: Exchange, before: Closed, until: str) -> Closed:
 
 def _deliveries(exchange: Exchange, spans: Iterable[Span], *, withheld: bool) -> list[str]:
     """Returns which deliveries of some entries are withheld now, or which are not."""
-    today = instant(exchange.clock())[:10]
+    today = day_at(exchange.clock()).isoformat()
     return [
         delivery
         for span in spans

@@ -76,6 +76,7 @@ def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     _, offsets, data = values.buffers()
     octets = np.frombuffer(data, np.uint8) if data else np.frombuffer(bytes(1), np.uint8)
     ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1] if len(values) else _NONE
+    octets.flags.writeable = ends.flags.writeable = False  # whatever made them: a loop is compiled for one of both
     return octets, ends, validity(values)
 
 

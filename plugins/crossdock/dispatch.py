@@ -40,7 +40,7 @@ from crossdock.storage.records import (
 )
 from crossdock.storage.rejections import record_rejections, resolve_rejections
 from crossdock.storage.store import Ref
-from crossdock.wordings import went_elsewhere
+from crossdock.wordings import astray, went_elsewhere
 
 _EVENTS = "events.parquet"
 Make = Callable[[Path, Events, Ahead | None], Prepared]
@@ -83,7 +83,8 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
 def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> None:
     """Books deliveries of this agreement that arrived before their process was killed: the consumer holds them.
 
-    One that did not arrive before a newer one did is superseded: the consumer would refuse it now.
+    One that did not arrive before a newer one did is superseded: the consumer would refuse it now. One that may have
+    arrived where its connection led before is neither: `backlog` names it until it can be asked for there.
 
     Raises:
         ConsumerUnavailable, ConsumerRefused, WrongUse: it can't be asked where the agreement delivers now.
@@ -100,7 +101,7 @@ def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> No
             raise
         if sent:
             _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
-        elif (delivery.snapshot_seq, delivery.intended_at) < newest:
+        elif (delivery.snapshot_seq, delivery.intended_at) < newest and not astray(exchange, delivery, agreement):
             supersede_delivery(exchange.state, delivery)
 
 

@@ -1,8 +1,8 @@
-"""What an agreement means, in words and by example: what its consumer gets, and what it does not."""
+"""What an agreement means, in words and by example: what its consumer gets, and what it does not; in Chinese or English."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date
 from pathlib import Path
@@ -11,19 +11,22 @@ import pyarrow as pa
 
 from crossdock.contracts.agreement import ONCE, Agreement
 from crossdock.contracts.durations import spoken
-from crossdock.contracts.model import Column, Contract
+from crossdock.contracts.model import Column, Contract, Department
 from crossdock.contracts.oaas import SUFFIX
 from crossdock.contracts.rows import parse
-from crossdock.delivery.decide import its_turn
+from crossdock.contracts.zone import day_at
+from crossdock.delivery.decide import Decision, its_turn
 from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
+from crossdock.language.speech import ENGLISH, Speech
 from crossdock.reviews import decided
 from crossdock.storage.delivered import last_delivered
 from crossdock.storage.records import Delivery, Snapshot, latest_snapshot
 from crossdock.validation.samples import shapes
 
 _EXAMPLES = 5
+_OPTIONS = {"table": "表", "path": "路径", "format": "格式"}  # of delivery channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,44 +73,85 @@ class Explanation:
         return asdict(self)
 
 
-def explain(exchange: Exchange, named: str) -> Explanation:
+def explain(exchange: Exchange, named: str, speech: Speech = ENGLISH) -> Explanation:
     """Explains an agreement, named by its id or its file; nothing leaves, and nothing is recorded.
 
     Raises:
         WrongUse: there is none.
         ContractInvalid: its file is wrong.
     """
+    return explain_to(exchange, named, (speech,))[0]
+
+
+def explain_to(exchange: Exchange, named: str, speeches: Sequence[Speech]) -> list[Explanation]:
+    """Explains an agreement to readers of several languages, having looked once; raises as `explain` does."""
+    seen = _look(exchange, named)
+    return [_told(seen, speech) for speech in speeches]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What there is to tell of an agreement."""
+
+    agreement: Agreement
+    contract: Contract
+    departments: Mapping[str, Department]
+    decision: Decision
+    snapshot: Snapshot | None
+    last: Delivery | None
+    told_by_filter: tuple[str, ...]
+    leaving: int | None  # rows; None where there is no snapshot
+    example: tuple[dict[str, str | None], ...]
+
+    def name(self, department: str, speech: Speech) -> str:
+        found = self.departments.get(department)
+        return speech.say(found.name.zh, found.name.en) if found else department
+
+
+def _look(exchange: Exchange, named: str) -> _Seen:
     agreement = exchange.agreement(_id_of(named))
     contract = exchange.contract(agreement.dataset)
     snapshot = latest_snapshot(exchange.state, contract.id)
     last = last_delivered(exchange.state, agreement.id)
-    allowed, now = _now(exchange, agreement, contract, last)
     leaving, example = _rows(exchange, agreement, contract, snapshot)
+    return _Seen(
+        agreement=agreement,
+        contract=contract,
+        departments=exchange.contracts.part(agreement.dataset).departments,
+        decision=_now(exchange, agreement, contract, last),
+        snapshot=snapshot,
+        last=last,
+        told_by_filter=_told_by_filter(agreement, contract, day_at(exchange.clock())),
+        leaving=leaving,
+        example=example,
+    )
+
+
+def _told(seen: _Seen, speech: Speech) -> Explanation:
+    agreement, contract = seen.agreement, seen.contract
     return Explanation(
         agreement=agreement.id,
         version=agreement.version,
-        now=now,
-        allowed=allowed,
-        who=f"{agreement.provider} gives to {'everybody' if agreement.is_publication else agreement.consumer}",
+        now=speech.sentence(seen.decision.reason),
+        allowed=seen.decision.allowed,
+        who=_who(seen, speech),
         purpose=agreement.purpose,
         legal_basis=agreement.legal_basis,
-        valid=f"{agreement.start.astimezone(UTC):%Y-%m-%d %H:%M} to {agreement.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        how=_how(agreement),
-        when=_when(agreement),
-        kept=f"The consumer deletes it after {spoken(agreement.data_life)}."
-        if agreement.data_life
-        else "No limit is agreed.",
+        valid=_valid(agreement, speech),
+        how=_how(agreement, speech),
+        when=_when(agreement, speech),
+        kept=_kept(agreement, speech),
         usage=agreement.usage,
         limitations=agreement.limitations,
-        secrecy=_secrecy(agreement),
-        columns=tuple(_leaving(contract.column(name), agreement) for name in agreement.columns),
+        secrecy=_secrecy(agreement, speech),
+        columns=tuple(_leaving(contract.column(name), agreement, speech) for name in agreement.columns),
         withheld=tuple(c.name for c in contract.columns if c.name not in agreement.columns),
-        rows=agreement.rows or "all",
-        told_by_filter=_told_by_filter(agreement, contract, exchange.clock().date()),
-        rows_in_force=snapshot.rows if snapshot else None,
-        rows_leaving=leaving,
-        last_delivered=last.delivered_at if last else None,
-        example=example,
+        rows=agreement.rows or speech.say("全部", "all"),
+        told_by_filter=seen.told_by_filter,
+        rows_in_force=seen.snapshot.rows if seen.snapshot else None,
+        rows_leaving=seen.leaving,
+        last_delivered=seen.last.delivered_at if seen.last else None,
+        example=seen.example,
     )
 
 
@@ -120,12 +164,12 @@ def _id_of(named: str) -> str:
     return "/".join((*path.parts[-4:-2], path.name.removesuffix(SUFFIX)))
 
 
-def _now(exchange: Exchange, agreement: Agreement, contract: Contract, last: Delivery | None) -> tuple[bool, str]:
+def _now(exchange: Exchange, agreement: Agreement, contract: Contract, last: Delivery | None) -> Decision:
     decision = decided(exchange, agreement, contract)
     if decision.allowed and last and last.delivered_at:
         turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at, now=exchange.clock())
-        return turn.allowed, decision.reason if turn.allowed else turn.reason
-    return decision.allowed, decision.reason
+        return decision if turn.allowed else turn
+    return decision
 
 
 def _rows(
@@ -135,7 +179,7 @@ def _rows(
     if snapshot is None:
         return None, ()
     rows = exchange.dataset(snapshot.key)
-    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=exchange.clock().date())
+    terms = Terms.of(agreement, contract, rows.schema, exchange.keys, today=day_at(exchange.clock()))
     first = rows.head(_EXAMPLES, filter=terms.keep).combine_chunks().to_batches()
     shown: Sequence[dict[str, str | None]] = _shapes(terms.outgoing(first[0])) if first else ()
     return rows.count_rows(filter=terms.keep), tuple(shown)
@@ -147,12 +191,6 @@ def _shapes(batch: pa.RecordBatch) -> list[dict[str, str | None]]:
     return found
 
 
-def _secrecy(agreement: Agreement) -> str:
-    if agreement.withheld_until is None:
-        return "The people concerned are told when they ask."
-    return f"Before {agreement.withheld_until} the people concerned are not told ({agreement.withheld_basis})."
-
-
 def _told_by_filter(agreement: Agreement, contract: Contract, today: date) -> tuple[str, ...]:
     looked_at = parse(agreement.rows, {c.name: c for c in contract.columns}, today=today).columns
     hidden = {name for name, given in agreement.protect.items()}
@@ -160,27 +198,70 @@ def _told_by_filter(agreement: Agreement, contract: Contract, today: date) -> tu
     return tuple(sorted(looked_at - clear))
 
 
-def _how(agreement: Agreement) -> str:
+def _who(seen: _Seen, speech: Speech) -> str:
+    gives, gets = (seen.name(each, speech) for each in (seen.agreement.provider, seen.agreement.consumer))
+    if seen.agreement.is_publication:
+        return speech.say(f"{gives}向社会公众开放", f"{gives} gives to everybody")
+    return speech.say(f"{gives}向{gets}提供", f"{gives} gives to {gets}")
+
+
+def _valid(agreement: Agreement, speech: Speech) -> str:
+    start, end = (f"{each.astimezone(UTC):%Y-%m-%d %H:%M}" for each in (agreement.start, agreement.end))
+    return speech.say(f"{start} 至 {end}（UTC）", f"{start} to {end} UTC")
+
+
+def _kept(agreement: Agreement, speech: Speech) -> str:
+    if not agreement.data_life:
+        return speech.say("未约定期限。", "No limit is agreed.")
+    life = spoken(agreement.data_life, speech)
+    return speech.say(f"接收方保存 {life}，期满删除。", f"The consumer deletes it after {life}.")
+
+
+def _secrecy(agreement: Agreement, speech: Speech) -> str:
+    day, basis = agreement.withheld_until, agreement.withheld_basis
+    if day is None:
+        return speech.say("当事人询问时告知。", "The people concerned are told when they ask.")
+    return speech.say(
+        f"{day} 之前不告知当事人（{basis}）。", f"Before {day} the people concerned are not told ({basis})."
+    )
+
+
+def _how(agreement: Agreement, speech: Speech) -> str:
     if agreement.is_publication:
-        return f"As an open version in the open area, under {agreement.licence}."
+        licence = agreement.licence
+        return speech.say(
+            f"在开放区发布开放版本，许可为 {licence}。", f"As an open version in the open area, under {licence}."
+        )
     spec = agreement.delivery
-    sent = "What was inserted, updated and deleted since" if spec.mode == "changes" else "All rows each time"
-    options = ", ".join(f"{name} {value}" for name, value in sorted(spec.options.items()))
-    return f"{sent}, by {spec.channel} (connection {spec.connection}, {options})."
+    sent = speech.say("每次交付全部行", "All rows each time")
+    if spec.mode == "changes":
+        sent = speech.say("交付上次以来的新增、更新和删除", "What was inserted, updated and deleted since")
+    options = sorted(spec.options.items())
+    named = "".join(f"，{_OPTIONS.get(name, name)} {value}" for name, value in options)
+    english = ", ".join(f"{name} {value}" for name, value in options)
+    return speech.say(
+        f"{sent}，方式为{speech.state(spec.channel)}（连接 {spec.connection}{named}）。",
+        f"{sent}, by {spec.channel} (connection {spec.connection}, {english}).",
+    )
 
 
-def _when(agreement: Agreement) -> str:
-    words = {"on_change": "Whenever new data was accepted.", ONCE: "One time under each version of the agreement."}
-    return words.get(agreement.frequency, f"At most once for each time of {agreement.frequency} (UTC).")
+def _when(agreement: Agreement, speech: Speech) -> str:
+    times = agreement.frequency
+    words = {
+        "on_change": speech.say("每当有新数据通过检验。", "Whenever new data was accepted."),
+        ONCE: speech.say("协议的每个版本下一次。", "One time under each version of the agreement."),
+    }
+    limit = speech.say(f"按 {times} 的时间（UTC），每次至多一回。", f"At most once for each time of {times} (UTC).")
+    return words.get(times, limit)
 
 
-def _leaving(column: Column, agreement: Agreement) -> LeavingColumn:
+def _leaving(column: Column, agreement: Agreement, speech: Speech) -> LeavingColumn:
     protection = agreement.protect.get(column.name)
     return LeavingColumn(
         name=column.name,
         label=column.label,
-        type=column.type,
-        form=protection.in_words() if protection else "as it is",
-        classification=column.classification or "",
+        type=speech.state(column.type),
+        form=protection.in_words(speech) if protection else speech.say("原样", "as it is"),
+        classification=speech.state(column.classification or ""),
         legal_basis=agreement.unprotected.get(column.name, ""),
     )

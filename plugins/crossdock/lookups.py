@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from crossdock.contracts.zone import day_at
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import instant, keyed_hashes
@@ -68,7 +69,7 @@ def look_up(exchange: Exchange, subject: str, *, by: str, reason: str = "", with
         raise WrongUse(
             "The reason names whom it is about.", fix="Leave the identifier out: the reason is kept as it is."
         )
-    today = instant(exchange.clock())[:10]
+    today = day_at(exchange.clock()).isoformat()
     found = [
         received
         for received in who(exchange.state, exchange.store, exchange.keys, *spelled)

@@ -9,6 +9,7 @@ from typing import Any
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import instant
+from crossdock.language.phrases import in_chinese
 from crossdock.storage.notices import Notice, notice_by_id, record_notice
 from crossdock.storage.records import Verdict, verdict_by_id
 from crossdock.validation.samples import findings
@@ -52,7 +53,7 @@ def notify(exchange: Exchange, verdict_id: str) -> Notice | None:
         "accepted": verdict.accepted,
         "quarantined": verdict.quarantined,
         "validated_at": verdict.validated_at,
-        "findings": [finding.to_dict() for finding in verdict.findings],
+        "findings": [finding.to_dict() | {"reason_zh": in_chinese(finding.reason)} for finding in verdict.findings],
         "failing": named,
         "not_named": sum(1 for _ in rows),
     }

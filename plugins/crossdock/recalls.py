@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.zone import day_at
 from crossdock.delivery.terms import Terms
 from crossdock.delivery.withdraw import Withdrawal, withdraw
 from crossdock.dispatch import Deal, dispatch, finish_arrived, held
@@ -184,7 +185,7 @@ def _withdrawal(exchange: Exchange, there: _There, found: Delivery, brought: Pat
     if snapshot is None or {found.channel, last.channel} != {agreement.delivery.channel}:
         raise _unknown(agreement)
     schema = exchange.dataset(snapshot.key).schema
-    terms = Terms.of(agreement, contract, schema, exchange.keys, today=exchange.clock().date())
+    terms = Terms.of(agreement, contract, schema, exchange.keys, today=day_at(exchange.clock()))
     previous = held(exchange, last)
     if (previous is None) != (agreement.delivery.mode == "full") or (previous and previous.layout != terms.layout):
         raise _unknown(agreement)

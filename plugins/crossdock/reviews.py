@@ -65,6 +65,24 @@ def request(exchange: Exchange, agreement_id: str) -> Request | None:
     return _request(exchange, agreement) if agreement and agreement.status == REQUESTED else None
 
 
+def moot(exchange: Exchange, agreement_id: str, wording: str) -> str:
+    """Returns why nobody need answer a request any more that was asked in a wording; "" when somebody has to.
+
+    Raises:
+        ContractInvalid: its file is wrong, so nobody can tell.
+    """
+    try:
+        agreement = exchange.agreement(agreement_id)
+    except WrongUse:
+        return "The request was taken back."
+    if agreement.status != REQUESTED:
+        return "The request was taken back, or is in force without an answer."
+    if agreement.digest != wording:
+        return "The request was worded anew, and is asked anew."
+    given = review_of(exchange.state, wording)
+    return f"The request was answered already, by {given.reviewed_by}." if given else ""
+
+
 def demand_wording(exchange: Exchange, agreement_id: str, shown: str) -> None:
     """Sees that a request is worded as it was when it was shown to somebody; `answer` of the same exchange sees the same.
 

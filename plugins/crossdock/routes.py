@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from crossdock.connections import Connection
 from crossdock.contracts.agreement import Agreement
 from crossdock.delivery.channels.channel import Ahead, Order, Receipt, Shipment, address, arrived, deliver, has_place
 from crossdock.delivery.channels.channel import ahead as begin_ahead
@@ -23,7 +22,7 @@ from crossdock.publishing.versions import Release, release
 from crossdock.publishing.withdrawal import Notice, notice_key, withdraw_version, withdrawn_at
 from crossdock.storage.recalls import RECALL, Recall, recall_by_id
 from crossdock.storage.records import Delivery, delivery_by_id
-from crossdock.wordings import is_at, keep_wording, leads_to, wording_of
+from crossdock.wordings import forget_address, is_at, keep_address, keep_wording, leads_to, wording_of
 
 
 def outbox(delivery: Delivery) -> str:
@@ -72,9 +71,16 @@ class ToConsumer:
         keep_wording(exchange, agreement, consignment.contract)
         exchange.store.put_new(key, signed)
         connection = exchange.lookup(agreement.delivery.connection)
+        where = address(agreement, connection)
+        before = keep_address(exchange, agreement, consignment.delivery_id, where)
         shipment = Shipment(consignment=consignment, manifest=signed, sign=exchange.keys.sign)
-        receipt = deliver(shipment, connection, ahead)
-        return _proof(receipt, key, agreement, connection)
+        try:
+            receipt = deliver(shipment, connection, ahead)
+        except ConsumerRefused:
+            if not before:
+                forget_address(exchange, agreement, consignment.delivery_id)  # it answered that nothing is there
+            raise
+        return _proof(receipt, key, where, before)
 
     def arrived(self, exchange: Exchange, agreement: Agreement, delivery: Delivery) -> Sent | None:
         """See `Route.arrived`: it is looked for where the agreement sent it when it was made."""
@@ -84,7 +90,11 @@ class ToConsumer:
             return None
         connection = exchange.lookup(agreed.delivery.connection)
         receipt = arrived(agreed, delivery.id, connection)
-        return _proof(receipt, f"{outbox(delivery)}/manifest.json", agreed, connection) if receipt else None
+        if receipt is None:
+            return None
+        where = address(agreed, connection)
+        before = keep_address(exchange, agreed, delivery.id, where)
+        return _proof(receipt, f"{outbox(delivery)}/manifest.json", where, before)
 
 
 def _demand_base(exchange: Exchange, consignment: Consignment) -> None:
@@ -104,9 +114,9 @@ def _demand_base(exchange: Exchange, consignment: Consignment) -> None:
         )
 
 
-def _proof(receipt: Receipt, key: str, agreement: Agreement, connection: Connection) -> Sent:
-    """A connection may lead elsewhere one day: the receipt tells where it led."""
-    told = receipt.to_dict() | {"address": address(agreement, connection)}
+def _proof(receipt: Receipt, key: str, where: str, before: str) -> Sent:
+    """A connection may lead elsewhere one day: the receipt tells where it led, and where else the delivery may be."""
+    told = receipt.to_dict() | {"address": where} | ({"maybe_at": before} if before else {})
     return Sent(receipt=told, manifest_key=key, manifest_sha256=receipt.digest)
 
 

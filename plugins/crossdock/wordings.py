@@ -17,7 +17,7 @@ from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.model import Contract
 from crossdock.delivery.channels.channel import address, arrived, place
 from crossdock.delivery.manifest import verify_manifest
-from crossdock.errors import StorageConflict
+from crossdock.errors import StorageConflict, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.identity import canonical, content_id
 from crossdock.storage.records import Delivery
@@ -89,6 +89,42 @@ def at_place(exchange: Exchange, made: list[Delivery], there: Place) -> Iterator
             yield each, wording
 
 
+def keep_address(exchange: Exchange, agreement: Agreement, delivery_id: str, where: str) -> str:
+    """Keeps to which address a delivery is sent for the first time; returns that address where it was another one, else "".
+
+    A connection may lead elsewhere before we could note that the delivery arrived.
+    """
+    key = _address_key(agreement.consumer, delivery_id)
+    if not exchange.store.exists(key):
+        exchange.store.put_new(key, canonical({"address": where}))
+    first = str(json.loads(exchange.store.read(key))["address"])
+    return first if first != where else ""
+
+
+def forget_address(exchange: Exchange, agreement: Agreement, delivery_id: str) -> None:
+    """Forgets to which address a delivery was sent first: its consumer has refused it there."""
+    exchange.store.delete(_address_key(agreement.consumer, delivery_id))
+
+
+def astray(exchange: Exchange, delivery: Delivery, agreement: Agreement) -> str:
+    """Returns the address at which an unfinished delivery may have arrived, where nobody can ask any more; else "".
+
+    Args:
+        exchange: where it was intended.
+        delivery: intended, and not found where its connection leads.
+        agreement: the agreement as it is now.
+    """
+    key = _address_key(delivery.consumer, delivery.id)
+    if not exchange.store.exists(key):
+        return ""  # nothing has left
+    wording = wording_of(exchange, delivery)
+    first = str(json.loads(exchange.store.read(key))["address"])
+    try:
+        return first if first != leads_to(exchange, wording.agreement if wording else agreement) else ""
+    except WrongUse:
+        return first  # the connection is gone
+
+
 def leads_to(exchange: Exchange, agreement: Agreement) -> str:
     """Returns where the connection of an agreement with a department leads now.
 
@@ -116,6 +152,10 @@ def is_at(exchange: Exchange, delivery: Delivery, agreed: Agreement, where: str)
         return True
     found = arrived(agreed, delivery.id, exchange.lookup(agreed.delivery.connection))
     return found is not None and found.digest == delivery.manifest_sha256
+
+
+def _address_key(consumer: str, delivery_id: str) -> str:
+    return f"outbox/{consumer}/{delivery_id}/sent_to.json"
 
 
 def _key(consumer: str, agreement: str, contract: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
 import yaml
 
+from crossdock import pipeline
 from crossdock.exchange import open_exchange
-from crossdock.reviews import request
+from crossdock.reviews import answer, request
 from crossdock.storage.records import deliveries
 from hamlet import found, write_yaml
 from provinces import ROOT, run
@@ -20,6 +22,23 @@ import json
 from crossdock.airflow.build import index
 from crossdock.airflow.review import review_dags
 print(json.dumps({d.dag_id: [d.is_paused_upon_creation, d.task_ids, str(d.deadline[0].reference)] for d in review_dags(index())}))
+"""
+SHOWN = """
+import json, sys
+from crossdock.airflow.review import _described
+print(json.dumps(_described(sys.argv[1], sys.argv[2])))
+"""
+STILL = """
+import sys
+from crossdock.airflow.review import Question
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+asked = Question(task_id="answer", agreement=sys.argv[1], wording=sys.argv[2], subject="s", options=["x"])
+try:
+    asked.execute_complete({}, {"error": "Time is up.", "error_type": "timeout"})
+except TaskAwaitingInput as waits:
+    print("waits", waits.method_name)
+except AirflowSkipException as skipped:
+    print(skipped)
 """
 ANSWER = """
 import sys
@@ -64,7 +83,7 @@ def dags(hamlet):
 def test_each_wording_has_its_dags_which_run_by_themselves_and_have_their_deadlines(hamlet):
     first = dags(hamlet) if ask(hamlet) else None
     again = dags(hamlet) if ask(hamlet, version="1.1.0") else None
-    for made in (first, again):
+    for made in (first, {name: told for name, told in again.items() if name not in first}):
         assert {name.partition("__")[0]: (paused, tasks) for name, (paused, tasks, _) in made.items()} == {
             "review": (False, ["answer", "look", "record"]),
             "fulfil": (False, ["delivered"]),
@@ -73,18 +92,60 @@ def test_each_wording_has_its_dags_which_run_by_themselves_and_have_their_deadli
         due = {name.partition("__")[0]: text for name, (*_, text) in made.items()}
         assert "2026, 11, 24, 16" in due["review"] or "2026-11-24" in due["review"]
         assert "2026, 12, 21, 16" in due["fulfil"] or "2026-12-21" in due["fulfil"]
-    assert not first.keys() & again.keys()
+    assert first.keys() < again.keys()  # what waits in them is to see that it is asked no more
+
+
+def test_what_is_asked_is_in_both_languages_and_shows_no_value(hamlet):
+    wording = ask(hamlet, version="1.1.5")
+    exchange = open_exchange(hamlet.home)
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+    ran = run(hamlet.home, "-c", SHOWN, TAX, wording)
+    assert ran.code == 0, ran.stderr[-3000:]
+    shown = json.loads(ran.stdout.splitlines()[-1])
+    assert shown["subject"] == "town_hall向tax提供 town_hall/permits？ town_hall gives to tax: town_hall/permits?"
+    for said in (
+        "须于 2026-11-24 16:00（UTC）前答复。",
+        "The answer is due at 2026-11-24 16:00 UTC.",
+        "交付形式",
+        "leaves",
+    ):
+        assert shown["body"].count(said) == 1
+    assert shown["body"].count("A9999") > 1
+    assert not re.search(r"P\d{4}|R\d{4}|remark \d", shown["body"])
+
+
+def still(hamlet, wording):
+    ran = run(hamlet.home, "-c", STILL, TAX, wording)
+    assert ran.code == 0, ran.stderr[-3000:]
+    return ran.stdout.splitlines()[-1]
+
+
+def test_a_question_waits_while_it_is_asked_and_ends_with_the_reason(hamlet):
+    wording = ask(hamlet, version="1.1.6")
+    assert still(hamlet, wording) == "waits execute_complete"
+    file = hamlet.agreement("permits", "tax")
+    written = file.read_text()
+    file.write_text(written.replace("holder", "nobody"))
+    assert still(hamlet, wording) == "waits execute_complete"  # a slip of the pen ends nothing
+    file.write_text(written.replace("status: requested", "status: suspended"))
+    assert still(hamlet, wording).startswith("申请已撤回，或已无需答复即生效。 The request was taken back")
+    file.write_text(written)
+    assert still(hamlet, ask(hamlet, version="1.1.6")) == "waits execute_complete"
+    answer(open_exchange(hamlet.home), TAX, approved=False, reason="No.", by="ann")
+    assert still(hamlet, wording) == "申请已由 ann 答复。 The request was answered already, by ann."
+    ask(hamlet, version="1.1.7")
+    assert still(hamlet, wording) == "申请内容已变更，将重新征求答复。 The request was worded anew, and is asked anew."
 
 
 def test_an_answer_to_what_was_shown_before_it_was_worded_anew_is_not_taken(hamlet):
     shown = ask(hamlet, version="1.2.0")
     ask(hamlet, version="1.3.0")
-    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "Approve")
+    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "批准 Approve")
     assert late.code != 0
     assert "worded otherwise now" in late.stderr
     assert "settled True" in late.stdout  # nobody waits for what was worded anew
     assert request(open_exchange(hamlet.home), TAX).review is None
-    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "Reject")
+    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "驳回 Reject")
     assert no.stdout.splitlines()[-3:] == ["settled False", "approved False", "settled True"], no.stderr[-2000:]
     asked = request(open_exchange(hamlet.home), TAX)
     assert (asked.review.approved, asked.review.reviewed_by, asked.review.reason) == (False, "admin", "As shown.")

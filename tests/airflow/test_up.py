@@ -29,6 +29,7 @@ PATIENCE = 240
 ENTERPRISES = "market_regulation/enterprises"
 YEARLY = f"{ENTERPRISES}/tax"
 REQUESTED = f"{ENTERPRISES}/statistics"
+REWORDED = f"{ENTERPRISES}/civil_affairs"
 FOLLOWS = {"share__statistics", "publish__civil_affairs", "publish__transport"}
 SUCCEEDED = re.compile(r"success\s+(\S+)")
 
@@ -71,10 +72,39 @@ def approve_request(api):
     (dag,) = (f"/dags/{each['dag_id']}" for each in api.dags() if each["dag_id"].startswith(name))
     (run,) = api._ask("GET", f"{dag}/dagRuns")["dag_runs"]
     asked = answer(
-        api, dag, run["dag_run_id"], "answer", {"chosen_options": ["Approve"], "params_input": {"reason": "As agreed."}}
+        api,
+        dag,
+        run["dag_run_id"],
+        "answer",
+        {"chosen_options": ["批准 Approve"], "params_input": {"reason": "As agreed."}},
     )
-    assert asked["subject"] == f"market_regulation gives to statistics of {ENTERPRISES}?"
+    english = f"Administration for Market Regulation gives to Bureau of Statistics: {ENTERPRISES}?"
+    assert asked["subject"] == f"市场监督管理局向统计局提供 {ENTERPRISES}？ {english}"
     assert "| credit_code |" in asked["body"]
+
+
+def word_anew(api, home, file):
+    """Changes a request that is being asked, and lets the hour pass after which its question looks again."""
+    name = f"review__{REWORDED.replace('/', '__')}__"
+    (dag,) = (each["dag_id"] for each in api.dags() if each["dag_id"].startswith(name))
+    (run,) = api._ask("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
+    asked = f"/dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances/answer"
+    until(lambda: api._ask("GET", asked)["state"] == "awaiting_input")
+    file.write_text(file.read_text("utf-8").replace("version: 0.1.0", "version: 0.2.0"), "utf-8")
+    until(lambda: sum(each["dag_id"].startswith(name) for each in api.dags()) == 2)
+    with contextlib.closing(sqlite3.connect(home / "var" / "airflow.db", timeout=60)) as database, database:
+        told = database.execute(
+            "update task_instance set trigger_timeout = '2026-01-01 00:00:00.000000' where dag_id = ? and state = 'awaiting_input'",
+            [dag],
+        )
+        assert told.rowcount == 1
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 def approve_release(api, home):
@@ -127,6 +157,8 @@ def airflow(demo_home, tmp_path_factory, statsd):
     agreement.write_text(agreement.read_text("utf-8").replace("frequency: on_change", "frequency: 0 0 1 1 *"), "utf-8")
     request = home / "contracts" / ENTERPRISES / "agreements" / "statistics.oaas.yaml"
     request.write_text(request.read_text("utf-8").replace("status: draft", "status: requested"), "utf-8")
+    other = request.with_name(f"{REWORDED.rpartition('/')[2]}.oaas.yaml")
+    other.write_text(request.read_text("utf-8").replace("statistics", "civil_affairs"), "utf-8")
     port = free_port()
     output = home.parent / "output.txt"
     receives = {f"receive__{folder.name}" for folder in (home / "contracts").iterdir() if any(folder.glob("*/"))}
@@ -150,7 +182,9 @@ def airflow(demo_home, tmp_path_factory, statsd):
             approve_release(api, home)
             wait_for(lambda said: "share__human_resources" in said.partition("quarantine__release")[2], started, output)
             approve_request(api)
+            word_anew(api, home, other)
         wait_for(lambda said: "share__statistics" in said.partition("review__")[2], started, output)
+        wait_for(lambda said: f"review__{REWORDED.replace('/', '__')}" in said, started, output)
         started.send_signal(signal.SIGTERM)
         code = started.wait(60)
     finally:
@@ -220,11 +254,26 @@ def test_a_person_releases_rows_and_who_has_an_agreement_receives_them(airflow):
 def test_a_person_approves_a_request_and_its_data_follows(airflow):
     home, *_ = airflow
     exchange = open_exchange(home)
-    (asked,) = requests(exchange)
+    (asked,) = (each for each in requests(exchange) if each.agreement == REQUESTED)
     assert (asked.review.approved, asked.review.reason, asked.review.reviewed_by) == (True, "As agreed.", "admin")
     (made,) = (d for d in deliveries(exchange.state) if d.agreement == REQUESTED)
     assert made.status == "delivered"
     assert made.delivered_at > asked.review.reviewed_at
+
+
+def test_a_question_about_a_request_that_was_worded_anew_ends(airflow):
+    home, *_ = airflow
+    with contextlib.closing(sqlite3.connect(home / "var" / "airflow.db")) as database:
+        rows = database.execute(
+            "select r.dag_id, r.state, t.task_id, t.state from task_instance t join dag_run r using (dag_id, run_id)"
+            " where dag_id like ?", [f"review__{REWORDED.replace('/', '__')}__%"],
+        ).fetchall()  # fmt: skip
+    ended = {(dag, state): {task: of for name, _, task, of in rows if name == dag} for dag, state, *_ in rows}
+    assert sorted(state for _, state in ended) == ["running", "success"]
+    (tasks,) = (tasks for (_, state), tasks in ended.items() if state == "success")
+    assert tasks == {"look": "success", "answer": "skipped", "record": "skipped"}
+    logs = "".join(file.read_text("utf-8") for file in (home / "var" / "logs").rglob("task_id=answer/*.log"))
+    assert "The request was worded anew, and is asked anew." in logs
 
 
 def test_a_request_that_is_late_raises_airflows_alarm(airflow):

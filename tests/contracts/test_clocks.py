@@ -1,10 +1,11 @@
 """Working days of China's calendar."""
 
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from crossdock.contracts.clocks import delivery_due, review_due, working_day_after
+from crossdock.contracts.clocks import delivery_due, requested_on, review_due, working_day_after
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,11 @@ from crossdock.contracts.clocks import delivery_due, review_due, working_day_aft
 )
 def test_so_many_working_days_after_a_day(day, many, expected):
     assert working_day_after(day, many) == expected
+
+
+def test_a_request_without_a_day_is_of_the_day_in_china_on_which_the_agreement_begins():
+    begins = SimpleNamespace(requested_on=None, start=datetime(2026, 11, 22, 16, tzinfo=UTC))
+    assert requested_on(begins) == date(2026, 11, 23)
 
 
 def test_a_request_is_due_at_the_end_of_its_last_day_in_china():

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,24 @@ def test_it_is_read_from_the_cache_until_something_changes(load, tmp_path):
     assert load().shares() == {}
     (tmp_path / "contracts/police/empty").mkdir()
     assert "has no contract.odcs.yaml" in load().problems[0]
+
+
+def test_a_request_that_is_gone_is_known_for_a_week(load, tmp_path):
+    file = tmp_path / "contracts/police/people/agreements/tax.oaas.yaml"
+    (first,) = (load(), write(file, agreement(header={"status": "requested"})), load())[-1].shares()["tax"]
+    write(file, agreement(header={"status": "requested", "version": "1.1.0"}))
+    (second,) = load().shares()["tax"]
+    (former,) = load().former
+    assert replace(former, gone_at="") == first != second
+    assert former.gone_at
+    file.unlink()
+    assert [each.digest for each in load().former] == [second.digest, first.digest]
+    write(file, agreement(header={"status": "requested"}))  # as it was at first
+    assert [each.digest for each in load().former] == [second.digest]
+    cache = tmp_path / "var" / "index.json"
+    cache.write_text(cache.read_text().replace(load().former[0].gone_at, "2026-01-01T00:00:00+00:00"))
+    write(file, agreement())
+    assert [each.digest for each in load().former] == [first.digest]
 
 
 def test_a_process_reads_it_once(load, tmp_path):

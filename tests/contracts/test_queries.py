@@ -1,6 +1,6 @@
 """What a query of a contract may ask, and what is refused before any data is there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -13,13 +13,13 @@ from crossdock.contracts.sandbox import QueryFailed, Sandbox, Table
 from crossdock.errors import WrongUse
 from drafts import contract, problems, read
 
-NOW = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
+NOW = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)  # half past seven the next morning in China
 COLUMNS = (
     Column(name="id", source_name="sfzh", type="string"),
     Column(name="age", source_name="ID", type="integer"),
     Column(name="born", source_name="born", type="date"),
 )
-ROWS = pa.table({"c0": ["a", "b", None], "c1": [30, 40, 50], "c2": [None, None, NOW.date()]})
+ROWS = pa.table({"c0": ["a", "b", None], "c1": [30, 40, 50], "c2": [None, None, date(2026, 11, 24)]})
 NAMES = ("people", "prod.Public.T People", "prod.public.t_people", "PEOPLE")
 
 
@@ -50,6 +50,7 @@ def asked(text, column="age", names=NAMES):
         ("select max(age) from people where age > 99", None),
         ("select age from people where age > 99", None),
         ("select count(*) from people where born = current_date and current_date = today()", 1),
+        ("select count(*) from people where cast(now() as date) = current_date and hour(now()) = 7", 3),
         ("select count(*) from people where now() = timestamptz '2026-11-23 23:30:00+00'", 3),
         ("select count(*) from people where regexp_matches(id, '^[a]{1}')", 1),
         ("select count(*) from people, unnest([1, 2]) t(n)", 6),

@@ -9,7 +9,7 @@
 | `crossdock.shares`              | counter | department, dataset, consumer                    |
 | `crossdock.handovers.delivered`, and of `unchanged`, `refused`, `waiting` | counter | department, dataset, consumer |
 | `crossdock.pull.duration`, and of `validate`, `push`, `publish` | timer (ms) | department, dataset (and consumer) |
-| `crossdock.owed.agreements.failing`, and of `waiting`, `due`, `rejected` | gauge |                  |
+| `crossdock.owed.agreements.failing`, and of `waiting`, `due`, `rejected`, `astray` | gauge |        |
 | `crossdock.owed.records.rejected` | gauge |                                                  |
 | `crossdock.owed.oldest_seconds` | gauge   |                                                  |
 | `crossdock.ledger.sound`        | gauge   |                                                  |
@@ -64,7 +64,7 @@ def handed_over(outcome: Outcome) -> None:
 def owed(found: Sequence[Owed]) -> None:
     """Tells what consumers are owed; states in which nothing is, too, so that a gauge falls back."""
     states = Counter(each.state for each in found)
-    for state in ("failing", "waiting", "due", "rejected"):
+    for state in ("failing", "waiting", "due", "rejected", "astray"):
         stats.gauge(f"crossdock.owed.agreements.{state}", states[state])
     stats.gauge("crossdock.owed.records.rejected", sum(each.rejected for each in found))
     stats.gauge("crossdock.owed.oldest_seconds", max((each.age_seconds for each in found), default=0.0))

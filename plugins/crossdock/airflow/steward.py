@@ -71,11 +71,12 @@ def replay_dag() -> DAG:
 
 def _described(verdict_id: str) -> dict[str, str]:
     from crossdock import stewardship
+    from crossdock.language.speech import in_both
 
     with exchange_at_work() as exchange:
         verdict, entry = stewardship.held(exchange, verdict_id)
         shown = stewardship.sample(exchange, verdict, most=_SAMPLES)
-    findings = "\n".join(f"| {f.rule} | {f.reason} | {f.rows:,} |" for f in verdict.findings)
+    findings = "\n".join(f"| {f.rule} | {in_both(f.reason)} | {f.rows:,} |" for f in verdict.findings)
     shapes = "\n".join(
         f"| {sample.arrival:,} | {column} | `{'' if shape is None else shape}` |"
         for sample in shown

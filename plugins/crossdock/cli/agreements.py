@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from crossdock.cli.command import FINDINGS, FINE, Json, command, print_json
+from crossdock.cli.command import FINDINGS, FINE, Json, Spoken, command, print_json
 from crossdock.display import sharing
+from crossdock.language.speech import speech_of
 
 app = typer.Typer(help="Requests for data and the providers' answers.", no_args_is_help=True)
 
@@ -17,7 +18,7 @@ _By = Annotated[str, typer.Option(help="Who says so; default: the user of this s
 
 
 @command(app, "requests")
-def requested(as_json: Json = False) -> int:
+def requested(language: Spoken = None, as_json: Json = False) -> int:
     """List what was requested, until when it has to be answered, and the answers; what is due first stands first."""
     from crossdock.exchange import open_exchange
     from crossdock.reviews import requests
@@ -26,7 +27,7 @@ def requested(as_json: Json = False) -> int:
     if as_json:
         print_json({"requests": [each.to_dict() for each in found]})
     else:
-        sharing.requests(found)
+        sharing.requests(found, speech_of(language))
     return FINDINGS if any(each.overdue for each in found) else FINE
 
 
@@ -52,5 +53,5 @@ def _answered(agreement: str, *, approved: bool, reason: str, by: str, as_json: 
     if as_json:
         print_json(found.to_dict())
     else:
-        sharing.requests([found])
+        sharing.requests([found], speech_of(None))
     return FINE

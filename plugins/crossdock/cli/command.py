@@ -14,11 +14,15 @@ import typer
 from crossdock.discretion import Discretion
 from crossdock.display import terminal
 from crossdock.errors import ContractInvalid, CrossdockError, Defect, SourceInvalid, WrongUse
+from crossdock.language.speech import Language
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Docs = Annotated[Path | None, typer.Option(help="Write Great Expectations' page of the result to this .html file.")]
+Spoken = Annotated[
+    Language | None, typer.Option("--language", help="Say it in Chinese or English; default: as the locale asks for.")
+]
 Args = ParamSpec("Args")
 
 

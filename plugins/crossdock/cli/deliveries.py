@@ -58,7 +58,7 @@ def owed(as_json: Json = False) -> int:
         print_json({"backlog": [each.to_dict() for each in found]})
     else:
         sharing.backlog(found)
-    return FINDINGS if any(each.state == "failing" for each in found) else FINE
+    return FINDINGS if any(each.state in ("failing", "astray") for each in found) else FINE
 
 
 @command(app, "errors")

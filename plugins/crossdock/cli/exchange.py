@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from crossdock import forms
-from crossdock.cli.command import FINDINGS, FINE, WRONG, Json, command, print_json
+from crossdock.cli.command import FINDINGS, FINE, WRONG, Json, Spoken, command, print_json
 from crossdock.display import quality, sharing, terminal
+from crossdock.language.speech import speech_of
 
 app = typer.Typer()
 
@@ -94,17 +95,19 @@ def history(
 @command(app, "explain")
 def explain(
     agreement: Annotated[str, typer.Argument(help="DEPARTMENT/DATASET/CONSUMER, or an agreement's file.")],
+    language: Spoken = None,
     as_json: Json = False,
 ) -> int:
     """Say in words what an agreement's consumer gets, when and in what form, with a masked example."""
     from crossdock.exchange import open_exchange
     from crossdock.explanation import explain as put_in_words
 
-    found = put_in_words(open_exchange(), agreement)
+    speech = speech_of(language or ("en" if as_json else None))  # JSON is the same wherever it is made
+    found = put_in_words(open_exchange(), agreement, speech)
     if as_json:
         print_json(found.to_dict())
     else:
-        sharing.explanation(found)
+        sharing.explanation(found, speech)
     return FINE
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from crossdock.contracts.model import Column
+from crossdock.language.speech import ENGLISH, Speech
 
 APPROVED = frozenset({"approved", "active"})
 REQUESTED = "requested"  # in force once its provider has approved it (see `reviews`)
@@ -34,11 +35,21 @@ class Protection:
     to: str = ""
     strict: bool = False
 
-    def in_words(self) -> str:
+    def in_words(self, speech: Speech = ENGLISH) -> str:
         """Returns what it does, for people."""
+        kind = speech.state(self.kind)
         if self.kind == "mask":
-            return f"mask (first {self.keep_first} and last {self.keep_last} characters kept)"
-        return f"generalise (to {self.to})" if self.kind == "generalise" else self.kind
+            chinese = f"{kind}（保留前 {self.keep_first} 位和后 {self.keep_last} 位）"
+            return speech.say(chinese, f"{kind} (first {self.keep_first} and last {self.keep_last} characters kept)")
+        if self.kind == "generalise":
+            return speech.say(f"{kind}（到{_in_chinese(self.to)}）", f"{kind} (to {self.to})")
+        return kind
+
+
+def _in_chinese(to: str) -> str:
+    """Returns to what a value is generalised: years or months, so many characters, or bands of a width."""
+    word, _, characters = to.partition(":")
+    return {"year": "年", "month": "月", "prefix": f"前 {characters} 位"}.get(word, f"宽 {to} 的区间")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
 from chinese_calendar import is_workday
 
 from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.model import Sharing
+from crossdock.contracts.zone import beginning_of, day_at
 
 # Working days after the day of the request: of data that is shared unconditionally the answer is a formality.
 REVIEW: Mapping[Sharing, int] = {"unconditional": 1, "conditional": 10, "none": 10}
 DELIVERY = 20  # working days after the day of the request until the first delivery
-_CHINA = ZoneInfo("Asia/Shanghai")
 _SATURDAY = 5
 
 
@@ -30,7 +29,7 @@ def delivery_due(requested: date) -> datetime:
 
 def requested_on(agreement: Agreement) -> date:
     """Returns the day of a request; where none is stated, the day on which the agreement is to begin."""
-    return agreement.requested_on or agreement.start.date()
+    return agreement.requested_on or day_at(agreement.start)
 
 
 def working_day_after(day: date, many: int) -> date:
@@ -53,4 +52,4 @@ def _is_workday(day: date) -> bool:
 
 
 def _end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), _CHINA)
+    return beginning_of(day + timedelta(days=1))

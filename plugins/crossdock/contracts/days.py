@@ -29,10 +29,13 @@ def _day(words: list[Token], today: date) -> Token:
         try:
             day += relativedelta(**{word: int(sign + count)})  # type: ignore[arg-type] # the grammar knows four units
         except (ValueError, OverflowError):
-            raise RowFilterInvalid(
-                "This day is beyond the calendar.", where=place_of(count.start_pos), fix="Count fewer years."
-            ) from None
+            raise beyond_the_calendar(place_of(count.start_pos)) from None
     return Token.new_borrow_pos("TODAY", day.isoformat(), name)
+
+
+def beyond_the_calendar(where: str) -> RowFilterInvalid:
+    """Returns the error of a day that there is not."""
+    return RowFilterInvalid("This day is beyond the calendar.", where=where, fix="Count fewer years.")
 
 
 def place_of(start: int | None) -> str:

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from dateutil.relativedelta import relativedelta
 
+from crossdock.language.speech import ENGLISH, Speech
+
 # Seconds, and the unit in ISO 8601; months and years are as long as they get.
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), (1, "PT{}S")),
@@ -21,6 +23,7 @@ _ISO = re.compile(
     r"P(?=[\dT])(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
 )
 _NAMES = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
+_CHINESE = ("年", "个月", "周", "天", "小时", "分钟", "秒")
 _SIZES = (31_622_400, 2_678_400, 604_800, 86_400, 3600, 60, 1)
 _LONGEST = 100 * 31_622_400  # beyond a century it is a slip of the pen
 
@@ -67,16 +70,20 @@ def earlier(moment: datetime, duration: str) -> datetime:
         raise OverflowError(duration) from None
 
 
-def spoken(duration: str) -> str:
+def spoken(duration: str, speech: Speech = ENGLISH) -> str:
     """Returns an ISO 8601 duration in words; what is none stays as it is.
 
     >>> spoken("P1Y6M")
     '1 year, 6 months'
     """
     found = _ISO.fullmatch(duration)
-    parts = zip(found.groups() if found else (), _NAMES, strict=False)
-    told = [f"{number} {name.removesuffix('s') if int(number) == 1 else name}" for number, name in parts if number]
-    return ", ".join(told) or duration
+    parts = zip(found.groups() if found else (), _NAMES, _CHINESE, strict=False)
+    told = [
+        speech.say(f"{number} {chinese}", f"{number} {name.removesuffix('s') if int(number) == 1 else name}")
+        for number, name, chinese in parts
+        if number
+    ]
+    return speech.say(" ", ", ").join(told) or duration
 
 
 def _step(duration: str) -> relativedelta:

@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 _CODE = Path(__file__).parents[1]
+_REMEMBERED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class IndexedAgreement:
     digest: str  # of its wording
     review_due: str  # when a request has to be answered; "" for what is none
     deliver_by: str  # when what was requested has to be delivered; "" likewise
+    gone_at: str = ""  # when a request was no longer there in this wording; "" for what is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ class Index:
     departments: tuple[IndexedDepartment, ...]
     agreements: tuple[IndexedAgreement, ...]
     problems: tuple[str, ...]
+    former: tuple[IndexedAgreement, ...] = ()  # requests of the last days that were worded anew or taken back
 
     def shares(self) -> dict[str, list[IndexedAgreement]]:
         """Returns the agreements of each consumer other than the public."""
@@ -91,7 +95,9 @@ def load_index(root: Path, cache: Path, *, transforms: Path) -> Index:
         return held[2]
     kept = _kept(cache)
     if kept is None or kept.get("stamp") != stamp:
-        kept = {"stamp": stamp, "index": asdict(_compiled(root, transforms))}
+        compiled = _compiled(root, transforms)
+        compiled = replace(compiled, former=_former(kept, compiled))
+        kept = {"stamp": stamp, "index": asdict(compiled)}
         with contextlib.suppress(OSError):  # where nothing can be kept, it is compiled each time
             _write(cache, kept)
     index = _read(kept["index"])
@@ -129,6 +135,22 @@ def _kept(cache: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return kept if isinstance(kept, dict) and isinstance(kept.get("index"), dict) else None
+
+
+def _former(kept: dict[str, Any] | None, compiled: Index) -> tuple[IndexedAgreement, ...]:
+    """Returns the requests that were there when it was compiled before, or shortly before that, and are no more."""
+    now = datetime.now(UTC)
+    there = {agreement.digest for agreement in compiled.agreements}
+    index: dict[str, list[dict[str, Any]]] = kept["index"] if kept else {}
+    found = []
+    for each in (*index.get("agreements", ()), *index.get("former", ())):
+        with contextlib.suppress(TypeError):  # another version of this code wrote it
+            agreement = IndexedAgreement(**each)
+            gone_at = agreement.gone_at or now.isoformat()
+            recent = now - datetime.fromisoformat(gone_at) < _REMEMBERED
+            if agreement.review_due and agreement.digest not in there and recent:
+                found.append(replace(agreement, gone_at=gone_at))
+    return tuple(found)
 
 
 def _look(folder: str, seen: list[str], depth: int = 4) -> None:
@@ -217,5 +239,6 @@ def _read(kept: dict[str, Any]) -> Index:
     return Index(
         departments=departments,
         agreements=tuple(IndexedAgreement(**a) for a in kept["agreements"]),
+        former=tuple(IndexedAgreement(**a) for a in kept["former"]),
         problems=tuple(kept["problems"]),
     )

@@ -5,7 +5,7 @@
 Comparisons `= != < <= > >=`, `[not] in (..)`, `[not] between .. and ..`, `is [not] null`, `[not] under 'prefix'`, joined
 by `and`, `or`, `not` and parentheses. Text, dates, timestamps and times stand in single quotes; a column whose name is
 no plain word stands in double quotes. `today() - 18 years` is a date (or its first instant) that moves with the day of
-the delivery, in UTC; it counts in days, weeks, months and years. As in SQL, a comparison with a null is neither true nor false, and only rows
+the delivery, in China; it counts in days, weeks, months and years. As in SQL, a comparison with a null is neither true nor false, and only rows
 for which the whole filter is true are shared.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from functools import cache
 from typing import Literal, NoReturn, cast
 
@@ -21,9 +21,10 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from crossdock.contracts.bounds import Value
-from crossdock.contracts.days import place_of, put_days
+from crossdock.contracts.days import beyond_the_calendar, place_of, put_days
 from crossdock.contracts.literals import LiteralKind, bind
 from crossdock.contracts.model import NESTED, Column
+from crossdock.contracts.zone import beginning_of
 from crossdock.errors import RowFilterInvalid, did_you_mean
 
 MAX_CHARACTERS = 8_000
@@ -273,9 +274,19 @@ def _bound_day(literal: Token, column: Column) -> Value:
         raise RowFilterInvalid(
             f"Column '{column.name}' is a {column.type}: today() is a date.", where=where, fix="Write a literal."
         )
-    zone = "Z" if column.timezone else ""
-    text = str(literal) if column.type == "date" else f"{literal}T00:00:00{zone}"
-    return bind("STRING", text, column, where=where)
+    return bind("STRING", _spelled(date.fromisoformat(literal), column, where), column, where=where)
+
+
+def _spelled(day: date, column: Column, where: str) -> str:
+    """Returns a day as a literal of the column's type: its first instant, or what the clock on the wall shows then."""
+    if column.type == "date":
+        return day.isoformat()
+    if not column.timezone:
+        return f"{day}T00:00:00"
+    try:
+        return beginning_of(day).astimezone(UTC).isoformat()
+    except OverflowError:
+        raise beyond_the_calendar(where) from None
 
 
 def _under(literal: Token, column: Column) -> Under:

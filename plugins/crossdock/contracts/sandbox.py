@@ -21,6 +21,7 @@ import pyarrow.dataset as pads
 
 from crossdock.contracts.arrow import arrow_type
 from crossdock.contracts.model import Column
+from crossdock.contracts.zone import CHINA
 from crossdock.errors import Permanent
 
 MEMORY = "512MB"
@@ -76,7 +77,7 @@ class Sandbox:
 
     Args:
         table: what there is.
-        now: what "now" and "today" are; the days are UTC's.
+        now: what "now" and "today" are; the days are China's.
         spill: the folder into which DuckDB may write when memory runs out; None for nowhere.
     """
 
@@ -150,7 +151,7 @@ class Sandbox:
 
     def _set_clock(self, now: datetime) -> None:
         """A verdict has to come out the same again: the time is that of the verdict, not of the query."""
-        self._database.execute("SET TimeZone = 'UTC'")
+        self._database.execute(f"SET TimeZone = '{CHINA.key}'")
         for name in _CLOCK:
             self._database.execute(f"CREATE MACRO main.{name}() AS TIMESTAMPTZ '{now.isoformat()}'")
         for name in _DAY:

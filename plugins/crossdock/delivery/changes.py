@@ -239,7 +239,7 @@ _NONE = _settled(np.empty((0, 2), np.uint64))
 
 def words(hashes: pa.Array) -> _Words:
     """Returns 128-bit hashes as two words each, (rows, 2)."""
-    octets = np.frombuffer(hashes.buffers()[1], np.uint64)
+    octets = _settled(np.frombuffer(hashes.buffers()[1], np.uint64))
     return octets[2 * hashes.offset : 2 * (hashes.offset + len(hashes))].reshape(-1, 2)
 
 

@@ -11,6 +11,7 @@ from crossdock.contracts.agreement import APPROVED, AT_CHANGES, ONCE, Agreement,
 from crossdock.contracts.model import IN_FORCE, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.contracts.schedules import due, next_time
+from crossdock.contracts.zone import day_at
 from crossdock.delivery.files import FORMATS
 from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
@@ -35,7 +36,7 @@ def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decisi
     if objection:
         return Decision(allowed=False, reason=objection)
     return Decision(
-        allowed=True, reason=f"Agreement version {agreement.version} is approved until {instant(agreement.end)[:10]}."
+        allowed=True, reason=f"Agreement version {agreement.version} is approved until {agreement.end.date()}."
     )
 
 
@@ -49,7 +50,8 @@ def its_turn(agreement: Agreement, *, version: str, last: str, now: datetime) ->
         now: the instant of the question.
     """
     if agreement.frequency == ONCE and version == agreement.version:
-        return Decision(allowed=False, reason=f"The agreement grants one delivery, and that was made on {last[:10]}.")
+        made = day_at(datetime.fromisoformat(last))
+        return Decision(allowed=False, reason=f"The agreement grants one delivery, and that was made on {made}.")
     if agreement.frequency not in AT_CHANGES and not due(agreement.frequency, last, now):
         then = f"{next_time(agreement.frequency, now.astimezone(UTC)):%Y-%m-%d %H:%M} UTC"
         return Decision(allowed=False, reason=f"Its frequency is {agreement.frequency}: it is due again at {then}.")
@@ -57,8 +59,8 @@ def its_turn(agreement: Agreement, *, version: str, last: str, now: datetime) ->
 
 
 def day_of(agreement: Agreement, contract: Contract, now: datetime) -> date | None:
-    """Returns the day that a delivery's rows depend on, in UTC; None when the row filter does not ask for it."""
-    today = now.astimezone(UTC).date()
+    """Returns the day that a delivery's rows depend on; None when the row filter does not ask for it."""
+    today = day_at(now)
     rows = parse(agreement.rows, {c.name: c for c in contract.columns}, today=today)
     return today if rows.is_dated else None
 

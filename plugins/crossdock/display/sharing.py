@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crossdock.delivery.arrival import Arrival
     from crossdock.explanation import Explanation
     from crossdock.handover import Outcome
+    from crossdock.language.speech import Speech
     from crossdock.ledger.checking import Proven
     from crossdock.ledger.counts import Counts
     from crossdock.lookups import Answer
@@ -26,39 +27,62 @@ if TYPE_CHECKING:
     from crossdock.storage.rejections import Rejection
 
 
-def explanation(found: Explanation) -> None:
-    """Prints an agreement in words, its columns, and a masked example."""
+def explanation(found: Explanation, speech: Speech) -> None:
+    """Prints an agreement in words, its columns, and a masked example; headings in the language of the words."""
+    say = speech.say
     shown = table(f"{found.agreement} {found.version}", "", "")
-    leaving = "" if found.rows_leaving is None else f": {found.rows_leaving:,} of {found.rows_in_force:,} now in force"
-    words = {
-        "now": f"[{'green' if found.allowed else 'yellow'}]{worded(found.now)}[/]",
-        "who": escape(found.who),
-        "why": escape(f"{found.purpose} {found.legal_basis}"),
-        "valid": found.valid,
-        "when": escape(found.when),
-        "how": escape(found.how),
-        "kept": escape(found.kept),
-        "use": escape(f"{found.usage} {found.limitations}".strip() or "for the purpose only"),
-        "secrecy": escape(found.secrecy),
-        "rows": escape(found.rows + leaving),
-        "told by the rows": escape(", ".join(found.told_by_filter) or "nothing that is not given"),
-        "not given": escape(", ".join(found.withheld) or "nothing"),
-        "last delivery": moment(found.last_delivered) or "none yet",
-    }
-    for name, word in words.items():
+    for name, word in _clauses(found, speech).items():
         shown.add_row(name, word)
     out.print(shown)
-    columns = table("Columns", "column", "", "type", "leaves", "classified", "legal basis of its own")
+    heads = (
+        say("字段", "column"),
+        say("名称", "label"),
+        say("类型", "type"),
+        say("交付形式", "leaves"),
+        say("定级", "classified"),
+        say("单独依据", "legal basis of its own"),
+    )
+    columns = table(say("字段", "Columns"), *heads)
     for each in found.columns:
         columns.add_row(
             *map(escape, (each.name, each.label, each.type, each.form, each.classification, each.legal_basis))
         )
     out.print(columns)
     if found.example:
-        example = table("Example: 9 a digit, A a letter, 文 a character", *map(escape, found.example[0]))
+        key = say("示例：9 为数字，A 为字母，文为汉字", "Example: 9 a digit, A a letter, 文 a character")
+        example = table(key, *map(escape, found.example[0]))
         for row in found.example:
             example.add_row(*(escape(value or "") for value in row.values()))
         out.print(example)
+
+
+def _clauses(found: Explanation, speech: Speech) -> dict[str, str]:
+    """Returns what an agreement says by what it is about, ready to print."""
+    say = speech.say
+    leaving = ""
+    if found.rows_leaving is not None:
+        leaving = say(
+            f"：现有 {found.rows_in_force:,} 行中的 {found.rows_leaving:,} 行",
+            f": {found.rows_leaving:,} of {found.rows_in_force:,} now in force",
+        )
+    use = f"{found.usage} {found.limitations}".strip() or say("仅限上述用途", "for the purpose only")
+    return {
+        say("目前", "now"): f"[{'green' if found.allowed else 'yellow'}]{escape(found.now)}[/]",
+        say("双方", "who"): escape(found.who),
+        say("用途与依据", "why"): escape(f"{found.purpose} {found.legal_basis}"),
+        say("有效期", "valid"): found.valid,
+        say("时间", "when"): escape(found.when),
+        say("方式", "how"): escape(found.how),
+        say("保存期限", "kept"): escape(found.kept),
+        say("使用限制", "use"): escape(use),
+        say("告知当事人", "secrecy"): escape(found.secrecy),
+        say("行", "rows"): escape(found.rows + leaving),
+        say("由筛选可知", "told by the rows"): escape(
+            ", ".join(found.told_by_filter) or say("不涉及未提供的字段", "nothing that is not given")
+        ),
+        say("不提供", "not given"): escape(", ".join(found.withheld) or say("无", "nothing")),
+        say("上次交付", "last delivery"): moment(found.last_delivered) or say("尚无", "none yet"),
+    }
 
 
 def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Sequence[Recall]) -> None:
@@ -85,27 +109,48 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Se
         out.print(no)
 
 
-def requests(found: Sequence[Request]) -> None:
+def requests(found: Sequence[Request], speech: Speech) -> None:
     """Prints requests with their answers."""
-    shown = table("Requests", "agreement", "asked on", "answer by (UTC)", "deliver by (UTC)", "answer", "by", "reason")
+    say = speech.say
+    shown = table(
+        say("申请", "Requests"),
+        say("协议", "agreement"),
+        say("申请日", "asked on"),
+        say("答复期限（UTC）", "answer by (UTC)"),
+        say("交付期限（UTC）", "deliver by (UTC)"),
+        say("答复", "answer"),
+        say("答复人", "by"),
+        say("理由", "reason"),
+    )
+    words = {"approved": "已批准", "rejected": "已驳回", "overdue": "已逾期", "open": "待答复"}
     for each in found:
         said = each.review
         word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
-        late = ", overdue" if said and each.overdue else ""
+        late = say("，已逾期", ", overdue") if said and each.overdue else ""
         shown.add_row(
-            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by), coloured(word) + late,
-            escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
+            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by),
+            coloured(word, say(words[word], word)) + late, escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
         )  # fmt: skip
-    out.print(shown if found else "Nothing is requested.")
+    out.print(shown if found else say("没有申请。", "Nothing is requested."))
 
 
 def backlog(found: Sequence[Owed]) -> None:
     """Prints what consumers are owed."""
-    shown = table("Owed", "agreement", "state", ">snapshots", ">rejected records", ">for", "since", "last delivery")
+    shown = table(
+        "Owed",
+        "agreement",
+        "state",
+        ">snapshots",
+        ">rejected records",
+        ">for",
+        "since",
+        "last delivery",
+        "maybe arrived at",
+    )
     for each in found:
         shown.add_row(
             each.agreement, coloured(each.state), f"{each.snapshots:,}", f"{each.rejected:,}", lasted(each.age_seconds),
-            moment(each.since), moment(each.last_delivered),
+            moment(each.since), moment(each.last_delivered), escape(each.maybe_at),
         )  # fmt: skip
     out.print(shown if found else "[green]Nobody is owed anything.[/]")
 

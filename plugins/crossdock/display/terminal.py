@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.segment import Segment
 from rich.table import Table
 
-from crossdock.display.phrases import in_chinese
 from crossdock.errors import ContractInvalid, CrossdockError, Problem
+from crossdock.language.speech import speech_of
 
 # What would steer a terminal, or turn the direction of writing, stands for itself no more: texts are of files and rows.
 _STEERING = dict.fromkeys(
@@ -46,6 +45,7 @@ COLOURS = {
     "recalled": "red",
     "superseded": "dim",
     "failing": "red",
+    "astray": "red",
     "due": "yellow",
     "approved": "green",
     "overdue": "red",
@@ -55,9 +55,9 @@ COLOURS = {
 Advance = Callable[[str], None]
 
 
-def coloured(word: str) -> str:
-    """Returns an outcome or status with its colour."""
-    return f"[{COLOURS.get(word, 'default')}]{word}[/]"
+def coloured(word: str, said: str = "") -> str:
+    """Returns an outcome or status with its colour; `said` is what it is called, if otherwise."""
+    return f"[{COLOURS.get(word, 'default')}]{said or word}[/]"
 
 
 def moment(instant: str | None) -> str:
@@ -76,9 +76,8 @@ def lasted(seconds: float | None) -> str:
 
 
 def worded(reason: str) -> str:
-    """Returns a reason of crossdock's as the locale of the terminal asks for it, in Chinese or English; ready to print."""
-    asked = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return escape(in_chinese(reason) if asked.startswith("zh") else reason)
+    """Returns a reason of crossdock's in the language that the locale of the terminal asks for; ready to print."""
+    return escape(speech_of(None).sentence(reason))
 
 
 def table(title: str, *columns: str) -> Table:

@@ -192,6 +192,16 @@ def _held(file: pq.ParquetFile, entries: int, bits: Bits | None) -> _Held:
     return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order, wrong=wrong)
 
 
+def warm_up() -> None:
+    """Loads the compiled loop, or compiles it where that was never done: examines a segment of two events."""
+    row = {"subject": bytes(16), "record": None, _WHAT: 0}
+    events = pa.Table.from_pylist([row, row | {"record": bytes(16)}], _EMPTY.schema)
+    made = pa.BufferOutputStream()
+    pq.write_table(events.replace_schema_metadata({"crossdock.apart": "[]"}), made, row_group_size=1)
+    with pq.ParquetFile(pa.BufferReader(made.getvalue())) as file:
+        _held(file, 1, None)
+
+
 def _columns(events: pa.RecordBatch, subjects: np.ndarray, operations: npt.NDArray[np.uint8]) -> Columns:
     """Returns a row group's events as the loop takes them."""
     record = events["record"]

@@ -10,6 +10,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from crossdock.contracts.zone import day_at
 from crossdock.errors import WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import tables
@@ -123,8 +124,8 @@ class Delivery:
 
     @property
     def day(self) -> date:
-        """The day of the first attempt, in UTC: what a row filter calls today."""
-        return datetime.fromisoformat(self.intended_at).date()
+        """The day of the first attempt: what a row filter calls today, however often it is tried."""
+        return day_at(datetime.fromisoformat(self.intended_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from crossdock.language.phrases import in_chinese
 from crossdock.validation.quarantine import ARRIVAL, FAILURES
 
 _LONGEST = 60  # characters of a shape that are shown
@@ -73,7 +74,7 @@ def shapes(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def findings(quarantine: pads.Dataset, key: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yields one row per failing row and broken rule: arrival number, key as it arrived, rule, columns, reason.
+    """Yields one row per failing row and broken rule: arrival number, key as it arrived, rule, columns, reason in both languages.
 
     It is for the department whose rows they are: the key is in the clear.
     """
@@ -90,6 +91,13 @@ def findings(quarantine: pads.Dataset, key: Sequence[str]) -> Iterator[pa.Record
                 pc.struct_field(each, "rule"),
                 columns,
                 pc.struct_field(each, "reason"),
+                _in_chinese(pc.struct_field(each, "reason")),
             ],
-            names=["arrival", *names, "rule", "columns", "reason"],
+            names=["arrival", *names, "rule", "columns", "reason", "reason_zh"],
         )
+
+
+def _in_chinese(reasons: pa.Array) -> pa.Array:
+    """Returns reasons in Chinese; a batch of rows has few different ones."""
+    few = reasons.dictionary_encode()
+    return pa.array(map(in_chinese, few.dictionary.to_pylist()), pa.string()).take(few.indices)

@@ -17,8 +17,8 @@ from crossdock.contracts.drifting import GivenBounds, GivenDrift, drift_rules
 from crossdock.contracts.limits import Limits
 from crossdock.contracts.model import Column, Tolerance
 from crossdock.contracts.rules import Rules
-from crossdock.display.phrases import in_chinese
 from crossdock.errors import RowFilterInvalid
+from crossdock.language.phrases import in_chinese
 from crossdock.validation.plan import plan
 from crossdock.validation.verdict import Counted, assess
 from crossdock.web.language import Words
@@ -27,7 +27,12 @@ from extracts import column, contract, rule
 
 PACKAGE = Path(rules.__file__).parents[1]
 # Functions that return or yield reasons (none named: all of the module), beside what is found by itself: it follows `reason=`.
-GIVERS = {"delivery/decide.py": (), "delivery/protect.py": ("unsuitable",), "contracts/rules.py": ("sentence", "_span")}
+GIVERS = {
+    "delivery/decide.py": (),
+    "reviews.py": ("moot",),
+    "delivery/protect.py": ("unsuitable",),
+    "contracts/rules.py": ("sentence", "_span"),
+}
 # Sentences with a part in the hole that is words too; what they come to is tested below.
 PUT_TOGETHER = {
     "The source has x1 that the contract does not know: x1.",
@@ -87,7 +92,7 @@ def named(value, body):
 MODULES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] not in ("demo", "cli", "display", "web", "storage")
+    if path.relative_to(PACKAGE).parts[0] not in ("demo", "cli", "display", "language", "web", "storage")
 ]
 
 

@@ -56,6 +56,10 @@ _REFUSALS = {
     ),
     "It was requested, and has to be reviewed by {}.": "已提出申请，须于 {} 前审核。",
     "The request was rejected: {}": "申请被驳回：{}",
+    "The request was taken back.": "申请已撤回。",
+    "The request was taken back, or is in force without an answer.": "申请已撤回，或已无需答复即生效。",
+    "The request was worded anew, and is asked anew.": "申请内容已变更，将重新征求答复。",
+    "The request was answered already, by {}.": "申请已由 {} 答复。",
     "The agreement grants one delivery, and that was made on {}.": "协议只准交付一次，已于 {} 交付。",
     "Its frequency is {}: it is due again at {}.": "频率为 {}：下次应于 {} 交付。",
     "It is due.": "现在应当交付。",
@@ -170,7 +174,7 @@ _MEASURED = {
     "The result of its query": "查询结果",
 }
 _BOUNDS = {"at least": "不少于", "more than": "大于", "at most": "不超过", "less than": "小于"}
-_TYPES = {
+TYPES = {
     "string": "文本",
     "integer": "整数",
     "number": "数值",
@@ -254,7 +258,7 @@ def _place(text: str) -> str:
 
 
 _SAID: Mapping[str, Callable[[str], str]] = {
-    "type": lambda text: _TYPES.get(text, f" {text} "),
+    "type": lambda text: TYPES.get(text, f" {text} "),
     "status": lambda text: STATUSES.get(text, text),
     "at": lambda text: f"{text[:19].replace('T', ' ')} UTC" if text.endswith("+00:00") else text,
     "age": _age,
