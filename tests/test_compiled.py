@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crossdock.blake2b import blake2b
 from crossdock.columnar import text_buffers
-from crossdock.compiled import mask, spell, spell_events, spell_hex
+from crossdock.compiled import mask, read_hex, spell, spell_events, spell_hex
 from crossdock.finding import NEW, OTHER, SAME, look_up
 from crossdock.identity import keyed_hashes
 from provinces import ROOT
@@ -184,3 +184,11 @@ def test_what_set_up_has_compiled_is_compiled_at_work_no_more(tmp_path):
         )
         assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "{}"
+
+
+@given(st.lists(st.none() | st.binary(min_size=8, max_size=16)))
+def test_the_first_digits_of_texts_are_read(values):
+    texts = pa.array([None if value is None else value.hex() for value in values], pa.large_string())
+    numbers = np.full(len(values), 7, np.uint64)
+    read_hex(*text_buffers(texts.view(pa.large_binary())), numbers)
+    assert numbers.tolist() == [7 if value is None else int.from_bytes(value[:8], "big") for value in values]

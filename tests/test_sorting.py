@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.sorting import sort_random
+from crossdock.sorting import order_of, sort_random
 
 
 def sort(numbers):
@@ -39,3 +39,10 @@ def test_hashes_are_random_enough(size):
 def test_numbers_that_begin_alike_are_told():
     assert not sort(list(range(1_000, 0, -1)))[0]
     assert sort([7] * 1_000)[0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1) | st.integers(0, 3), st.integers(0, 2), st.integers(0, 2))))
+def test_where_numbers_are_alike_the_rest_decides(rows):
+    first, second, third = (np.array([row[place] for row in rows], np.uint64) for place in range(3))
+    order = order_of(first, lambda some: (third[some], second[some]))
+    assert order.tolist() == sorted(range(len(rows)), key=rows.__getitem__)

@@ -183,6 +183,26 @@ def spell_hex(octets: Bytes, texts: Bytes) -> None:
 
 
 @compiled
+def read_hex(data: Bytes, offsets: Offsets, valid: Flags, numbers: Words) -> None:
+    """Reads the first 16 of each text's hexadecimal digits, of which it has as many; a number that has no text stays.
+
+    Args:
+        data: bytes of all texts.
+        offsets: rows + 1 places in it.
+        valid: of each row, or empty when all are.
+        numbers: of each row, written.
+    """
+    for row in range(U(len(numbers))):
+        if len(valid) and not valid[row]:
+            continue
+        number, at = U(0), U(offsets[row])
+        for digit in range(U(16)):
+            octet = U(data[at + digit])
+            number = number << U(4) | ((octet & U(15)) + U(9) * (octet >> U(6)))
+        numbers[row] = number
+
+
+@compiled
 def mask(data: Bytes, offsets: Offsets, kept: tuple[int, int], masked: Bytes, ends: npt.NDArray[np.int32]) -> None:
     """Masks UTF-8 texts: a `*` for each character but the kept first and last ones; for all where that is not more.
 

@@ -43,13 +43,14 @@ def row_hashes(
 
 def warm_up() -> None:
     """Loads the compiled loops, or compiles them where that was never done, so that processes forked from here need not."""
-    from crossdock.compiled import mask, spell_events, spell_hex
+    from crossdock.compiled import mask, read_hex, spell_events, spell_hex
     from crossdock.finding import align, look_up
     from crossdock.sorting import sort_random
 
     rows = pa.record_batch({"text": ["a", None], "number": [1, None]})
     texts, ends, _ = text_buffers(rows["text"].cast(pa.large_binary()))
     mask(texts, ends, (1, 0), np.empty(1, np.uint8), np.empty(2, np.int32))
+    read_hex(texts, ends, np.zeros(2, np.bool_), np.zeros(2, np.uint64))  # without a text: none has so many digits
     hash_, code = np.zeros((1, 16), np.uint8), np.zeros(1, np.int8)
     hash_.flags.writeable = code.flags.writeable = False
     spell_events(hash_, hash_, code, np.zeros(1, np.bool_), np.empty((1, 34), np.uint8))

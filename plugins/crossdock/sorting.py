@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -53,3 +56,24 @@ def sort_random(numbers: Words, order: Order) -> bool:
             place -= 1
         numbers[place], order[place] = number, which
     return True
+
+
+def order_of(first: Words, rest: Callable[[Order], tuple[npt.NDArray[Any], ...]]) -> Order:
+    """Returns the order of rows by a random number of each; rows that are alike in all stay as they came.
+
+    Args:
+        first: the numbers; where they are random, they decide nearly always.
+        rest: returns what decides where they do not, of some rows: keys as `numpy.lexsort` takes them, the last one first.
+    """
+    order, numbers = np.empty(len(first), np.uint32), first.copy()
+    if not sort_random(numbers, order):
+        order = np.argsort(first, kind="stable").astype(np.uint32)
+        numbers = first[order]
+    same = numbers[1:] == numbers[:-1]
+    if same.any():
+        tied = np.zeros(len(order), np.bool_)
+        tied[1:] |= same
+        tied[:-1] |= same
+        some = order[tied]
+        order[tied] = some[np.lexsort((*rest(some), first[some]))]
+    return order

@@ -328,9 +328,7 @@ def test_the_order_of_pseudonymous_rows_links_no_two_consumers(tmp_path, mode):
     incomes = [person(n)["income"] for n in range(200)]
     assert sorted(found[0]) == sorted(found[1]) == sorted(incomes)
     for first, other in ((found[0], found[1]), (found[0], incomes), (found[1], incomes)):
-        for part in (slice(0, 150), slice(150, 200)):  # of each row group the same rows, elsewhere
-            assert sorted(first[part]) == sorted(other[part])
-            assert sum(a == b for a, b in zip(first[part], other[part], strict=True)) < 20
+        assert sum(a == b for a, b in zip(first, other, strict=True)) < 10
 
 
 def test_the_events_stand_in_the_order_of_the_rows(tmp_path):

@@ -22,6 +22,7 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
 from crossdock.delivery.files import ParquetSink, in_pieces, row_groups, rows_in
+from crossdock.delivery.own_order import OwnOrder, Part
 from crossdock.delivery.terms import Terms
 from crossdock.errors import Permanent
 from crossdock.rowhash import row_hashes
@@ -67,7 +68,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """What a consumer held and is to hold no more, in the order of its holdings."""
+    """What a consumer held and is to hold no more, in the order of its holdings; of pseudonyms, deletes in their own."""
 
     records: Path  # parquet of record, subject
     deletes: Path  # parquet of the consumer's key columns: rows it must delete before it takes the new ones
@@ -172,17 +173,23 @@ class Comparison:
         """Writes what was never marked, once all is; and the keys that have to go with it."""
         schema = pa.schema([pa.field("record", HASH), pa.field("subject", HASH)])
         keys = pa.schema([self._terms.schema.field(name) for name in self._terms.key_columns])
-        with (
-            ParquetSink(scratch / "gone.parquet", schema) as records,
-            ParquetSink(scratch / "deletes.parquet", keys) as deletes,
-        ):
+
+        def found(records: ParquetSink) -> Iterator[Part]:
             for start, batch in self._pieces([*schema.names, "key"]):
                 gone = ~self._found[start : start + batch.num_rows]
                 records.add(batch.filter(pa.array(gone)).select(schema.names).cast(schema))
                 if self._same_layout:  # else all is replaced
                     old = batch.column("key").filter(pa.array(gone | self._other_keys(batch.column("key"), start)))
                     columns = [pc.struct_field(old, i).cast(field.type) for i, field in enumerate(keys)]
-                    deletes.add(self._terms.in_own_order(pa.RecordBatch.from_arrays(columns, schema=keys))[0])
+                    yield pa.RecordBatch.from_arrays(columns, schema=keys), ()
+
+        with (
+            ParquetSink(scratch / "gone.parquet", schema) as records,
+            ParquetSink(scratch / "deletes.parquet", keys) as deletes,
+        ):
+            parts, by = found(records), self._terms.order_by
+            for part, _ in OwnOrder(parts, by, scratch / "order_of_deletes", most=len(self._found)) if by else parts:
+                deletes.add(part)
         return Gone(records=records.path, deletes=deletes.path, deleted=records.rows)
 
     def _pieces(self, names: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -15,7 +15,7 @@ Every row of the snapshot is accounted for: `accepted = delivered + unchanged + 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,10 @@ from crossdock.delivery.changes import Change, Comparison, Received, as_held, ho
 from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.files import ParquetSink, batches, delivered_file
+from crossdock.delivery.own_order import OwnOrder, Part
 from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Prepared
 from crossdock.delivery.reading import Reading, those
-from crossdock.delivery.terms import Terms
+from crossdock.delivery.terms import Terms, plain
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest
 from crossdock.ordered import behind, in_order
@@ -76,12 +77,12 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     """
     settle_memory()
     reading = Reading(terms, snapshot, held_back)
-    work = _Work(reading, scratch)
     replaces = agreement.delivery.mode == "full" or previous is None or previous.layout != terms.layout
-    if ahead and replaces:
+    if ahead and replaces and not terms.order_by:
         ahead.take(terms.schema, terms.key_columns, reading.outgoing())
-    elif ahead:
+    elif ahead and not replaces:
         ahead.look()
+    work = _Work(reading, scratch, ahead if replaces else None)
     if agreement.delivery.mode == "full":
         return work.full(agreement, events, cut)
     return work.changes(agreement, previous, events, prints)
@@ -90,9 +91,11 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
 class _Work:
     """One preparation under way."""
 
-    def __init__(self, reading: Reading, scratch: Path) -> None:
+    def __init__(self, reading: Reading, scratch: Path, ahead: Ahead | None) -> None:
         self.reading, self.terms, self.snapshot, self.scratch = reading, reading.terms, reading.snapshot, scratch
-        self.kept = 0
+        self.ahead = ahead
+        self.delivered, self.unchanged, self.kept = RowsDigest(), RowsDigest(), 0
+        self.fresh: list[pa.Array] = []  # the records that are new to the consumer
 
     def full(self, agreement: Agreement, events: Events, cut: Cut | None) -> Prepared:
         """Every row that the filter lets through is delivered."""
@@ -132,16 +135,30 @@ class _Work:
         return delivered
 
     def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
-        delivered = RowsDigest()
-        for kept in self.reading.kept(
-            rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))
-        ):
-            leaving, record, subject = self.terms.in_own_order(kept.outgoing, *kept.told)
+        def parts() -> Iterator[Part]:
+            for kept in self.reading.kept(
+                rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))
+            ):
+                self.delivered += RowsDigest.of(kept.hashes)
+                yield kept.outgoing, kept.told
+
+        for leaving, (record, subject) in self._in_order(parts()):
             sinks.add(leaving)
             events.add(record, subject, "insert")
-            delivered += RowsDigest.of(kept.hashes)
         events.done()
-        return delivered
+        return self.delivered
+
+    def _in_order(self, parts: Iterable[Part]) -> Iterable[Part]:
+        """Returns the rows in the order in which they leave; where that is their own, sends them ahead in it."""
+        if not self.terms.order_by:
+            return parts
+        rows = OwnOrder(parts, self.terms.order_by, self.scratch / "order", most=self.snapshot.count_rows())
+        if self.ahead:
+            self.ahead.take(self.terms.schema, self.terms.key_columns, (self._plain(leaving) for leaving, _ in rows))
+        return rows
+
+    def _plain(self, leaving: pa.RecordBatch) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([plain(values) for values in leaving.columns], schema=self.terms.schema)
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events, prints: Path | None) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
@@ -151,27 +168,16 @@ class _Work:
             aligned = Aligned.find(previous, self.terms, self.snapshot, prints)
         before, most = (aligned.rest, aligned.others) if aligned else (previous, self.snapshot.count_rows())
         comparison = Comparison(before, self.terms, rows=most)
-        delivered, unchanged = RowsDigest(), aligned.unchanged if aligned else RowsDigest()
-        fresh: list[pa.Array] = []  # the records that are new to the consumer
+        self.unchanged = aligned.unchanged if aligned else RowsDigest()
         with (
             ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
             holdings_sink(self.scratch / "received.parquet", self.terms) as held,
             behind(held.add) as hold,
         ):
-            for kept, holds in self.reading.changed(aligned):
-                hold(holds)
-                if kept is None:
-                    continue
-                marks = comparison.mark(kept.told)
-                differs = marks != Change.UNCHANGED
-                fresh.append(kept.told.column("record").filter(pa.array(marks == Change.INSERT)))
-                leaving, told, marked = self.terms.in_own_order(
-                    those(kept.outgoing, differs), those(kept.told, differs), pa.array(marks[differs])
-                )
+            for leaving, (record, subject, marks) in self._in_order(self._changed(aligned, comparison, hold)):
                 rows.add(leaving)
-                self._tell(told, marked, events)
-                delivered += RowsDigest.of(kept.hashes[differs])
-                unchanged += RowsDigest.of(kept.hashes[~differs])
+                if leaving.num_rows:
+                    events.add(record, subject, _OPERATIONS.take(marks))
             if base is not None and previous and self._stopped():
                 for batch in previous.rows.to_batches(
                     filter=pc.field("record").isin(pa.concat_arrays(self.reading.stopped))
@@ -180,18 +186,29 @@ class _Work:
                     comparison.mark(batch)
                     self.kept += batch.num_rows
         if aligned:
-            aligned.demand_new(fresh, held.path, self.terms)
+            aligned.demand_new(self.fresh, held.path, self.terms)
         gone = comparison.gone(self.scratch)
         for batch in batches(gone.records):
             events.add(batch.column("record"), self._subjects(batch), "delete")
-        digests = self._digests(delivered, unchanged)
-        counts = Counts.of(digests, inserted=sum(map(len, fresh)), deleted=gone.deleted)
+        digests = self._digests(self.delivered, self.unchanged)
+        counts = Counts.of(digests, inserted=sum(map(len, self.fresh)), deleted=gone.deleted)
         return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
 
-    def _tell(self, held: pa.RecordBatch, marks: pa.Array, events: Events) -> None:
-        """Adds the events of new and changed records."""
-        if held.num_rows:
-            events.add(held.column("record"), self._subjects(held), _OPERATIONS.take(marks))
+    def _changed(
+        self, aligned: Aligned | None, comparison: Comparison, hold: Callable[[pa.RecordBatch], None]
+    ) -> Iterator[Part]:
+        """Yields new and changed rows with record, subject and change; writes what the consumer holds then."""
+        for kept, holds in self.reading.changed(aligned):
+            hold(holds)
+            if kept is None:
+                continue
+            marks = comparison.mark(kept.told)
+            differs = marks != Change.UNCHANGED
+            self.fresh.append(kept.told.column("record").filter(pa.array(marks == Change.INSERT)))
+            self.delivered += RowsDigest.of(kept.hashes[differs])
+            self.unchanged += RowsDigest.of(kept.hashes[~differs])
+            told = those(kept.told, differs)
+            yield those(kept.outgoing, differs), (told.column("record"), self._subjects(told), pa.array(marks[differs]))
 
     def _subjects(self, held: pa.RecordBatch) -> pa.Array | None:
         return None if self.terms.subject_column is None else held.column("subject")

@@ -55,9 +55,9 @@ class Reading:
         self.filtered = RowsDigest()
 
     def outgoing(self) -> Iterator[pa.RecordBatch]:
-        """Yields all rows that the filter lets through, as they leave."""
+        """Yields all rows that the filter lets through, as they leave, in the snapshot's order."""
         for rows in self.rows(self.snapshot.schema.names):
-            yield self.terms.in_own_order(self.terms.outgoing(rows))[0]
+            yield self.terms.outgoing(rows)
 
     def rows(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yields some columns of the rows that the filter lets through, as the snapshot has them."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -41,9 +41,7 @@ class Terms:
     subject_column: str | None  # None: the dataset has no subject, or the record's own hash is the subject's
     subject_domain: str
     given: tuple[str, ...]  # the snapshot's columns, in its order
-    order_by: (
-        str  # the pseudonym by which rows are put in an order of the consumer's own; "": they stay in the snapshot's
-    )
+    order_by: str  # the pseudonym by which rows are sorted, see `own_order`; "": they stay in the snapshot's order
     layout: str  # changes when the consumer's holdings cannot be brought up to date row by row
 
     @classmethod
@@ -125,16 +123,6 @@ class Terms:
 
     def _leaving(self, values: pa.Array, name: str) -> pa.Array:
         return protect(plain(values), self.protections.get(name), key=self.pseudonym_key)
-
-    def in_own_order(self, leaving: pa.RecordBatch, *others: pa.RecordBatch | pa.Array | None) -> tuple[Any, ...]:
-        """Returns a batch as it leaves, and what belongs to its rows, in an order that no other consumer gets them in.
-
-        Else who puts two consumers' extracts side by side sees that the n-th pseudonyms are of one person.
-        """
-        if self.order_by not in leaving.schema.names:
-            return leaving, *others
-        order = pc.sort_indices(leaving.column(self.order_by))
-        return tuple(each if each is None else each.take(order) for each in (leaving, *others))
 
     @property
     def pseudonyms(self) -> frozenset[str]:

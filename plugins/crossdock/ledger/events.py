@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -225,23 +225,14 @@ def _order(events: pa.Table) -> Order:
     Hashes are random, so the first half of the subject's decides nearly always; only where it does not, the rest is
     looked at, which takes longer.
     """
-    from crossdock.sorting import sort_random
+    from crossdock.sorting import order_of
 
-    first = _halves(events["subject"])[:, 0]
-    order, sorted_first = np.empty(len(first), np.uint32), first.copy()
-    if not sort_random(sorted_first, order):
-        order = np.argsort(first, kind="stable").astype(np.uint32)
-        sorted_first = first[order]
-    same = sorted_first[1:] == sorted_first[:-1]
-    if same.any():
-        tied = np.zeros(len(order), bool)
-        tied[1:] |= same
-        tied[:-1] |= same
-        some = events.take(pa.array(order[tied]))
-        subject, record = _halves(some["subject"]), _halves(some["record"])
-        keys = (np.asarray(some["code"]), record[:, 1], record[:, 0], subject[:, 1], subject[:, 0])
-        order[tied] = order[tied][np.lexsort(keys)]
-    return order
+    def rest(tied: Order) -> tuple[npt.NDArray[Any], ...]:
+        some = events.take(pa.array(tied))
+        record = _halves(some["record"])
+        return np.asarray(some["code"]), record[:, 1], record[:, 0], _halves(some["subject"])[:, 1]
+
+    return order_of(_halves(events["subject"])[:, 0], rest)
 
 
 def _halves(hashes: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
