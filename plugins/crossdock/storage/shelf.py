@@ -20,6 +20,8 @@ from crossdock.identity import file_sha256
 MOST = 2 << 30  # bytes
 MANY = 50_000  # rows from which on what is made of them is worth keeping
 OLDEST = 86_400  # seconds
+_RECENT = 60  # seconds within which it makes no difference when a file was used
+_seen_whole: dict[tuple[int, int], tuple[int, int]] = {}  # by device and inode: size, and when it was changed, in ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,9 @@ class Shelf:
         for found in self.folder.glob(f"{name}.*"):
             try:
                 _link(found, path)
-                os.utime(path)
             except FileNotFoundError:
                 continue  # it just made room for another
-            if found.name == f"{name}.{file_sha256(path)}":
+            if _is_whole(path, found.name.removeprefix(f"{name}.")):
                 return True
             path.unlink()
             found.unlink(missing_ok=True)
@@ -73,6 +74,19 @@ class Shelf:
             except FileNotFoundError:
                 continue
             yield Path(entry.path), about.st_size, about.st_mtime
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Tells whether a file, which is used now, is what it was; one that this process has read stays so until it is changed."""
+    about = path.stat()
+    if about.st_mtime < time.time() - _RECENT:
+        os.utime(path)
+        about = path.stat()
+    which, state = (about.st_dev, about.st_ino), (about.st_size, about.st_mtime_ns)
+    if _seen_whole.get(which) != state and file_sha256(path) != sha256:
+        return False
+    _seen_whole[which] = state
+    return True
 
 
 def _link(path: Path, other: Path) -> None:
