@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -75,11 +74,10 @@ def test_it_records_nothing_and_nothing_leaves(hamlet):
     assert (len(deliveries(hamlet.open().state)), len(refusals(hamlet.open().state))) == before
 
 
-def test_valid_days_are_in_utc(hamlet):
-    exchange = hamlet.open()
-    agreement = exchange.agreement(TAX)
-    assert explain(exchange, TAX).valid.startswith(f"{agreement.start.astimezone(UTC):%Y-%m-%d %H:%M}")
-    assert agreement.end > datetime(2099, 1, 1, tzinfo=UTC)
+def test_from_when_until_when_is_told_by_the_clock_in_china(hamlet):
+    file = hamlet.agreement("residents", "tax")
+    file.write_text(file.read_text("utf-8").replace("2026-01-01T00:00:00+08:00", "2025-12-31T17:30:00Z"), "utf-8")
+    assert explain(hamlet.open(), TAX).valid == "2026-01-01 01:30 to 2099-12-31 23:59, Beijing time"
 
 
 def test_what_is_not_there_or_wrong_is_said(hamlet):
@@ -124,7 +122,7 @@ def test_every_clause_is_told(hamlet):
 GOLDEN = {
     "now": "协议 1.0.0 版已获批准，有效至 2099-12-31。",
     "who": "town_hall向tax提供",
-    "valid": "2025-12-31 16:00 至 2099-12-31 15:59（UTC）",
+    "valid": "2026-01-01 00:00 至 2099-12-31 23:59（北京时间）",
     "how": "交付上次以来的新增、更新和删除，方式为数据库（连接 tax_database，表 residents）。",
     "when": "每当有新数据通过检验。",
     "kept": "未约定期限。",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from crossdock.contracts.durations import spoken
 from crossdock.contracts.model import Column, Contract, Department
 from crossdock.contracts.oaas import SUFFIX
 from crossdock.contracts.rows import parse
-from crossdock.contracts.zone import day_at
+from crossdock.contracts.zone import day_at, wall_clock
 from crossdock.delivery.decide import Decision, its_turn
 from crossdock.delivery.terms import Terms
 from crossdock.errors import WrongUse
@@ -206,8 +206,8 @@ def _who(seen: _Seen, speech: Speech) -> str:
 
 
 def _valid(agreement: Agreement, speech: Speech) -> str:
-    start, end = (f"{each.astimezone(UTC):%Y-%m-%d %H:%M}" for each in (agreement.start, agreement.end))
-    return speech.say(f"{start} 至 {end}（UTC）", f"{start} to {end} UTC")
+    start, end = wall_clock(agreement.start), wall_clock(agreement.end)
+    return speech.say(f"{start} 至 {end}（北京时间）", f"{start} to {end}, Beijing time")
 
 
 def _kept(agreement: Agreement, speech: Speech) -> str:

@@ -104,8 +104,8 @@ def test_what_is_asked_is_in_both_languages_and_shows_no_value(hamlet):
     shown = json.loads(ran.stdout.splitlines()[-1])
     assert shown["subject"] == "town_hall向tax提供 town_hall/permits？ town_hall gives to tax: town_hall/permits?"
     for said in (
-        "须于 2026-11-24 16:00（UTC）前答复。",
-        "The answer is due at 2026-11-24 16:00 UTC.",
+        "须于 2026-11-25 00:00（北京时间）前答复。",
+        "The answer is due at 2026-11-25 00:00, Beijing time.",
         "交付形式",
         "leaves",
     ):

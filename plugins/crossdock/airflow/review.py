@@ -179,7 +179,7 @@ def _demand_asked(exchange: Exchange, agreement_id: str, wording: str) -> None:
 
 
 def _described(agreement_id: str, wording: str) -> dict[str, str]:
-    from crossdock.display.terminal import moment
+    from crossdock.contracts.zone import wall_clock
     from crossdock.explanation import explain_to
     from crossdock.language.speech import CHINESE, ENGLISH
     from crossdock.reviews import request
@@ -196,7 +196,8 @@ def _described(agreement_id: str, wording: str) -> dict[str, str]:
         rows = "\n".join(f"| {' | '.join(f'`{value}`' for value in row.values())} |" for row in english.example)
         example = f"\n\n| {names} |\n|{'---|' * len(english.example[0])}\n{rows}"
     told = "\n\n".join(
-        _put(said, speech, moment(asked.due_at)[:16]) for said, speech in ((chinese, CHINESE), (english, ENGLISH))
+        _put(said, speech, wall_clock(datetime.fromisoformat(asked.due_at)))
+        for said, speech in ((chinese, CHINESE), (english, ENGLISH))
     )
     return {"subject": f"{chinese.who} {dataset}？ {english.who}: {dataset}?", "body": f"{told}{example}"}
 
@@ -226,7 +227,7 @@ def _put(said: Explanation, speech: Speech, due: str) -> str:
             f"Rows: {said.rows}{leaving}. Not given: {withheld}.\nOf what is not given, the rows tell: {told}.",
         ),
         f"| {head} |\n|---|---|---|---|---|\n{columns}",
-        say(f"须于 {due}（UTC）前答复。", f"The answer is due at {due} UTC."),
+        say(f"须于 {due}（北京时间）前答复。", f"The answer is due at {due}, Beijing time."),
     )
     return "\n\n".join(parts)
 

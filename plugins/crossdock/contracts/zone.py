@@ -24,3 +24,12 @@ def day_at(moment: datetime) -> date:
 def beginning_of(day: date) -> datetime:
     """Returns the first instant of a day."""
     return datetime.combine(day, time(), CHINA)
+
+
+def wall_clock(moment: datetime) -> str:
+    """Returns day and time as a clock on the wall shows them at an instant, to the minute.
+
+    >>> wall_clock(datetime.fromisoformat("2026-11-30T16:00:00+00:00"))
+    '2026-12-01 00:00'
+    """
+    return f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M}"
