@@ -65,15 +65,19 @@ def test_the_way_from_source_to_consumer_is_told(events):
         for made in event.get("outputs", [])
     }
     for way in (
-        ["source/town_hall/residents", "landing/town_hall/residents", "accepted/town_hall/residents"],
-        ["accepted/town_hall/residents", "consumer/tax/town_hall/residents"],
-        ["landing/town_hall/residents", "quarantine/town_hall/residents"],
-        ["accepted/town_hall/streets", "open/town_hall/streets"],
+        [
+            "default/source/town_hall/residents",
+            "default/landing/town_hall/residents",
+            "default/accepted/town_hall/residents",
+        ],
+        ["default/accepted/town_hall/residents", "default/consumer/tax/town_hall/residents"],
+        ["default/landing/town_hall/residents", "default/quarantine/town_hall/residents"],
+        ["default/accepted/town_hall/streets", "default/open/town_hall/streets"],
     ):
         assert set(pairwise(way)) <= edges
     named = {d["namespace"] for e in events for d in [*e.get("inputs", []), *e.get("outputs", [])]}
     assert named == {"crossdock://default"}  # scheme and authority, as OpenLineage has it
-    residents = datasets(ended(events, "COMPLETE", "share__tax"), "outputs")["consumer/tax/town_hall/residents"]
+    residents = datasets(ended(events, "COMPLETE", "share__tax"), "outputs")["default/consumer/tax/town_hall/residents"]
     assert [each["name"] for each in residents["facets"]["ownership"]["owners"]] == ["department:tax"]
 
 
@@ -88,12 +92,14 @@ def test_what_each_job_did_last_leads_from_every_source_to_every_consumer(events
     def reached(name):
         return {name}.union(*(reached(each) for each in after.get(name, ())))
 
-    assert reached("source/town_hall/residents") >= {
-        "landing/town_hall/residents", "accepted/town_hall/residents", "quarantine/town_hall/residents",
-        "consumer/tax/town_hall/residents",
+    assert reached("default/source/town_hall/residents") >= {
+        "default/landing/town_hall/residents", "default/accepted/town_hall/residents", "default/quarantine/town_hall/residents",
+        "default/consumer/tax/town_hall/residents",
     }  # fmt: skip
-    assert "open/town_hall/streets" in reached("source/town_hall/streets")
-    assert not [name for name in reached("source/town_hall/residents") if not name.endswith("town_hall/residents")]
+    assert "default/open/town_hall/streets" in reached("default/source/town_hall/streets")
+    assert not [
+        name for name in reached("default/source/town_hall/residents") if not name.endswith("town_hall/residents")
+    ]
 
 
 def test_a_jobs_parent_is_the_task_that_did_it(events):
@@ -107,7 +113,7 @@ def test_a_jobs_parent_is_the_task_that_did_it(events):
 
 def test_every_promise_is_an_assertion(events):
     first = next(each for each in ended(events, "COMPLETE", "receive__town_hall.dataset.validate.town_hall.residents"))
-    judged = datasets([first], "inputs")["landing/town_hall/residents"]
+    judged = datasets([first], "inputs")["default/landing/town_hall/residents"]
     told = {each["name"]: each for each in judged["inputFacets"]["dataQualityAssertions"]["assertions"]}
     assert told["phone.pattern"]["success"] is False
     assert (told["phone.pattern"]["column"], told["phone.pattern"]["actual"]) == ("phone", "1 rows")
@@ -117,22 +123,49 @@ def test_every_promise_is_an_assertion(events):
 
 
 def test_a_rejected_extract_tells_why(events):
-    failed = datasets(ended(events, "FAIL", "receive__town_hall"), "inputs")["landing/town_hall/permits"]
+    failed = datasets(ended(events, "FAIL", "receive__town_hall"), "inputs")["default/landing/town_hall/permits"]
     broken = {a["name"] for a in failed["inputFacets"]["dataQualityAssertions"]["assertions"] if not a["success"]}
     assert {"fee.type", "tolerance"} <= broken
     made = datasets(ended(events, "FAIL", "receive__town_hall"), "outputs")
-    assert "accepted/town_hall/permits" not in made
-    assert made["quarantine/town_hall/permits"]["outputFacets"]["outputStatistics"]["rowCount"] == 20
+    assert "default/accepted/town_hall/permits" not in made
+    assert made["default/quarantine/town_hall/permits"]["outputFacets"]["outputStatistics"]["rowCount"] == 20
 
 
 def test_schemas_hold_what_left_and_nothing_else(events):
     made = datasets(ended(events, "COMPLETE", ""), "outputs")
-    accepted = made["accepted/town_hall/residents"]["facets"]
+    accepted = made["default/accepted/town_hall/residents"]["facets"]
     assert [field["name"] for field in accepted["schema"]["fields"]][:3] == ["resident_no", "name", "phone"]
     assert accepted["ownership"]["owners"][0]["name"] == "department:town_hall"
-    left = made["consumer/tax/town_hall/residents"]
+    left = made["default/consumer/tax/town_hall/residents"]
     assert [field["name"] for field in left["facets"]["schema"]["fields"]] == ["resident_no", "name", "phone", "street"]
     assert left["outputFacets"]["outputStatistics"]["rowCount"] == 174
+
+
+def test_every_dataset_has_columns_and_an_alias_that_catalogues_of_tables_can_tell_apart(events):
+    """They match the last two parts between dots, some by how a name ends: so none ends as another does."""
+    aliases = {}
+    for event in events:
+        for each in [*event.get("inputs", []), *event.get("outputs", [])]:
+            assert each["facets"]["schema"]["fields"], each["name"]
+            (alias,) = each["facets"]["symlinks"]["identifiers"]
+            assert (alias["namespace"], alias["type"]) == (each["namespace"], "CATALOG")
+            aliases[each["name"]] = alias["name"]
+    assert aliases["default/consumer/tax/town_hall/residents"] == "crossdock.of-town_hall-residents.consumer-tax"
+    assert aliases["default/landing/town_hall/residents"] == "crossdock.of-town_hall-residents.landing"
+    lasts = {name: name.split(".", 1)[1] for name in aliases.values()}
+    assert len(lasts) == len(aliases)
+    assert not [one for one in lasts for other, last in lasts.items() if one != other and one.endswith(last)]
+
+
+def test_what_is_told_of_one_dataset_begins_and_ends_in_an_engine(events):
+    apart = [event for event in events if event["producer"] == "urn:crossdock"]
+    kinds = {}
+    for event in apart:
+        kinds.setdefault(event["run"]["runId"], []).append(event["eventType"])
+        assert event["run"]["facets"]["processing_engine"]["name"] == "Airflow"
+        assert event["job"]["facets"]["jobType"]["integration"] == "AIRFLOW"
+    assert apart
+    assert all(told[0] == "START" and told[1:] in (["COMPLETE"], ["FAIL"]) for told in kinds.values())
 
 
 def test_no_value_of_a_row_and_no_address_is_told(events):

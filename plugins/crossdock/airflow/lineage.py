@@ -1,9 +1,14 @@
 """What OpenLineage is told of a task, when Airflow's provider for it is configured: datasets, schemas, kept promises.
 
-Datasets are named `<area>/<department>/<dataset>` in one namespace, `crossdock://` and Airflow's own namespace, as they
-lie in the store (source, landing, accepted, quarantine, open), and `consumer/<consumer>/<department>/<dataset>`:
-department -> dataset -> consumer. Their owners are departments. There are counts in it, and names that contracts and
-agreements give; never a value of a row, and no address.
+Datasets are named `<exchange>/<area>/<department>/<dataset>` as they lie in the store (source, landing, accepted,
+quarantine, open), and `<exchange>/consumer/<consumer>/<department>/<dataset>`: department -> dataset -> consumer. The
+exchange is Airflow's own namespace; it is in the name too, since DataHub looks at no more of a namespace than its scheme.
+Their owners are departments. There are counts in it, and names that contracts and agreements give; never a value of a
+row, and no address.
+
+Catalogues of tables, as OpenMetadata is one, want names of parts between dots, and tell tables by the last two parts.
+So each dataset has an alias beside its name, and its columns wherever it stands: without them it is not drawn there.
+(Our names have too many parts to be taken for a table of the department's own.)
 
 A job is drawn with what its last run read and wrote, and a mapped task is one job for all its datasets. So what a task
 does for one dataset is told as a job of that dataset's own, whose parent the task is; and a dataset that was there and
@@ -12,7 +17,8 @@ stays as it is, is told too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +26,7 @@ from airflow.providers.openlineage import conf
 from airflow.providers.openlineage.api import emit
 from airflow.providers.openlineage.extractors import OperatorLineage
 from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
+from airflow.providers.openlineage.utils.utils import get_processing_engine_facet
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
     DatasetFacet,
@@ -33,6 +40,7 @@ from openlineage.client.facet_v2 import (
     ownership_dataset,
     parent_run,
     schema_dataset,
+    symlinks_dataset,
 )
 from openlineage.client.uuid import generate_new_uuid
 
@@ -63,8 +71,9 @@ def tell_of_pull(task: Any, extract_id: str | None) -> OperatorLineage[Any, Any]
         with exchange_at_work() as exchange:
             extract = extract_by_id(exchange.state, extract_id)
             contract = exchange.contract(extract.dataset)
-        source = InputDataset(_namespace(), f"source/{contract.id}", facets=_about(contract))
-        landed = _output("landing", contract.id, extract.id, rows=extract.rows)
+        columns = _as_pulled(contract)
+        source = _input("source", contract.id, columns, _about(contract))
+        landed = _output("landing", contract.id, columns, extract.id, rows=extract.rows)
         _tell(task, contract.id, RunState.COMPLETE, [source], [landed])
     return OperatorLineage()
 
@@ -91,11 +100,11 @@ def tell_of_validation(task: Any, verdict_id: str | None, *, of: str = "landing"
     rejected = verdict.outcome == "rejected"
     outputs = []
     if of != "quarantine":  # else they stay where they are
-        outputs.append(_output("quarantine", contract.id, verdict.id, rows=verdict.quarantined))
+        outputs.append(_output("quarantine", contract.id, _as_pulled(contract), verdict.id, rows=verdict.quarantined))
     if snapshot and not rejected:
-        schema = {"schema": _schema(contract.columns), **_about(contract)}
         rows = verdict.accepted if snapshot.verdict == verdict.id else 0  # what was there stays as it is
-        outputs.insert(0, _output("accepted", contract.id, snapshot.id, rows=rows, **schema))
+        columns = _schema(contract.columns)
+        outputs.insert(0, _output("accepted", contract.id, columns, snapshot.id, rows=rows, **_about(contract)))
     _tell(task, contract.id, RunState.FAIL if rejected else RunState.COMPLETE, [judged], outputs)
     return OperatorLineage()
 
@@ -106,18 +115,20 @@ def _tell(task: Any, dataset: str, state: RunState, inputs: list[InputDataset], 
     above = parent_run.ParentRunFacet(
         run=parent_run.Run(runId=lineage_run_id(task)), job=parent_run.Job(namespace=namespace, name=job)
     )
-    kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="CROSSDOCK", jobType="DATASET")
-    emit(
-        RunEvent(
-            eventTime=datetime.now(UTC).isoformat(),
-            producer=_PRODUCER,
-            run=Run(runId=str(generate_new_uuid()), facets={"parent": above}),
-            job=Job(namespace=namespace, name=f"{job}.{dataset.replace('/', '.')}", facets={"jobType": kind}),
-            inputs=inputs,
-            outputs=outputs,
-            eventType=state,
+    kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="AIRFLOW", jobType="DATASET")
+    run = Run(runId=str(generate_new_uuid()), facets={"parent": above, **get_processing_engine_facet()})
+    for each in (RunState.START, state):
+        emit(
+            RunEvent(
+                eventTime=datetime.now(UTC).isoformat(),
+                producer=_PRODUCER,
+                run=run,
+                job=Job(namespace=namespace, name=f"{job}.{dataset.replace('/', '.')}", facets={"jobType": kind}),
+                inputs=inputs,
+                outputs=outputs,
+                eventType=each,
+            )
         )
-    )
 
 
 def _namespace() -> str:
@@ -135,18 +146,17 @@ def of_delivery(agreement_id: str, delivery_id: str | None) -> OperatorLineage[A
         if agreement is None:
             return OperatorLineage()
         contract = exchange.contract(agreement.dataset)
-        accepted = InputDataset(_namespace(), f"accepted/{contract.id}", facets=_about(contract))
+        accepted = _input("accepted", contract.id, _schema(contract.columns), _about(contract))
         now = delivery_by_id(exchange.state, delivery_id) if delivery_id else None
         delivery = now if now and now.counts else last_delivered(exchange.state, agreement.id)
         if delivery is None or delivery.counts is None:
             return OperatorLineage(inputs=[accepted])
         rows = delivery.counts["inserted"] + delivery.counts["updated"] if delivery is now else 0
         area = "open" if agreement.is_publication else f"consumer/{agreement.consumer}"
-        facets: dict[str, DatasetFacet] = {"schema": _schema([contract.column(name) for name in agreement.columns])}
-        if not agreement.is_publication:
-            facets["ownership"] = _owned(agreement.consumer, "consumer")
+        owned = {} if agreement.is_publication else {"ownership": _owned(agreement.consumer, "consumer")}
+        columns = _schema([contract.column(name) for name in agreement.columns])
         return OperatorLineage(
-            inputs=[accepted], outputs=[_output(area, contract.id, delivery.id, rows=rows, **facets)]
+            inputs=[accepted], outputs=[_output(area, contract.id, columns, delivery.id, rows=rows, **owned)]
         )
 
 
@@ -155,15 +165,49 @@ def _agreement(exchange: Exchange, agreement_id: str) -> Agreement | None:
     return exchange.contracts.part(dataset).agreements.get(agreement_id)
 
 
-def _output(area: str, dataset: str, version: str, *, rows: int, **facets: DatasetFacet) -> OutputDataset:
+def _input(
+    area: str,
+    dataset: str,
+    columns: schema_dataset.SchemaDatasetFacet,
+    facets: Mapping[str, DatasetFacet],
+    found: Mapping[str, InputDatasetFacet] | None = None,
+) -> InputDataset:
+    known = {"symlinks": _alias(area, dataset), "schema": columns, **facets}
+    return InputDataset(_namespace(), _name(area, dataset), facets=known, inputFacets=dict(found or {}))
+
+
+def _output(
+    area: str,
+    dataset: str,
+    columns: schema_dataset.SchemaDatasetFacet,
+    version: str,
+    *,
+    rows: int,
+    **facets: DatasetFacet,
+) -> OutputDataset:
+    known = {"symlinks": _alias(area, dataset), "schema": columns, "version": _version(version), **facets}
     return OutputDataset(
         _namespace(),
-        f"{area}/{dataset}",
-        facets={"version": dataset_version_dataset.DatasetVersionDatasetFacet(version), **facets},
+        _name(area, dataset),
+        facets=known,
         outputFacets={
             "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=rows)
         },
     )
+
+
+def _name(area: str, dataset: str) -> str:
+    return f"{conf.namespace()}/{area}/{dataset}"
+
+
+def _alias(area: str, dataset: str) -> symlinks_dataset.SymlinksDatasetFacet:
+    """Returns the name by which a catalogue of tables knows a dataset: its last two parts are no other's, nor the end of any."""
+    name = f"crossdock.of-{dataset.replace('/', '-')}.{area.replace('/', '-')}"
+    return symlinks_dataset.SymlinksDatasetFacet([symlinks_dataset.Identifier(_namespace(), name, "CATALOG")])
+
+
+def _version(of: str) -> dataset_version_dataset.DatasetVersionDatasetFacet:
+    return dataset_version_dataset.DatasetVersionDatasetFacet(of)
 
 
 def _about(contract: Contract) -> dict[str, DatasetFacet]:
@@ -181,6 +225,11 @@ def _owned(department: str, role: str) -> ownership_dataset.OwnershipDatasetFace
 
 def _schema(columns: Sequence[Column]) -> schema_dataset.SchemaDatasetFacet:
     return schema_dataset.SchemaDatasetFacet([_field(column, place) for place, column in enumerate(columns, 1)])
+
+
+def _as_pulled(contract: Contract) -> schema_dataset.SchemaDatasetFacet:
+    """Returns the columns by the names that the source has for them, which landing and quarantine keep."""
+    return _schema([replace(column, name=column.source_name) for column in contract.columns])
 
 
 def _field(column: Column, place: int) -> schema_dataset.SchemaDatasetFacetFields:
@@ -202,8 +251,7 @@ def _judged(contract: Contract, extract: Extract, verdict: Verdict, area: str) -
             list(_assertions(contract, verdict))
         ),
     }
-    version = dataset_version_dataset.DatasetVersionDatasetFacet(extract.id)
-    return InputDataset(_namespace(), f"{area}/{contract.id}", facets={"version": version}, inputFacets=facets)
+    return _input(area, contract.id, _as_pulled(contract), {"version": _version(extract.id)}, facets)
 
 
 def _assertions(contract: Contract, verdict: Verdict) -> Iterator[data_quality_assertions_dataset.Assertion]:
