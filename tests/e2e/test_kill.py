@@ -136,23 +136,24 @@ def test_a_delivery_that_arrived_is_booked_though_the_source_changed_before_the_
     hamlet.sql(
         "UPDATE residents SET phone = '99999999', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0020'"
     )
-    assert not hamlet.sweep().failures
+    for _ in range(2):  # what else was under way and has not arrived is given up when a newer one is booked
+        assert not hamlet.sweep().failures
     exchange = hamlet.open()
     assert pipeline.check(exchange).sound
     permits_now = {row[0]: row for row in tax_rows(hamlet, "permits")}
     assert permits_now.keys() == {f"P{n:04}" for n in range(90)} - {"P0003", "P0004", "P0010"} | {"P9999"}
     assert permits_now["P0020"][2] == "99.99"
     assert [row[2] for row in tax_rows(hamlet, "residents") if row[0] == "R0020"] == ["99****99"]
-    agreed = {d.agreement: [] for d in deliveries(exchange.state)}
-    for delivery in deliveries(exchange.state):
-        agreed[delivery.agreement].append(delivery.status)
-    assert all(status == "delivered" for statuses in agreed.values() for status in statuses)
-    arrived = json.loads(json.dumps(entries(exchange)))[0]
-    assert len(agreed[arrived["agreement"]]) == 2  # what arrived first, and what changed since
+    made = [
+        d for d in deliveries(exchange.state) if d.status != "superseded"
+    ]  # others were under way, and had not arrived
+    assert {d.status for d in made} == {"delivered"}
+    arrived = entries(exchange)[0]["agreement"]
+    assert len([d for d in made if d.agreement == arrived]) == 2  # what arrived first, and what changed since
     with sqlite3.connect(hamlet.tax) as database:
         marked = {row[0] for row in database.execute("SELECT delivery_id FROM crossdock_delivery")}
     database.close()
-    assert marked == {d.id for d in deliveries(exchange.state) if d.consumer == "tax"}
+    assert marked == {d.id for d in made if d.consumer == "tax"}
 
 
 @pytest.mark.parametrize(
