@@ -121,6 +121,14 @@ def test_a_tighter_mask_is_an_update(tmp_path):
     assert {r["phone"] for r in rows_of(second.rows)} == {"*" * 11}
 
 
+@pytest.mark.parametrize("names", [["x1"], ["x1", "é1"], ["é1"]])
+def test_people_are_known_by_the_upper_case_form_in_any_script(tmp_path, names):
+    upper = pa.table({"resident_id": [name.upper() for name in names]})
+    hashes = keyed_hashes(upper, ["resident_id"], key=KEYS.ledger, domain="person").to_pylist()
+    _, events = ready(tmp_path, agreement("name"), [person(n, resident_id=name) for n, name in enumerate(names)])
+    assert [record for record, _, _ in events.events] == hashes
+
+
 def test_record_and_subject_hashes(tmp_path):
     table = pa.Table.from_pylist([person(1, resident_id="x1")], SCHEMA)
     upper = pa.table({"resident_id": ["X1"]})

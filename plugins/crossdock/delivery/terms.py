@@ -208,4 +208,7 @@ def _normalised(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
     """An identifier ending in x or X names one person: people are looked up by the upper-case form."""
     index = batch.schema.get_field_index(column)
     values = plain(batch.column(index))
-    return batch.set_column(index, column, pc.utf8_upper(values)) if pa.types.is_string(values.type) else batch
+    if not pa.types.is_string(values.type):
+        return batch
+    upper = pc.ascii_upper if pc.all(pc.string_is_ascii(values)).as_py() else pc.utf8_upper  # the same, much faster
+    return batch.set_column(index, column, upper(values))

@@ -278,13 +278,19 @@ def _hashes(values: pa.Array, name: str) -> pa.Array:
 
 def _codes(operation: pa.Array | str, rows: int) -> Codes:
     """Returns operations by their places in OPERATIONS."""
-    words = operation.combine_chunks() if isinstance(operation, pa.ChunkedArray) else operation
-    if isinstance(words, str):
-        words = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), rows), pa.array([words]))
-    elif not isinstance(words, pa.DictionaryArray):
-        words = words.dictionary_encode()
-    meant = [OPERATIONS.index(word) if word in OPERATIONS else -1 for word in words.dictionary.to_pylist()]
-    codes: Codes = np.array([*meant, -1], np.int8)[np.asarray(words.indices.fill_null(len(meant)))]
+    codes: Codes
+    if isinstance(operation, str):
+        codes = np.full(rows, _code(operation), np.int8)
+    else:
+        words = operation.combine_chunks() if isinstance(operation, pa.ChunkedArray) else operation
+        if not isinstance(words, pa.DictionaryArray):
+            words = words.dictionary_encode()
+        meant = [_code(word) for word in words.dictionary.to_pylist()]
+        codes = np.array([*meant, -1], np.int8)[np.asarray(words.indices.fill_null(len(meant)))]
     if codes.min(initial=0) < 0:
         raise WrongUse("A share event's operation is something else than insert, update or delete.")
     return codes
+
+
+def _code(word: str | None) -> int:
+    return OPERATIONS.index(word) if word in OPERATIONS else -1
