@@ -214,6 +214,8 @@ def test_a_steward_has_rows_judged_again(tmp_path):
     database.close()
     assert told == [("town_hall",)]
     lines = [json.loads(line) for line in events.read_text().splitlines()]
-    (mended,) = [line for line in lines if line["job"]["name"] == "quarantine__replay.replay.town_hall.permits"]
-    assert [given["name"] for given in mended["inputs"]] == ["quarantine/town_hall/permits"]
-    assert [made["name"] for made in mended["outputs"]] == ["accepted/town_hall/permits"]
+    told = [line for line in lines if line["job"]["name"] == "quarantine__replay.replay.town_hall.permits"]
+    assert [line["eventType"] for line in told] == ["START", "COMPLETE"]
+    mended = told[-1]
+    assert [given["name"] for given in mended["inputs"]] == ["default/quarantine/town_hall/permits"]
+    assert [made["name"] for made in mended["outputs"]] == ["default/accepted/town_hall/permits"]
