@@ -14,13 +14,13 @@ from crossdock import pipeline, recalls
 from crossdock.delivery.manifest import verify_manifest
 from crossdock.errors import ConsumerRefused, StorageConflict, WrongUse
 from crossdock.identity import RowsDigest
-from crossdock.ledger.blinding import unblind
 from crossdock.ledger.book import entry_of
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
 from crossdock.ledger.verify import verify
 from crossdock.storage.records import deliveries, delivery_by_id
 from hamlet import found, open_rows, permits, tax_rows, write_yaml
+from unblinding import unblind
 
 TAX, SCHOOL, PUBLIC = "town_hall/permits/tax", "town_hall/permits/school", "town_hall/streets/public"
 

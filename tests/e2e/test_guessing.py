@@ -13,12 +13,13 @@ import pytest
 from crossdock import pipeline
 from crossdock.delivery.prepared import Digests
 from crossdock.identity import RowsDigest, content_id
-from crossdock.ledger.blinding import blind, unblind
+from crossdock.ledger.blinding import blind
 from crossdock.ledger.book import entry_of, fingerprint
 from crossdock.rowhash import row_hashes
 from crossdock.storage.records import Extract, Snapshot, deliveries, extract_by_id, latest_snapshot, verdict_by_id
 from hamlet import agreement, column, contract, found, key, write_yaml
 from killing import code, start
+from unblinding import unblind
 
 INCOMES = "town_hall/incomes"
 DOMAIN = range(30, 42)  # what the income of the first may be

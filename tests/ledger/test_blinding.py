@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from crossdock.identity import RowsDigest
 from crossdock.keys import Keys
-from crossdock.ledger.blinding import blind, unblind
+from crossdock.ledger.blinding import blind
+from unblinding import unblind
 
 NAMES = ("accepted", "delivered", "unchanged", "filtered")
 LANE = st.integers(0, (1 << 64) - 1)

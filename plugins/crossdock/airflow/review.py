@@ -26,6 +26,7 @@ from crossdock.airflow.operators import RETRIES
 from crossdock.airflow.work import exchange_at_work
 from crossdock.contracts.agreement import REQUESTED
 from crossdock.contracts.index import Index, IndexedAgreement
+from crossdock.contracts.zone import wall_clock
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -92,7 +93,7 @@ def _dag(name: str, agreement: IndexedAgreement, due: str, doc: str) -> DAG:
             callback=AsyncCallback(overdue, {"agreement": agreement.id, "what": name.partition("__")[0]}),
         ),
         tags=["crossdock", "review", agreement.department],
-        doc_md=f"{doc} {by:%Y-%m-%d %H:%M} UTC.",
+        doc_md=f"{doc} {wall_clock(by)}, Beijing time.",
     )
 
 
@@ -179,7 +180,6 @@ def _demand_asked(exchange: Exchange, agreement_id: str, wording: str) -> None:
 
 
 def _described(agreement_id: str, wording: str) -> dict[str, str]:
-    from crossdock.contracts.zone import wall_clock
     from crossdock.explanation import explain_to
     from crossdock.language.speech import CHINESE, ENGLISH
     from crossdock.reviews import request

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import date
 from functools import cache
 from typing import Literal, NoReturn, cast
 
@@ -21,10 +21,9 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from crossdock.contracts.bounds import Value
-from crossdock.contracts.days import beyond_the_calendar, place_of, put_days
+from crossdock.contracts.days import place_of, put_days, spelled
 from crossdock.contracts.literals import LiteralKind, bind
 from crossdock.contracts.model import NESTED, Column
-from crossdock.contracts.zone import beginning_of
 from crossdock.errors import RowFilterInvalid, did_you_mean
 
 MAX_CHARACTERS = 8_000
@@ -274,19 +273,7 @@ def _bound_day(literal: Token, column: Column) -> Value:
         raise RowFilterInvalid(
             f"Column '{column.name}' is a {column.type}: today() is a date.", where=where, fix="Write a literal."
         )
-    return bind("STRING", _spelled(date.fromisoformat(literal), column, where), column, where=where)
-
-
-def _spelled(day: date, column: Column, where: str) -> str:
-    """Returns a day as a literal of the column's type: its first instant, or what the clock on the wall shows then."""
-    if column.type == "date":
-        return day.isoformat()
-    if not column.timezone:
-        return f"{day}T00:00:00"
-    try:
-        return beginning_of(day).astimezone(UTC).isoformat()
-    except OverflowError:
-        raise beyond_the_calendar(where) from None
+    return bind("STRING", spelled(date.fromisoformat(literal), column, where), column, where=where)
 
 
 def _under(literal: Token, column: Column) -> Under:

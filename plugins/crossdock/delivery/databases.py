@@ -76,7 +76,7 @@ class Alteration:
 def deleting_listed(table: Table, rows: str, key: Sequence[str], part: str) -> str:
     """Returns the statement of `Database.deleting` for databases that compare several columns at once."""
     names = quoted_names(key)
-    return f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {rows} AS s WHERE {part})"  # noqa: S608
+    return f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {rows} AS s WHERE {part})"  # noqa: S608 - quoted names
 
 
 class Tally(Protocol):

@@ -107,7 +107,7 @@ class _Dialect:
         self._staged: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
 
-    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002 - the protocol's signature
         kind, mark = ("TABLE", "#") if self._family == "mssql" else ("TEMPORARY TABLE", "")
         table = Table(name=f"{mark}crossdock_{name}_{secrets.token_hex(4)}")
         columns = ", ".join(f"{Table(name=field.name)} {self.type_of(field.type)}" for field in schema)
@@ -134,7 +134,7 @@ class _Dialect:
             return values.cast(pa.timestamp("us"))
         return json_texts(values)
 
-    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002
+    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002 - the protocol's signature
         return None
 
     def staged(self, name: str) -> str:
@@ -142,11 +142,11 @@ class _Dialect:
 
     def begin(self) -> None:
         self._session.rollback()
-        if not self._run_if(f"SELECT 1 FROM {_LOCK}"):  # noqa: S608
+        if not self._run_if(f"SELECT 1 FROM {_LOCK}"):  # noqa: S608 - quoted names
             # Another process may be making it as well: whoever is second finds it.
             self._run_if(f"CREATE TABLE {_LOCK} (deliveries BIGINT NOT NULL PRIMARY KEY)")
-            self._run_if(f"INSERT INTO {_LOCK} VALUES (0)")  # noqa: S608
-        self._run(f"UPDATE {_LOCK} SET deliveries = 0")  # noqa: S608
+            self._run_if(f"INSERT INTO {_LOCK} VALUES (0)")  # noqa: S608 - quoted names
+        self._run(f"UPDATE {_LOCK} SET deliveries = 0")  # noqa: S608 - quoted names
 
     def _run_if(self, sql: str) -> list[tuple[Value, ...]]:
         """Runs a statement in a transaction of its own, where that is possible."""
@@ -186,12 +186,12 @@ class _Dialect:
             same = " AND ".join(f"t.{name} = s.{name}" for name in map(quoted, key))
             return f"DELETE t FROM {table} AS t JOIN {rows} AS s ON {same} WHERE {part}"
         same = " AND ".join(f"{quoted(table.name)}.{name} = s.{name}" for name in map(quoted, key))
-        return f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {rows} AS s WHERE {same} AND {part})"  # noqa: S608
+        return f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {rows} AS s WHERE {same} AND {part})"  # noqa: S608 - quoted names
 
-    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002 - the protocol's signature
         return False
 
-    def tally(self, table: Table) -> None:  # noqa: ARG002
+    def tally(self, table: Table) -> None:  # noqa: ARG002 - the protocol's signature
         return None
 
     def constraint(self, error: Exception) -> str | None:
@@ -231,7 +231,7 @@ class _Dialect:
         """Returns a reflected column's name: of MariaDB and MySQL, SQLAlchemy leaves a quote doubled as it stands there."""
         return str(name).replace('""', '"') if self._family in MYSQL_FAMILY else str(name)
 
-    def alters_key(self, table: Table) -> bool:  # noqa: ARG002
+    def alters_key(self, table: Table) -> bool:  # noqa: ARG002 - the protocol's signature
         return self._family in MYSQL_FAMILY
 
     def alter(self, table: Table, change: Alteration) -> str | None:

@@ -114,7 +114,7 @@ class Filling:
         """Whose table is it, and what does it hold? Returns id and layout of the last delivery."""
         marker, target, agreement = self.table.beside(MARKER), str(self.table), self.order.agreement.id
         others = self.database.execute(
-            f"SELECT agreement FROM {marker} WHERE target = ? AND agreement <> ? LIMIT 1",  # noqa: S608
+            f"SELECT agreement FROM {marker} WHERE target = ? AND agreement <> ? LIMIT 1",  # noqa: S608 - quoted names
             (target, agreement),
         )
         if others:
@@ -128,7 +128,7 @@ class Filling:
                 f"The changes build on delivery {self.goods.base}, but the consumer holds {last}.",
                 f"Finish that delivery first. {LOST}",
             )
-        if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608
+        if last is None and self.database.execute(f"SELECT 1 FROM {self.table} LIMIT 1"):  # noqa: S608 - quoted names
             raise self._refused(
                 "The table holds rows that crossdock did not deliver.",
                 "Empty it, or name another table in the agreement.",
@@ -139,7 +139,7 @@ class Filling:
         """Returns id, sequence, instant and layout of the delivery that the table holds."""
         held = self.database.execute(
             f"""SELECT delivery_id, sequence, intended_at, layout FROM {self.table.beside(MARKER)} WHERE target = ?
-                ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608
+                ORDER BY sequence DESC, intended_at DESC, delivered_at DESC LIMIT 1""",  # noqa: S608 - quoted names
             (str(self.table),),
         )
         return held[0] if held else (None, -1, "", "")
@@ -159,7 +159,7 @@ class Filling:
         """Takes out what the consumer is to hold no more."""
         key = self.goods.key_columns
         if self.goods.replaces:
-            self.database.execute(f"DELETE FROM {self.table}")  # noqa: S608
+            self.database.execute(f"DELETE FROM {self.table}")  # noqa: S608 - quoted names
         elif key:  # without one it is a tombstone: what it names is not in the table any more
             self._run(self.database.deleting(self.table, self.database.staged("deletes"), key, "1 = 1"))
 
@@ -169,7 +169,7 @@ class Filling:
         Deletes come before: a key that one record gives up may be another's now.
         """
         names, key = quoted_names(self.goods.schema.names), self.goods.key_columns
-        source = f"SELECT {names} FROM {rows} AS s WHERE {part}"  # noqa: S608
+        source = f"SELECT {names} FROM {rows} AS s WHERE {part}"  # noqa: S608 - quoted names
         if self.goods.replaces:
             yield f"INSERT INTO {self.table} ({names}) {source}"
             return
@@ -187,11 +187,11 @@ class Filling:
         if rest:
             differs = " OR ".join(f"t.{name} {self.database.differs} s.{name}" for name in rest)
             yield (
-                f"UPDATE {self.table} AS t SET {', '.join(f'{name} = s.{name}' for name in rest)} "  # noqa: S608
+                f"UPDATE {self.table} AS t SET {', '.join(f'{name} = s.{name}' for name in rest)} "  # noqa: S608 - quoted names
                 f"FROM {rows} AS s WHERE {same} AND ({differs}) AND {part}"
             )
         yield (
-            f"INSERT INTO {self.table} ({names}) {source} "  # noqa: S608
+            f"INSERT INTO {self.table} ({names}) {source} "  # noqa: S608 - quoted names
             f"AND NOT EXISTS (SELECT 1 FROM {self.table} AS t WHERE {same})"
         )
 
@@ -253,7 +253,7 @@ class Filling:
             spelled(agreed_columns(self.database, self.goods).items(), key),
         )  # fmt: skip
         self.database.execute(
-            f"INSERT INTO {marker} ({quoted_names([n for n, _ in MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            f"INSERT INTO {marker} ({quoted_names([n for n, _ in MARKER_COLUMNS])}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608 - quoted names
             values,
         )
         return Receipt(

@@ -128,7 +128,7 @@ def admit_columns(database: Database, table: Table, goods: Goods, last: tuple[st
         # Killed from here on, the table is still known as ours, whatever the agreement says by then.
         may_be = keys if rekeyed is None else keys | {frozenset(goods.key_columns)}
         both = spelled(left | set(wanted.items()), *may_be)
-        database.execute(f"UPDATE {marker} SET layout = ? WHERE delivery_id = ?", (both, last[0]))  # noqa: S608
+        database.execute(f"UPDATE {marker} SET layout = ? WHERE delivery_id = ?", (both, last[0]))  # noqa: S608 - quoted names
     else:
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - all is replaced, and nothing is converted in vain
     change = _alteration(database, goods, found, wanted, rekeyed)

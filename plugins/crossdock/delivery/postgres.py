@@ -95,7 +95,7 @@ class _Postgres:
     def __init__(self, name: str, session: dbapi.Connection, cursor: dbapi.Cursor) -> None:
         self.name, self._session, self._cursor = name, session, cursor
 
-    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002
+    def stage(self, name: str, schema: pa.Schema, rows: Iterator[pa.RecordBatch], scratch: Path) -> None:  # noqa: ARG002 - the protocol's signature
         texts = (
             pa.RecordBatch.from_arrays([json_texts(column) for column in batch.columns], schema=with_json_texts(schema))
             for batch in rows
@@ -167,7 +167,9 @@ class _Postgres:
                SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)""",
             (str(table),),
         )
-        return _Tally(self, int(self.execute(f"SELECT count(*) FROM {table}")[0][0] or 0)) if plain else None  # noqa: S608
+        rows = self.execute(f"SELECT count(*) FROM {table}")[0][0] if plain else None  # noqa: S608 - a quoted name
+        self._session.commit()  # what comes next may be long in coming, and nobody should wait for this session
+        return None if rows is None else _Tally(self, int(rows))
 
     def constraint(self, error: Exception) -> str | None:
         return _CONSTRAINTS.get(error.sqlstate or "") if isinstance(error, Error) else None
@@ -201,7 +203,7 @@ class _Postgres:
         )
         return frozenset(str(name) for (name,) in found)
 
-    def alters_key(self, table: Table) -> bool:  # noqa: ARG002
+    def alters_key(self, table: Table) -> bool:  # noqa: ARG002 - the protocol's signature
         return True
 
     def alter(self, table: Table, change: Alteration) -> str | None:
@@ -232,7 +234,7 @@ class _Postgres:
         for name in change.rekeyed:  # that it made them NOT NULL outlives it
             self.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(name)} DROP NOT NULL")
 
-    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002 - the protocol's signature
         if pa.types.is_decimal(given):
             return f"numeric({given.precision},{given.scale})"
         if pa.types.is_timestamp(given):
@@ -262,7 +264,7 @@ class _Tally:
 
     def run(self, statement: str) -> None:
         more = _MORE[statement.partition(" ")[0]]
-        counted = f"WITH done AS ({statement} RETURNING {more} AS more) SELECT coalesce(sum(more), 0)::bigint FROM done"  # noqa: S608
+        counted = f"WITH done AS ({statement} RETURNING {more} AS more) SELECT coalesce(sum(more), 0)::bigint FROM done"  # noqa: S608 - quoted names
         self.rows += int(self._session.execute(counted)[0][0] or 0)
 
 

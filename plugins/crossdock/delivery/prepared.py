@@ -40,7 +40,7 @@ class Events(Protocol):
 
 
 class Ahead(Protocol):
-    """Takes rows into the consumer's system while the rest of their delivery is made; seen by nobody until it is sent."""
+    """The consumer's system at work while a delivery is made; nobody sees what it took until the delivery is sent."""
 
     def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
         """Takes all rows of a delivery that replaces what the consumer holds."""

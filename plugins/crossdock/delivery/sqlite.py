@@ -99,7 +99,7 @@ class _Sqlite:
         # A transaction over two files that both keep journals leaves a third at the consumer when it fails.
         self._session.execute(f"PRAGMA stage_{name}.journal_mode = MEMORY")
 
-    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002
+    def copier(self, table: Table, schema: pa.Schema) -> Copy | None:  # noqa: ARG002 - the protocol's signature
         return None
 
     def staged(self, name: str) -> str:
@@ -123,10 +123,10 @@ class _Sqlite:
     def deleting(self, table: Table, rows: str, key: Sequence[str], part: str) -> str:
         return deleting_listed(table, rows, key, part)
 
-    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002
+    def upserts(self, table: Table, key: Sequence[str]) -> bool:  # noqa: ARG002 - the protocol's signature
         return False
 
-    def tally(self, table: Table) -> None:  # noqa: ARG002
+    def tally(self, table: Table) -> None:  # noqa: ARG002 - the protocol's signature
         return None
 
     def constraint(self, error: Exception) -> str | None:
@@ -199,7 +199,7 @@ class _Sqlite:
         for (statement,) in built_on:
             self._session.execute(statement)
 
-    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002
+    def type_of(self, given: pa.DataType, *, key: bool = False) -> str:  # noqa: ARG002 - the protocol's signature
         if pa.types.is_integer(given) or pa.types.is_boolean(given):
             return "INTEGER"
         return "REAL" if pa.types.is_floating(given) else "TEXT"

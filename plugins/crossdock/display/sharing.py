@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from crossdock.contracts.zone import wall_clock
 from crossdock.display.terminal import coloured, lasted, moment, out, sent_rows, table, worded
 
 if TYPE_CHECKING:
@@ -109,6 +111,10 @@ def deliveries(made: Sequence[Delivery], refused: Sequence[Refusal], recalls: Se
         out.print(no)
 
 
+def _deadline(instant: str) -> str:
+    return wall_clock(datetime.fromisoformat(instant))
+
+
 def requests(found: Sequence[Request], speech: Speech) -> None:
     """Prints requests with their answers."""
     say = speech.say
@@ -116,8 +122,8 @@ def requests(found: Sequence[Request], speech: Speech) -> None:
         say("申请", "Requests"),
         say("协议", "agreement"),
         say("申请日", "asked on"),
-        say("答复期限（UTC）", "answer by (UTC)"),
-        say("交付期限（UTC）", "deliver by (UTC)"),
+        say("答复期限（北京时间）", "answer by (Beijing time)"),
+        say("交付期限（北京时间）", "deliver by (Beijing time)"),
         say("答复", "answer"),
         say("答复人", "by"),
         say("理由", "reason"),
@@ -128,7 +134,7 @@ def requests(found: Sequence[Request], speech: Speech) -> None:
         word = ("approved" if said.approved else "rejected") if said else "overdue" if each.overdue else "open"
         late = say("，已逾期", ", overdue") if said and each.overdue else ""
         shown.add_row(
-            each.agreement, each.requested_on, moment(each.due_at), moment(each.deliver_by),
+            each.agreement, each.requested_on, _deadline(each.due_at), _deadline(each.deliver_by),
             coloured(word, say(words[word], word)) + late, escape(said.reviewed_by if said else ""), escape(said.reason if said else ""),
         )  # fmt: skip
     out.print(shown if found else say("没有申请。", "Nothing is requested."))

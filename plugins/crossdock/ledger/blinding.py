@@ -21,11 +21,6 @@ def blind(digests: Mapping[str, str], delivery: str, keys: Keys) -> dict[str, st
     return {name: str(RowsDigest.parse(digests[name]) + pad) for name, pad in _pads(delivery, keys).items()}
 
 
-def unblind(digests: Mapping[str, str], delivery: str, keys: Keys) -> dict[str, str]:
-    """Undoes `blind`."""
-    return {name: str(RowsDigest.parse(digests[name]) - pad) for name, pad in _pads(delivery, keys).items()}
-
-
 def _pads(delivery: str, keys: Keys) -> dict[str, RowsDigest]:
     """Returns pads by name, as digests of no rows."""
     pads = {name: RowsDigest.parse(f"0:{keys.pad(delivery, name).hex()}") for name in _PARTS}

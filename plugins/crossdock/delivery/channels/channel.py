@@ -96,10 +96,10 @@ class Receipt:
 
 
 class Ahead(Taking, Protocol):
-    """Rows that are on their way before the manifest is made: the consumer's system works on them meanwhile, unseen."""
+    """What the consumer's system does, unseen, before the manifest is made: it takes rows, or tells what it holds."""
 
     def finish(self, shipment: Shipment) -> Receipt | None:
-        """Makes them count; returns None when none were taken, and the delivery still has to be made; raises as `deliver`."""
+        """Makes them count; returns None when nothing was begun, and the delivery still has to be made; raises as `deliver`."""
         ...
 
 

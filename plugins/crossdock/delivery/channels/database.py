@@ -84,7 +84,7 @@ def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | 
 
 @contextmanager
 def ahead(order: Order, connection: Connection, scratch: Path) -> Iterator[Ahead | None]:
-    """Lets a server take rows into the table while we make the rest of the delivery; see `channel.Ahead`."""
+    """Lets a server take rows, or count those of the table, while we make the delivery; see `channel.Ahead`."""
     if not works_beside(connection):
         yield None
         return
@@ -93,7 +93,7 @@ def ahead(order: Order, connection: Connection, scratch: Path) -> Iterator[Ahead
 
 
 class _Ahead:
-    """A session that is opened when there are rows for it, in a transaction that only `finish` commits."""
+    """A session that is opened while the delivery is made; what rows do in it, only `finish` commits."""
 
     def __init__(self, order: Order, connection: Connection, scratch: Path, stack: ExitStack) -> None:
         self._order, self._connection, self._scratch, self._stack = order, connection, scratch, stack
