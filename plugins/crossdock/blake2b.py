@@ -137,11 +137,36 @@ def _load(lane: Any, taken: Any, start: Bytes, message: Any, told: Any) -> Any:
 
 
 @part
+def _take_further(state: Words, lanes: Any, start: Bytes, messages: Any, told: Any) -> None:
+    """Compresses all blocks but the first of some lanes' messages, of which one is `lanes[1]` bytes long, start included."""
+    (first, longest), (words, done, last, going) = lanes, told
+    for taken in range(_BLOCK, longest, _BLOCK):
+        for lane in range(_LANES):
+            _load(lane, taken, start, _message(messages, first + lane), told)
+        _compress(state, words, done, last, going)
+
+
+@within
+def _message(messages: Any, row: Any) -> Any:
+    """Returns where a row's message is; behind the last one, where that is."""
+    octets, offsets = messages
+    row = min(row, len(offsets) - 2)
+    return octets, offsets[row], offsets[row + 1]
+
+
+@part
 def _give(state: Words, hashes: Words) -> None:
     """Writes the hashes of the first lanes."""
     for lane in range(hashes.shape[0]):
         for i in range(hashes.shape[1]):
             hashes[lane, i] = state[i * _LANES + lane]
+
+
+@part
+def _spread(state: Words, start: Words) -> None:
+    """Begins all lanes with the same state of 8 words."""
+    for i in range(8):
+        state[i * _LANES : (i + 1) * _LANES] = start[i]
 
 
 @compiled
@@ -158,23 +183,23 @@ def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes:
     rows, size = hashes.shape
     state, words = np.empty(8 * _LANES, np.uint64), np.empty(16 * _LANES, np.uint64)
     done, last, going = np.empty(_LANES, np.uint64), np.empty(_LANES, np.uint64), np.empty(_LANES, np.uint64)
+    told = words, done, last, going
     keyed = np.array(_START)
     keyed[0] ^= U(0x01010000 | len(key) << 8 | 8 * size)
-    for first in range(-_LANES, rows, _LANES):  # the first time the key, which is a block that is not the last
-        for i in range(8):
-            state[i * _LANES : (i + 1) * _LANES] = keyed[i]
-        taken, longest = 0, 1
-        while taken < longest:
-            for lane in range(_LANES):
-                row = min(first + lane, rows - 1)
-                message = (messages, offsets[row], offsets[row + 1]) if row >= 0 else (messages, 0, 0)
-                length = _load(lane, taken, start if first >= 0 else key, message, (words, done, last, going))
-                longest = max(longest, length)
-            if first < 0:
-                done[:] = _BLOCK
-                last[:] = 0
-            _compress(state, words, done, last, going)
-            taken += _BLOCK
-        if first < 0:
-            keyed = state[::_LANES].copy()
-        _give(state, hashes[max(first, 0) : max(first + _LANES, 0)])
+    _spread(state, keyed)
+    for lane in range(_LANES):  # the key is a block of its own, which is not the last one
+        _load(lane, 0, key, (messages, 0, 0), told)
+    done[:] = _BLOCK
+    last[:] = 0
+    _compress(state, words, done, last, going)
+    keyed = state[::_LANES].copy()
+    for first in range(0, rows, _LANES):
+        _spread(state, keyed)
+        longest = 0
+        for lane in range(_LANES):  # by itself, so that the compiler knows that nothing was taken: most messages are short
+            length = _load(lane, 0, start, _message((messages, offsets), first + lane), told)
+            longest = max(longest, length)
+        _compress(state, words, done, last, going)
+        if longest > _BLOCK:
+            _take_further(state, (first, longest), start, (messages, offsets), told)
+        _give(state, hashes[first : first + _LANES])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
@@ -20,6 +20,7 @@ from crossdock.columnar import all_null, in_one_piece
 from crossdock.errors import WrongUse
 from crossdock.identity import canonical
 from crossdock.ledger.tree import Tree, leaf_hash
+from crossdock.ordered import behind
 from crossdock.storage.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -167,11 +168,16 @@ class EventWriter:
         (order + np.uint32(self.rows - self._rows_waiting)).tofile(self._order)
         subject, record, code = (_taken(column, order) for column in run.columns)
         words = pa.DictionaryArray.from_arrays(code, _WORDS)
-        self._writer.write_table(pa.table([subject, record, words], schema=SCHEMA), row_group_size=ROW_GROUP)
-        for leaf in _leaves(subject, record, np.asarray(code)):
-            self._tree.add(leaf_hash(leaf))
+        many = rows > ROW_GROUP  # for few, a thread takes longer than what it would do
+        with behind(self._grow) if many else nullcontext(self._grow) as grow:
+            grow(_leaves(subject, record, np.asarray(code)))
+            self._writer.write_table(pa.table([subject, record, words], schema=SCHEMA), row_group_size=ROW_GROUP)
         self._waiting = table.slice(rows).to_batches()
         self._rows_waiting -= rows
+
+    def _grow(self, leaves: Iterable[bytes]) -> None:
+        for leaf in leaves:
+            self._tree.add(leaf_hash(leaf))
 
     def __enter__(self) -> Self:
         return self
@@ -200,7 +206,10 @@ def _is_nothing(column: pa.ChunkedArray) -> bool:
 @contextmanager
 def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Opens a parquet file for events that come sorted by subject; its row groups tell where each one begins and ends."""
-    encodings = {"subject": "DELTA_BYTE_ARRAY", "record": "PLAIN", "entry_operation": "DELTA_BINARY_PACKED"}
+    segment = "entry_operation" in schema.names  # kept for long: a byte or more an event is worth the time it takes
+    encodings = {
+        "subject": "DELTA_BYTE_ARRAY" if segment else "PLAIN", "record": "PLAIN", "entry_operation": "DELTA_BINARY_PACKED",
+    }  # fmt: skip
     with (
         pa.output_stream(
             str(path), buffer_size=_BUFFER
@@ -208,8 +217,8 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         pq.ParquetWriter(
             file,
             schema,
-            # Hashes are random: compression makes them no smaller; sorted, they share their beginnings. Operations take
-            # two bits or less, and there are many small files: unpacking would take longer than reading.
+            # Hashes are random: compression makes them no smaller; many that are sorted share their beginnings. Operations
+            # take two bits or less, and there are many small files: unpacking would take longer than reading.
             compression="none",
             use_dictionary=["operation"] if "operation" in schema.names else False,
             column_encoding={name: encodings[name] for name in schema.names if name in encodings},
@@ -232,14 +241,18 @@ def _order(events: pa.Table) -> Order:
         record = _halves(some["record"])
         return np.asarray(some["code"]), record[:, 1], record[:, 0], _halves(some["subject"])[:, 1]
 
-    return order_of(_halves(events["subject"])[:, 0], rest)
+    return order_of(_octets(_known(events["subject"])).view(">u8")[:, 0].astype(np.uint64), rest)
 
 
 def _halves(hashes: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """Returns hashes as two numbers each that sort as their bytes do; a null as zeros."""
+    return _octets(_known(hashes)).view(">u8").astype(np.uint64)
+
+
+def _known(hashes: pa.ChunkedArray) -> pa.Array:
+    """Returns hashes in one piece, zeros for nulls."""
     octets = _hashes(hashes, "event")
-    octets = octets.fill_null(bytes(16)) if octets.null_count else octets
-    return _octets(octets).view(">u8").astype(np.uint64)
+    return octets.fill_null(bytes(16)) if octets.null_count else octets
 
 
 def leaves_of(events: pa.Table) -> Iterator[bytes]:

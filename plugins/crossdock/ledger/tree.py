@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 
 def leaf_hash(data: bytes) -> bytes:
     """Returns a leaf's hash: SHA-256 over a zero byte and the data."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    digest = hashlib.sha256(b"\x00")
+    digest.update(data)
+    return digest.digest()
 
 
 def _node(left: bytes, right: bytes) -> bytes:
