@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-_PATIENCE = 300  # seconds for each of apt's two steps
+PATIENCE = 300  # seconds for each of apt's two steps
 
 
 def demand(program: str, packages: tuple[str, ...], factory: pytest.TempPathFactory, otherwise: str) -> str:
@@ -39,11 +39,11 @@ def _install(program: str, packages: tuple[str, ...]) -> str:
                 env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
                 capture_output=True,
                 text=True,
-                timeout=_PATIENCE,
+                timeout=PATIENCE,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"`{' '.join(step)}` took more than {_PATIENCE} s"
+            return f"`{' '.join(step)}` took more than {PATIENCE} s"
         if done.returncode:
             return f"`{' '.join(step)}` failed: {done.stderr.strip().splitlines()[-1:]}"
     return "" if shutil.which(program) else "apt installed it, but it is not in the path"

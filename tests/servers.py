@@ -96,7 +96,7 @@ def postgres() -> Iterator[Postgres]:
     made = Postgres(port, data)
     engine = sa.create_engine(made.url("postgres"))
     try:
-        wait_until(lambda: _connects(engine), "PostgreSQL", server)
+        wait_until(lambda: connects(engine), "PostgreSQL", server)
         yield made
     finally:
         engine.dispose()
@@ -125,7 +125,7 @@ def _postgres_binaries(folder: Path, as_user: dict[str, object]) -> Path:
     return installed / "bin"
 
 
-def _connects(engine: sa.Engine) -> bool:
+def connects(engine: sa.Engine) -> bool:
     try:
         with engine.connect():
             return True
@@ -133,9 +133,13 @@ def _connects(engine: sa.Engine) -> bool:
         return False
 
 
+# What a server of MariaDB or MySQL does when it has started.
+BEGIN = "CREATE USER crossdock@'127.0.0.1' IDENTIFIED BY 'a secret';\nGRANT ALL ON *.* TO crossdock@'127.0.0.1' WITH GRANT OPTION;"
+
+
 @dataclass(frozen=True)
 class MariaDb:
-    """A MariaDB server; `new_database` makes an empty database and returns its connection and URL."""
+    """A server of MariaDB or MySQL; `new_database` makes an empty database and returns its connection and URL."""
 
     port: int
 
@@ -169,9 +173,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
     if user:
         shutil.chown(folder, user)
     data, port, begin = folder / "data", free_port(), folder / "begin.sql"
-    begin.write_text(
-        "CREATE USER crossdock@'127.0.0.1' IDENTIFIED BY 'a secret';\nGRANT ALL ON *.* TO crossdock@'127.0.0.1' WITH GRANT OPTION;"
-    )
+    begin.write_text(BEGIN)
     begin.chmod(0o644)
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
@@ -187,7 +189,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
     made = MariaDb(port)
     engine = sa.create_engine(made.url(""))
     try:
-        wait_until(lambda: _connects(engine), "MariaDB", server)
+        wait_until(lambda: connects(engine), "MariaDB", server)
         yield made
     finally:
         engine.dispose()

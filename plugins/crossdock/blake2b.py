@@ -196,7 +196,7 @@ def blake2b(messages: Bytes, offsets: Offsets, key: Bytes, start: Bytes, hashes:
     for first in range(0, rows, _LANES):
         _spread(state, keyed)
         longest = 0
-        for lane in range(_LANES):  # by itself, so that the compiler knows that nothing was taken: most messages are short
+        for lane in range(_LANES):  # most messages are short: the compiler is to know that nothing was taken of them
             length = _load(lane, 0, start, _message((messages, offsets), first + lane), told)
             longest = max(longest, length)
         _compress(state, words, done, last, going)

@@ -147,8 +147,8 @@ def consumer(kind, folder, request):
     if kind == "sqlite":
         connection = Connection(id="consumer_tax", type="sqlite", host=str(folder / "tax.db"))
         return SqliteConsumer(connection, "database", {"table": "population"})
-    if kind in ("postgres", "mariadb", "dialect"):
-        server = request.getfixturevalue("mariadb" if kind == "mariadb" else "postgres")
+    if kind in ("postgres", "mariadb", "mysql", "dialect"):
+        server = request.getfixturevalue("postgres" if kind == "dialect" else kind)
         connection, url = server.new_database()
         if kind == "dialect":  # the general way, to a database that has a better one
             connection = replace(connection, type="another", extra={"sqlalchemy_url": url})
@@ -180,6 +180,7 @@ KINDS = [
     "sqlite",
     "postgres",
     "mariadb",
+    "mysql",
     "dialect",
     "bucket",
     "sftp",

@@ -145,7 +145,7 @@ def test_every_format_arrives_by_every_channel_of_files(kind, form, tmp_path, re
 
 
 KINDS_OF = {
-    "database": ("sqlite", "postgres", "mariadb", "dialect"),
+    "database": ("sqlite", "postgres", "mariadb", "mysql", "dialect"),
     "folder": ("folder-csv",),
     "bucket": ("bucket",),
     "sftp": ("sftp",),

@@ -321,8 +321,9 @@ def test_postgres_that_does_not_know_us_is_not_tried_again(postgres, change, sta
 
 
 @pytest.mark.parametrize(("change", "code"), [({"login": "stranger"}, 1045), ({"schema": "nowhere"}, 1049)])
-def test_mariadb_that_does_not_know_us_is_not_tried_again(mariadb, change, code):
-    connection, url = mariadb.new_database()
+@pytest.mark.parametrize("kind", ["mariadb", "mysql"])
+def test_a_server_that_does_not_know_us_is_not_tried_again(kind, change, code, request):
+    connection, url = request.getfixturevalue(kind).new_database()
     address = (
         sa.make_url(url).set(database=change.get("schema", connection.schema)).render_as_string(hide_password=False)
     )

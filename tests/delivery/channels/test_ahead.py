@@ -20,7 +20,7 @@ from delivery.samples import SCHEMA, person, shipment
 PEOPLE = [person(n) for n in range(3)]
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
+@pytest.fixture(params=["postgres", "mariadb", "mysql"])
 def system(request, tmp_path):
     return consumer(request.param, tmp_path, request)
 

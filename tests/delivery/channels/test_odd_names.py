@@ -36,7 +36,7 @@ def rows_of(names, keyed):
     return pa.Table.from_pylist([dict.fromkeys(names, text) | {names[0]: key} for key, text in keyed.items()], schema)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb", "dialect"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mariadb", "mysql", "dialect"])
 def test_names_and_texts_are_nothing_else(kind, tmp_path, request):
     system = consumer(kind, tmp_path, request)
     agreed = system.agreed("changes", columns=tuple(NAMES))
