@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from packages import PATIENCE as APT_PATIENCE
-from ports import PATIENCE, free_port, wait_until
-from servers import BEGIN, MariaDb, connects
+from ports import PATIENCE
+from servers import BEGIN, MariaDb, serving
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _OTHERWISE = "NOTHING WAS DELIVERED TO MYSQL"
@@ -32,31 +31,19 @@ def mysql() -> Iterator[MariaDb]:
         (running := folder / "running").mkdir()
         if user:
             shutil.chown(running, user)
-        libraries, port, begin = root / "usr/lib/x86_64-linux-gnu", free_port(), folder / "begin.sql"
+        libraries, begin = root / "usr/lib/x86_64-linux-gnu", folder / "begin.sql"
         begin.write_text(BEGIN)
         program = [
             str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(root / "usr/sbin/mysqld"), "--no-defaults",
             f"--datadir={running / 'data'}", f"--lc-messages-dir={root / 'usr/share/mysql'}",
             f"--character-sets-dir={root / 'usr/share/mysql/charsets'}", "--secure-file-priv=NULL",
         ]  # fmt: skip
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": running, "user": user}
-        subprocess.run([*program, "--initialize-insecure"], check=True, timeout=PATIENCE, **quiet)
-        server = subprocess.Popen(
-            [
-                *program, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={running / 'socket'}", "--mysqlx=OFF",
-                f"--init-file={begin}", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
-            ],
-            **quiet,
+        subprocess.run(
+            [*program, "--initialize-insecure"],
+            check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=running, user=user,
         )  # fmt: skip
-        made = MariaDb(port)
-        engine = sa.create_engine(made.url(""))
-        try:
-            wait_until(lambda: connects(engine), "MySQL", server)
+        with serving([*program, "--mysqlx=OFF"], "MySQL", begin, running, user) as made:
             yield made
-        finally:
-            engine.dispose()
-            server.kill()
-            server.wait(PATIENCE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

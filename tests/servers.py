@@ -96,7 +96,7 @@ def postgres() -> Iterator[Postgres]:
     made = Postgres(port, data)
     engine = sa.create_engine(made.url("postgres"))
     try:
-        wait_until(lambda: connects(engine), "PostgreSQL", server)
+        wait_until(lambda: _connects(engine), "PostgreSQL", server)
         yield made
     finally:
         engine.dispose()
@@ -125,7 +125,7 @@ def _postgres_binaries(folder: Path, as_user: dict[str, object]) -> Path:
     return installed / "bin"
 
 
-def connects(engine: sa.Engine) -> bool:
+def _connects(engine: sa.Engine) -> bool:
     try:
         with engine.connect():
             return True
@@ -172,30 +172,40 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
     folder = Path(tempfile.mkdtemp(prefix="crossdock-maria-", dir=tempfile.gettempdir()))
     if user:
         shutil.chown(folder, user)
-    data, port, begin = folder / "data", free_port(), folder / "begin.sql"
+    data, begin = folder / "data", folder / "begin.sql"
     begin.write_text(BEGIN)
     begin.chmod(0o644)
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, user=user,
     )  # fmt: skip
+    try:
+        with serving([program, "--no-defaults", f"--datadir={data}"], "MariaDB", begin, folder, user) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving(program: list[str], name: str, begin: Path, folder: Path, user: str | None) -> Iterator[MariaDb]:
+    """Runs a server of MariaDB or MySQL, which begins with a file of statements, in a folder that its user can write to."""
+    port = free_port()
     server = subprocess.Popen(
         [
-            program, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1",
-            f"--socket={folder / 'socket'}", f"--init-file={begin}", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0",
+            *program, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}", f"--init-file={begin}",
+            "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, user=user,
     )  # fmt: skip
     made = MariaDb(port)
     engine = sa.create_engine(made.url(""))
     try:
-        wait_until(lambda: connects(engine), "MariaDB", server)
+        wait_until(lambda: _connects(engine), name, server)
         yield made
     finally:
         engine.dispose()
         server.kill()
         server.wait(PATIENCE)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

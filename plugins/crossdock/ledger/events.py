@@ -41,7 +41,7 @@ RUN = 1_048_576  # events that are sorted at a time
 ROW_GROUP = 32_768  # rows; what a lookup reads
 ORDER, _ABOUT = ".order", ".json"
 RUN_GROUPS = RUN // ROW_GROUP
-_BUFFER = 1 << 22  # bytes of a file that are written at a time
+_BUFFER = 1 << 22  # bytes of a file that are written at a time: of most files, all
 LEAF = 1_024  # events that are one leaf of a delivery's Merkle tree
 _EVENT_BYTES = 34  # of an event in a leaf; see `compiled.spell_events`
 _NONE = np.empty((0, 16), np.uint8)
@@ -211,9 +211,7 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         "subject": "DELTA_BYTE_ARRAY" if segment else "PLAIN", "record": "PLAIN", "entry_operation": "DELTA_BINARY_PACKED",
     }  # fmt: skip
     with (
-        pa.output_stream(
-            str(path), buffer_size=_BUFFER
-        ) as file,  # most files are so small that they are written at once
+        pa.output_stream(str(path), buffer_size=_BUFFER) as file,
         pq.ParquetWriter(
             file,
             schema,
