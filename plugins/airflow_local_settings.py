@@ -10,7 +10,7 @@ if "scheduler" in sys.argv or sys.argv[1:3] == ["celery", "worker"]:
     # Imports only: threads that Arrow or DuckDB start before a fork would not exist after it.
     import crossdock.pipeline
     import crossdock.validation.engine
-    import crossdock.validation.suite  # noqa: F401
+    import crossdock.validation.suite  # noqa: F401 - for the tasks that are forked
     from crossdock.rowhash import warm_up
 
     warm_up()

@@ -90,7 +90,7 @@ def _compress(state: Words, words: Words, done: Words, last: Words, going: Words
 
 
 @within
-def _put(words: Words, lane: Any, start: Bytes, messages: Bytes, at: Any, end: Any) -> None:  # noqa: PLR0913, PLR0917
+def _put(words: Words, lane: Any, start: Bytes, messages: Bytes, at: Any, end: Any) -> None:  # noqa: PLR0913, PLR0917 - no objects in loops
     """Puts a start and a message, which fit into one block, into a lane."""
     place, shift = U(len(start) // 8), U(len(start) % 8 * 8)
     for i in range(place):

@@ -142,6 +142,12 @@ class BucketConsumer(_Files):
                 yield json.loads(self.get(found)), {k.rpartition("/")[2]: self.get(k) for k in inside}
 
 
+def index_names(system):
+    """Makes an index of a consumer's own; MySQL indexes no more than the beginning of a text."""
+    on = "name(20)" if system.connection.type == "mysql" else "name"
+    system.query(f"CREATE INDEX by_name ON population ({on})")
+
+
 def consumer(kind, folder, request):
     """Makes a fresh consumer of a kind; servers start only when asked for."""
     if kind == "sqlite":

@@ -12,7 +12,7 @@ from crossdock.contracts.agreement import Protection
 from crossdock.delivery.channels.channel import arrived, deliver
 from crossdock.errors import ConsumerRefused, ConsumerUnavailable
 from delivery.carry import FIRST, SECOND, killed_at
-from delivery.consumers import consumer
+from delivery.consumers import consumer, index_names
 from delivery.samples import CONTRACT, held, person, shipment
 
 BEFORE, AFTER = ("resident_id", "name", "phone"), ("resident_id", "region_code", "name", "children")
@@ -172,7 +172,7 @@ def test_another_key_is_given_to_rows_that_do_not_break_it(kind, tmp_path, reque
     second = by_children(tmp_path / "2", system, last)
     deliver(second, system.connection)
     assert table(system, KEYED) == of(ONE_HAS_TWO, KEYED)
-    with pytest.raises(Exception, match=r"Duplicate entry '0' for key '.*PRIMARY'"):
+    with pytest.raises(Exception, match=r"Duplicate entry '0' for key '(population\.)?PRIMARY'"):
         system.query("INSERT INTO population VALUES (NULL, 0, NULL)")
     system.query("UPDATE population SET resident_id = NULL WHERE children = 0")  # it is no key any more
     after = [ONE_HAS_TWO[0] | {"name": "other"}, *ONE_HAS_TWO[2:]]
@@ -184,7 +184,7 @@ def test_another_key_is_given_to_rows_that_do_not_break_it(kind, tmp_path, reque
     assert table(system, KEYED) == of(after, KEYED)
     system.query("DELETE FROM population WHERE children > 0")  # who would break the old key
     deliver(changed(tmp_path / "4", system, sequence=4, columns=KEYED, mode="changes"), system.connection)
-    with pytest.raises(Exception, match=r"Duplicate entry '.*' for key '.*PRIMARY'"):
+    with pytest.raises(Exception, match=r"Duplicate entry '.*' for key '(population\.)?PRIMARY'"):
         system.query("INSERT INTO population SELECT resident_id, 99, name FROM population LIMIT 1")
 
 
@@ -323,12 +323,11 @@ def test_killed_while_the_key_is_altered_and_repeated(kind, tmp_path, request, s
 
 def test_what_the_consumer_built_on_other_columns_stays(filled, tmp_path):
     filled.query("CREATE VIEW names AS SELECT resident_id, name FROM population")
-    on = "name(20)" if filled.connection.type == "mysql" else "name"
-    filled.query(f"CREATE INDEX by_name ON population ({on})")
+    index_names(filled)
     deliver(changed(tmp_path / "2", filled), filled.connection)
     assert sorted(filled.query("SELECT resident_id, name FROM names")) == of(PEOPLE, ("resident_id", "name"))
     with pytest.raises(Exception, match=r"(?i)exists|duplicate"):
-        filled.query(f"CREATE INDEX by_name ON population ({on})")
+        index_names(filled)
 
 
 @pytest.mark.parametrize(

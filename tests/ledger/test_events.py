@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
 from crossdock.ledger.event_files import find_events, positions, read_events
-from crossdock.ledger.events import HASH, LEAF, OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, EventWriter, writing
+from crossdock.ledger.events import HASH, LEAF, OPERATIONS, ROW_GROUP, RUN, RUN_GROUPS, SCHEMA, EventWriter
+from crossdock.ledger.packing import writing
 from crossdock.storage.local import LocalStore
 
 

@@ -47,7 +47,7 @@ def working_day_after(day: date, many: int) -> date:
 def _is_workday(day: date) -> bool:
     try:
         return bool(is_workday(day))
-    except NotImplementedError:
+    except NotImplementedError:  # the calendar does not know the year yet
         return day.weekday() < _SATURDAY
 
 

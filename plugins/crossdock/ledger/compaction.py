@@ -15,9 +15,10 @@ from crossdock.faults import reached
 from crossdock.identity import file_sha256
 from crossdock.ledger.book import Entry, entries_by, read_entries
 from crossdock.ledger.event_files import read_events, reading
-from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, SCHEMA, writing
+from crossdock.ledger.events import OPERATIONS, ROW_GROUP, RUN, SCHEMA
 from crossdock.ledger.filters import Filtered, add_filters, drop_filters
 from crossdock.ledger.own import own_files
+from crossdock.ledger.packing import writing
 from crossdock.ledger.retired import retired
 from crossdock.ledger.segments import (
     SEGMENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from crossdock.columnar import all_null, in_one_piece
 from crossdock.errors import WrongUse
 from crossdock.identity import canonical
+from crossdock.ledger.packing import writing
 from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.ordered import behind
 from crossdock.storage.shelf import Shelf
@@ -41,7 +42,6 @@ RUN = 1_048_576  # events that are sorted at a time
 ROW_GROUP = 32_768  # rows; what a lookup reads
 ORDER, _ABOUT = ".order", ".json"
 RUN_GROUPS = RUN // ROW_GROUP
-_BUFFER = 1 << 22  # bytes of a file that are written at a time: of most files, all
 LEAF = 1_024  # events that are one leaf of a delivery's Merkle tree
 _EVENT_BYTES = 34  # of an event in a leaf; see `compiled.spell_events`
 _NONE = np.empty((0, 16), np.uint8)
@@ -201,29 +201,6 @@ def _taken(column: pa.ChunkedArray, order: Order) -> pa.Array | pa.ChunkedArray:
 
 def _is_nothing(column: pa.ChunkedArray) -> bool:
     return len(column) > 0 and column.null_count == len(column)  # as are the records where they are the subjects
-
-
-@contextmanager
-def writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Opens a parquet file for events that come sorted by subject; its row groups tell where each one begins and ends."""
-    segment = "entry_operation" in schema.names  # kept for long: a byte or more an event is worth the time it takes
-    encodings = {
-        "subject": "DELTA_BYTE_ARRAY" if segment else "PLAIN", "record": "PLAIN", "entry_operation": "DELTA_BINARY_PACKED",
-    }  # fmt: skip
-    with (
-        pa.output_stream(str(path), buffer_size=_BUFFER) as file,
-        pq.ParquetWriter(
-            file,
-            schema,
-            # Hashes are random: compression makes them no smaller; many that are sorted share their beginnings. Operations
-            # take two bits or less, and there are many small files: unpacking would take longer than reading.
-            compression="none",
-            use_dictionary=["operation"] if "operation" in schema.names else False,
-            column_encoding={name: encodings[name] for name in schema.names if name in encodings},
-            write_statistics=["subject"],
-        ) as writer,
-    ):
-        yield writer
 
 
 def _order(events: pa.Table) -> Order:

@@ -64,7 +64,7 @@ def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | 
     """Commits a change, unless it is there already, or rows break constraints of the consumer's own."""
     try:
         known = recognised(shipment, change())
-    except Exception as error:
+    except Exception as error:  # each driver has errors of its own; all but those of constraints go on
         if work.database.constraint(error) is None:
             raise
         rejected = work.rejected(shipment.prepared)
