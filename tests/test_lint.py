@@ -9,6 +9,8 @@ from crossdock.lint import lint
 from drafts import PEOPLE, REGISTER, agreement, contract, tree, write
 from repositories import commit, git
 
+FOLDER = {"channel": "folder", "connection": "c", "mode": "full", "path": "p"}
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -99,6 +101,26 @@ def test_an_agreement_that_could_never_be_delivered(root):
     )
     assert any("There is no delivery format 'parket'" in text for text in said(root))
     assert said(root, path) == said(root)
+
+
+@pytest.mark.parametrize(
+    ("terms", "place", "what"),
+    [
+        ({"protect": {"income": {"generalise": "0.01"}}}, "protect.income", "it cannot be generalised to '0.01'"),
+        ({"protect": {"born": {"mask": {"keepFirst": 1, "keepLast": 0}}}}, "protect.born", "only text can be masked"),
+        ({"delivery": {**FOLDER, "format": "parket"}}, "delivery.format", "no delivery format 'parket'"),
+        ({"rows": "region = 'a' and like 3"}, "rows", "row filter, character 23: It cannot be read from here on."),
+        ({"rows": "born > 3"}, "rows", "row filter, character 8: Column 'born' is of type date"),
+    ],
+)
+def test_what_can_not_be_delivered_is_named_with_its_place(root, terms, place, what):
+    path = root / "police/people/agreements/tax.oaas.yaml"
+    write(path, agreement(**{"columns": ["id", "born", "income"], "delivery": FOLDER} | terms))
+    (problem,) = lint(root, transforms=root.parent / "transforms").problems
+    assert problem.path == f"customProperties[0].value.{place}"
+    assert what in problem.what
+    line = path.read_text("utf-8").splitlines()[problem.line - 1]
+    assert line.strip().startswith(place.rpartition(".")[2])
 
 
 # against a revision

@@ -182,7 +182,7 @@ def _read(path: Path, contract: Contract) -> tuple[Agreement | None, list[str]]:
         agreement = read_agreement(path, contract)
     except ContractInvalid as error:
         return None, [problem.what for problem in error.problems]
-    return agreement, list(contradictions(agreement, contract))
+    return agreement, [objection.what for objection in contradictions(agreement, contract)]
 
 
 def _agreed(path: Path, old: Contract) -> Agreement | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from crossdock.comparison import Comparison, compare_folders
 from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.catalogue import load_catalogue
-from crossdock.contracts.documents import located
+from crossdock.contracts.documents import located, spelled
 from crossdock.contracts.model import Contract
-from crossdock.contracts.oaas import SUFFIX, read_agreement, terms_path
+from crossdock.contracts.oaas import SUFFIX, read_agreement, terms_place
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
 from crossdock.delivery.channels.channel import wrong_options as wrong_options_of_delivery
 from crossdock.delivery.decide import contradictions
@@ -93,8 +93,12 @@ def _unrunnable(contract: Contract, transforms: Path) -> list[Problem]:
 
 def _undeliverable(agreement: Agreement, contract: Contract) -> list[Problem]:
     """Returns what the channel, and the decision to deliver, would refuse on any day."""
-    found = [Problem(file=agreement.path, path="", what=what) for what in contradictions(agreement, contract)]
-    for name, what, fix in () if agreement.is_publication else wrong_options_of_delivery(agreement):
-        place = f"{terms_path(agreement.path)}.delivery.{name}"
-        found.append(Problem(file=agreement.path, path=place, what=what, fix=fix))
-    return [located(problem) for problem in found]
+    found = [(objection.at, objection.what, "") for objection in contradictions(agreement, contract)]
+    if not agreement.is_publication:
+        options = wrong_options_of_delivery(agreement)
+        found += [(("delivery", name), what, fix) for name, what, fix in options]
+    terms = terms_place(agreement.path) if found else ()
+    return [
+        located(Problem(file=agreement.path, path=spelled((*terms, *at)) if at else "", what=what, fix=fix))
+        for at, what, fix in found
+    ]

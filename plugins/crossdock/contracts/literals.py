@@ -34,7 +34,7 @@ def bind(kind: LiteralKind, text: str, column: Column, *, where: str) -> Value:
     except WrongUse:
         pass  # told below, without the literal
     raise RowFilterInvalid(
-        f"Column '{column.name}' is a {column.type}: this literal does not fit.", where=where, fix=how
+        f"Column '{column.name}' is of type {column.type}: this literal does not fit.", where=where, fix=how
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossdock.contracts.agreement import REQUESTED, Agreement, DeliverySpec, Protection
-from crossdock.contracts.documents import Document, demanded, read_document, spelled
+from crossdock.contracts.documents import Document, demanded, read_document
 from crossdock.contracts.durations import later
 from crossdock.contracts.model import Column, Contract
 from crossdock.contracts.oaas_form import AccessAgreement, Protect, Terms, Whole
@@ -51,9 +51,9 @@ def check_form(path: Path) -> None:
     _read_terms(path)[0].raise_problems()
 
 
-def terms_path(path: Path) -> str:
+def terms_place(path: Path) -> Steps:
     """Returns where in a sound agreement file the `crossdock` property's value stands."""
-    return spelled(_read_terms(path)[2])
+    return _read_terms(path)[2]
 
 
 def _read_terms(path: Path) -> tuple[Document, AccessAgreement, Steps, Terms]:
@@ -149,7 +149,7 @@ def _check_terms(document: Document, at: Steps, agreement: Agreement, contract: 
     try:
         parse_rows(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
-        document.report((*at, "rows"), error.what, error.fix)
+        document.report((*at, "rows"), f"{error.where}: {error.what}", error.fix)
     if agreement.data_life and not _ends(agreement):
         document.report((*at, "dataLife"), "A data life is an ISO 8601 duration.", "Write for example P1Y or P90D.")
     if agreement.status == REQUESTED and not 1900 <= (agreement.requested_on or agreement.start).year <= _LATEST:

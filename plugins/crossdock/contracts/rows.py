@@ -271,7 +271,7 @@ def _bound_day(literal: Token, column: Column) -> Value:
     where = place_of(literal.start_pos)
     if column.type not in ("date", "timestamp"):
         raise RowFilterInvalid(
-            f"Column '{column.name}' is a {column.type}: today() is a date.", where=where, fix="Write a literal."
+            f"Column '{column.name}' is of type {column.type}: today() is a date.", where=where, fix="Write a literal."
         )
     return bind("STRING", spelled(date.fromisoformat(literal), column, where), column, where=where)
 
@@ -280,7 +280,7 @@ def _under(literal: Token, column: Column) -> Under:
     where = place_of(literal.start_pos)
     if column.type != "string":
         raise RowFilterInvalid(
-            f"Column '{column.name}' is a {column.type}; `under` looks at the beginning of a text.",
+            f"Column '{column.name}' is of type {column.type}; `under` looks at the beginning of a text.",
             where=where,
             fix="Use a comparison or between.",
         )

@@ -11,6 +11,7 @@ from crossdock.contracts.agreement import APPROVED, AT_CHANGES, ONCE, Agreement,
 from crossdock.contracts.model import IN_FORCE, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.contracts.schedules import due, next_time
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.contracts.zone import day_at
 from crossdock.delivery.files import FORMATS
 from crossdock.delivery.protect import unsuitable
@@ -30,11 +31,19 @@ class Decision:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Why a delivery must not leave, and where in the agreement's terms that stands."""
+
+    what: str
+    at: Steps = ()  # such as ("protect", "income"); none where no one place is to blame
+
+
 def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decision:
     """Decides by the agreement, its contract and the clock alone; the first objection is the reason."""
     objection = next(_objections(agreement, contract, now), None)
     if objection:
-        return Decision(allowed=False, reason=objection)
+        return Decision(allowed=False, reason=objection.what)
     return Decision(
         allowed=True, reason=f"Agreement version {agreement.version} is approved until {agreement.end.date()}."
     )
@@ -80,52 +89,54 @@ def delivery_id(agreement: Agreement, *, snapshot: str, sequence: int, keys: Key
     return content_id("delivery", agreement.id, agreement.version, agreement.digest, snapshot, sequence, protection)
 
 
-def contradictions(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def contradictions(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     """Yields what will never be allowed, whatever the day: what `crossdock lint` can say before anything is due."""
     yield from _unmatched(agreement, contract)
     yield from _not_shareable(agreement, contract)
     yield from _not_applicable(agreement, contract)
 
 
-def _objections(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
+def _objections(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[Objection]:
     yield from _unmatched(agreement, contract)
     yield from _not_in_force(agreement, contract, now)
     yield from _not_shareable(agreement, contract)
     yield from _not_applicable(agreement, contract)
 
 
-def _unmatched(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def _unmatched(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     if agreement.dataset != contract.id:
-        yield f"The agreement is about dataset '{agreement.dataset}', not '{contract.id}'."
+        yield Objection(what=f"The agreement is about dataset '{agreement.dataset}', not '{contract.id}'.")
     if agreement.provider != contract.department:
-        yield f"The agreement's provider '{agreement.provider}' is not the dataset's department."
+        yield Objection(what=f"The agreement's provider '{agreement.provider}' is not the dataset's department.")
     if agreement.is_publication != (agreement.delivery.channel == "open"):
-        yield "A publication, and only a publication, is delivered openly."
+        yield Objection(what="A publication, and only a publication, is delivered openly.")
 
 
-def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[str]:
+def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> Iterator[Objection]:
     if agreement.status not in APPROVED:
-        yield f"The agreement is not approved: its status is '{agreement.status}'."
+        yield Objection(what=f"The agreement is not approved: its status is '{agreement.status}'.")
     if now < agreement.start:
-        yield f"The agreement is not valid before {instant(agreement.start)}."
+        yield Objection(what=f"The agreement is not valid before {instant(agreement.start)}.")
     if now > agreement.end:
-        yield f"The agreement expired at {instant(agreement.end)}."
+        yield Objection(what=f"The agreement expired at {instant(agreement.end)}.")
     if contract.status not in IN_FORCE:
-        yield f"The contract is not in force: its status is '{contract.status}'."
+        yield Objection(what=f"The contract is not in force: its status is '{contract.status}'.")
 
 
-def _not_shareable(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def _not_shareable(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     if contract.sharing == "none":
-        yield "The contract's sharing class is 'none': the dataset is not shared."
+        yield Objection(what="The contract's sharing class is 'none': the dataset is not shared.")
     exposed = agreement.exposed({c.name: c for c in contract.columns})
     if exposed:
-        yield f"Sensitive, neither protected nor with a legal basis of their own: {', '.join(exposed)}."
+        yield Objection(what=f"Sensitive, neither protected nor with a legal basis of their own: {', '.join(exposed)}.")
     if agreement.is_publication:
         held_back = [
             c.name for c in contract.columns if c.name in agreement.columns and not _public(c, agreement, contract)
         ]
         if held_back:
-            yield f"Not classified as public, so not published: {', '.join(held_back)}."
+            yield Objection(
+                what=f"Not classified as public, so not published: {', '.join(held_back)}.", at=("columns",)
+            )
 
 
 def _public(column: Column, agreement: Agreement, contract: Contract) -> bool:
@@ -136,46 +147,54 @@ def _public(column: Column, agreement: Agreement, contract: Contract) -> bool:
     return column.classification == "public" or (column.classification is None and contract.sharing == "unconditional")
 
 
-def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def _not_applicable(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     columns = {c.name: c for c in contract.columns}
     unknown = [name for name in (*agreement.columns, *agreement.protect) if name not in columns]
     if unknown:
-        yield f"The contract has no column '{unknown[0]}'. {did_you_mean(unknown[0], columns)}"
+        yield Objection(what=f"The contract has no column '{unknown[0]}'. {did_you_mean(unknown[0], columns)}")
         return
     if not agreement.columns or len(set(agreement.columns)) != len(agreement.columns):
-        yield "The agreement must list its columns, each once."
+        yield Objection(what="The agreement must list its columns, each once.")
     yield from _not_protectable(agreement, columns)
     yield from _told_by_check_digits(agreement, contract)
     yield from _no_changes(agreement, contract)
     form = agreement.delivery.form
     if form not in FORMATS:
-        yield f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}"
+        yield Objection(
+            what=f"There is no delivery format '{form}'. {did_you_mean(form, FORMATS)}", at=("delivery", "format")
+        )
     for name in agreement.columns if form == "csv" else ():
         if name.startswith(_RUN):
-            yield f"Column '{name}' has a name that a spreadsheet would run as a formula: deliver another format than CSV."
+            yield Objection(
+                what=f"Column '{name}' has a name that a spreadsheet would run as a formula: deliver another format than CSV.",
+                at=("columns", agreement.columns.index(name)),
+            )
     try:
         parse(agreement.rows, columns, today=agreement.start.date())
     except RowFilterInvalid as error:
-        yield str(error)
+        yield Objection(what=str(error), at=("rows",))
 
 
-def _not_protectable(agreement: Agreement, columns: Mapping[str, Column]) -> Iterator[str]:
+def _not_protectable(agreement: Agreement, columns: Mapping[str, Column]) -> Iterator[Objection]:
     for name, protection in agreement.protect.items():
         if name not in agreement.columns:
-            yield f"Column '{name}' is protected but not among the agreed columns."
+            yield Objection(what=f"Column '{name}' is protected but not among the agreed columns.")
         reason = unsuitable(columns[name], protection)
         if reason:
-            yield reason
+            yield Objection(what=reason, at=("protect", name))
 
 
-def _told_by_check_digits(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def _told_by_check_digits(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     """The last character of a known identifier follows from the others."""
     for rule in contract.rules:
         name = rule.columns[0] if rule.kind == "checksum" else ""
         given = agreement.protect.get(name)
         left = given and (given.keep_first + given.keep_last if given.kind == "mask" else _prefix(given))
         if left and left >= _IDENTIFIER - 1:
-            yield f"Column '{name}' has check digits: what its protection hides can be worked out. Let it keep fewer characters."
+            yield Objection(
+                what=f"Column '{name}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.",
+                at=("protect", name),
+            )
 
 
 def _prefix(given: Protection) -> int:
@@ -183,13 +202,15 @@ def _prefix(given: Protection) -> int:
     return int(number) if given.kind == "generalise" and number != given.to and number.isdigit() else 0
 
 
-def _no_changes(agreement: Agreement, contract: Contract) -> Iterator[str]:
+def _no_changes(agreement: Agreement, contract: Contract) -> Iterator[Objection]:
     """Changes can be told to a consumer only by keys it holds, each naming one record."""
     if agreement.delivery.mode != "changes":
         return
     if not contract.primary_key:
-        yield "Mode 'changes' needs a primary key in the contract."
+        yield Objection(what="Mode 'changes' needs a primary key in the contract.")
     for name in contract.primary_key:
         protection = agreement.protect.get(name)
         if name not in agreement.columns or (protection and protection.kind != "pseudonymise"):
-            yield f"Mode 'changes' needs key column '{name}' among the agreed columns, clear or pseudonymised."
+            yield Objection(
+                what=f"Mode 'changes' needs key column '{name}' among the agreed columns, clear or pseudonymised."
+            )

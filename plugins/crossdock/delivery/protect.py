@@ -39,13 +39,13 @@ def unsuitable(column: Column, protection: Protection) -> str | None:
         return f"Column '{column.name}' is of type {column.type}; it can only be dropped, or pseudonymised as a whole."
     if protection.kind == "mask":
         if column.type != "string":
-            return f"Column '{column.name}' is a {column.type}; only text can be masked: pseudonymise, generalise or drop it."
+            return f"Column '{column.name}' is of type {column.type}; only text can be masked: pseudonymise, generalise or drop it."
         if protection.keep_first < 0 or protection.keep_last < 0:
             return f"Column '{column.name}': a mask cannot keep fewer than 0 characters."
     if protection.kind == "dummy" and column.type in ("boolean", "time"):
-        return f"Column '{column.name}' is a {column.type}, of which there is no dummy: pseudonymise or drop it."
+        return f"Column '{column.name}' is of type {column.type}, of which there is no dummy: pseudonymise or drop it."
     if protection.kind == "generalise" and not _generalises(column, protection.to):
-        return f"Column '{column.name}' is a {column.type}; it cannot be generalised to '{protection.to}'."
+        return f"Column '{column.name}' is of type {column.type}; it cannot be generalised to '{protection.to}'."
     return None
 
 

@@ -33,14 +33,14 @@ _REFUSALS = {
     "Column '{}' is of type {type}; it can only be dropped, or pseudonymised as a whole.": (
         "字段“{}”类型为{}，只能整体去除或假名化。"
     ),
-    "Column '{}' is a {type}; only text can be masked: pseudonymise, generalise or drop it.": (
+    "Column '{}' is of type {type}; only text can be masked: pseudonymise, generalise or drop it.": (
         "字段“{}”类型为{}，只有文本可以掩码：请假名化、泛化或去除。"
     ),
     "Column '{}': a mask cannot keep fewer than 0 characters.": "字段“{}”：掩码保留的字符数不能小于 0。",
-    "Column '{}' is a {type}, of which there is no dummy: pseudonymise or drop it.": (
+    "Column '{}' is of type {type}, of which there is no dummy: pseudonymise or drop it.": (
         "字段“{}”类型为{}，没有替身：请假名化或去除。"
     ),
-    "Column '{}' is a {type}; it cannot be generalised to '{}'.": "字段“{}”类型为{}，不能泛化为“{}”。",
+    "Column '{}' is of type {type}; it cannot be generalised to '{}'.": "字段“{}”类型为{}，不能泛化为“{}”。",
     "Column '{}' has a name that a spreadsheet would run as a formula: deliver another format than CSV.": (
         "字段“{}”的名称会被电子表格当作公式运行；请改用其他交付格式。"
     ),
@@ -132,9 +132,9 @@ _FILTERS = {
     "Column '{}' is of type {type}: a row filter compares plain values.": "字段“{}”类型为{}，只能比较简单值。",
     "Column '{}' is true or false: '{}' does not order it.": "字段“{}”为布尔值，不能用“{}”比较。",
     "Column '{}' is true or false: it has no range.": "字段“{}”为布尔值，没有范围。",
-    "Column '{}' is a {type}: today() is a date.": "字段“{}”类型为{}，而 today() 是日期。",
-    "Column '{}' is a {type}; `under` looks at the beginning of a text.": "字段“{}”类型为{}，而 under 比较文本的开头。",
-    "Column '{}' is a {type}: this literal does not fit.": "字段“{}”类型为{}，与所写的值不符。",
+    "Column '{}' is of type {type}: today() is a date.": "字段“{}”类型为{}，而 today() 是日期。",
+    "Column '{}' is of type {type}; `under` looks at the beginning of a text.": "字段“{}”类型为{}，而 under 比较文本的开头。",
+    "Column '{}' is of type {type}: this literal does not fit.": "字段“{}”类型为{}，与所写的值不符。",
     "Every text is under the empty prefix.": "空前缀包含所有文本。",
 }
 _PAGES = {

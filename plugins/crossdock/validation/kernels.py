@@ -214,7 +214,7 @@ def _regex(column: Column, args: Mapping[str, object], where: str) -> str:
 
 def _must_be_text(column: Column, where: str) -> None:
     if column.type != "string":
-        raise WrongUse(f"Column '{column.name}' is a {column.type}; this rule is for text.", where=where)
+        raise WrongUse(f"Column '{column.name}' is of type {column.type}; this rule is for text.", where=where)
 
 
 def _to_common(columns: tuple[Column, Column], where: str) -> Callable[[pa.Array, pa.Array], tuple[pa.Array, pa.Array]]:
