@@ -12,7 +12,7 @@ from crossdock import pipeline, recalls
 from crossdock.errors import WrongUse
 from crossdock.exchange import open_exchange
 from crossdock.retention import expire
-from crossdock.storage.records import delivery_by_id
+from crossdock.storage.records import deliveries, delivery_by_id, supersede_delivery, unfinished_deliveries
 from hamlet import found, permits, tax_rows
 from killing import KILLED, code, until
 
@@ -22,13 +22,17 @@ TAX = "town_hall/permits/tax"
 @pytest.fixture
 def hamlet(tmp_path):
     made = found(tmp_path)
-    file = made.agreement("permits", "tax")
-    document = yaml.safe_load(file.read_text())
-    document["customProperties"][0]["value"]["dataLife"] = "P1M"
-    file.write_text(yaml.safe_dump(document))
+    agree(made, dataLife="P1M")
     exchange = made.open()
     pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
     return made
+
+
+def agree(hamlet, **terms):
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    document["customProperties"][0]["value"] |= terms
+    file.write_text(yaml.safe_dump(document))
 
 
 def pulled(hamlet, exchange, **changed):
@@ -102,3 +106,67 @@ def test_the_last_at_a_place_that_was_left_is_kept_while_it_can_be_recalled(haml
     assert [is_kept(exchange, each) for each in (second, back, moved)] == [False, True, True]
     later = replace(hamlet.open(), clock=lambda: datetime.now(UTC) + timedelta(days=32))
     assert expire(later) == 2
+
+
+# what never arrived
+
+
+def kept_of(exchange, delivery):
+    """What our store holds of a delivery."""
+    return [key for folder in ("ledger/events/", "outbox/") for key in exchange.store.list(folder) if delivery in key]
+
+
+def a_month_on(hamlet):
+    return replace(hamlet.open(), clock=lambda: datetime.now(UTC) + timedelta(days=31))
+
+
+@pytest.fixture
+def overtaken(hamlet):
+    """The hamlet, and a delivery that was prepared when its process was killed, after which a newer one arrived."""
+    agree(hamlet, dataLife="P1Y")
+    assert code(until("handover.prepared", _push, hamlet.home)) == KILLED
+    exchange = hamlet.open()
+    (begun,) = unfinished_deliveries(exchange.state, TAX)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    for _ in range(2):
+        pipeline.push(exchange, TAX)  # the second pass sees that it can't arrive any more
+    assert delivery_by_id(exchange.state, begun.id).status == "superseded"
+    return hamlet, begun.id
+
+
+def test_of_what_never_arrived_nothing_is_kept_after_a_month(overtaken):
+    hamlet, begun = overtaken
+    exchange = hamlet.open()
+    assert (expire(exchange), len(kept_of(exchange, begun))) == (0, 3)
+    rest = {d.id: kept_of(exchange, d.id) for d in deliveries(exchange.state) if d.id != begun}
+    later = a_month_on(hamlet)
+    assert [expire(later) for _ in range(2)] == [1, 0]
+    assert (kept_of(later, begun), delivery_by_id(later.state, begun)) == ([], None)
+    assert {each: kept_of(later, each) for each in rest} == rest
+    assert pipeline.push(later, TAX).status == "unchanged"
+    assert pipeline.check(later).sound
+
+
+def test_killed_while_it_is_forgotten_it_is_forgotten_the_next_time(overtaken):
+    hamlet, begun = overtaken
+    assert code(until("retention.deleted", _expire, hamlet.home)) == KILLED
+    later = a_month_on(hamlet)
+    assert delivery_by_id(later.state, begun)
+    assert (expire(later), expire(later)) == (1, 0)
+    assert (kept_of(later, begun), delivery_by_id(later.state, begun)) == ([], None)
+    assert pipeline.check(later).sound
+
+
+def _expire(home):
+    expire(replace(open_exchange(home), clock=lambda: datetime.now(UTC) + timedelta(days=31)))
+
+
+def test_what_may_be_tried_again_under_the_same_name_is_kept(hamlet):
+    """Nothing newer has arrived: the same records may be taken the next time."""
+    exchange = hamlet.open()
+    assert code(until("handover.prepared", _push, hamlet.home)) == KILLED
+    (begun,) = unfinished_deliveries(exchange.state, TAX)
+    supersede_delivery(exchange.state, begun)
+    assert (expire(a_month_on(hamlet)), len(kept_of(exchange, begun.id))) == (0, 3)
+    assert pipeline.push(hamlet.open(), TAX).delivery == begun.id
+    assert pipeline.check(hamlet.open()).sound

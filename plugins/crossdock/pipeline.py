@@ -159,11 +159,11 @@ def audit(exchange: Exchange, *, keep: str = "") -> Audit:
     found = check(exchange)
     if found.sound:
         sign_heads(exchange.state, exchange.store, exchange.keys)
+        if before:
+            retire(exchange.state, exchange.store, exchange.keys, before=before)
         with exchange.scratch() as scratch:
             compact(exchange.state, exchange.store, scratch)
         exchange.shelf.tidy()
-        if before:
-            retire(exchange.state, exchange.store, exchange.keys, before=before)
     return found
 
 

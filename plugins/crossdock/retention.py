@@ -3,31 +3,63 @@
 Only the newest delivery under an agreement is what the next changes are compared with; older ones are forgotten, but
 for the last at each place where the agreement delivered before it was changed: it can still be recalled. When the data
 life has passed, the consumer has deleted it, and so do we: the next delivery brings everything.
-Manifests, receipts and the ledger stay: they hold no record.
+Manifests, receipts and the ledger stay: they hold no record. Of a delivery that never arrived, since a newer one did or
+the consumer rejected some of its records, nothing stays after a month.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crossdock.contracts.durations import later
 from crossdock.exchange import Exchange
+from crossdock.faults import reached
+from crossdock.identity import instant
+from crossdock.ledger.own import unbooked_files
+from crossdock.routes import outbox
 from crossdock.storage.delivered import last_delivered
-from crossdock.storage.records import Delivery, deliveries
+from crossdock.storage.recalls import RECALL
+from crossdock.storage.records import Delivery, deliveries, forget_delivery
 from crossdock.wordings import Place, wording_of
+
+_A_MONTH = timedelta(days=30)  # longer than any process that may still be at it
 
 
 def expire(exchange: Exchange) -> int:
     """Deletes what is kept of deliveries beyond its use or its agreed life, and returns of how many."""
-    made = [d for d in deliveries(exchange.state) if d.status == "delivered" and d.channel != "open"]
-    forgotten = 0
+    all_known = deliveries(exchange.state)
+    made = [d for d in all_known if d.status == "delivered" and d.channel != "open"]
+    forgotten = _forget_unarrived(exchange, [d for d in all_known if d.status == "superseded" and d.mode != RECALL])
     for agreement in sorted({each.agreement for each in made}):
         under = sorted((d for d in made if d.agreement == agreement), key=_order, reverse=True)
         for each in _of_no_use(exchange, under):
             exchange.store.delete(str(each.received_key))
             forgotten += 1
     return forgotten
+
+
+def _forget_unarrived(exchange: Exchange, superseded: Sequence[Delivery]) -> int:
+    """Deletes all that is kept of deliveries that did not arrive and can't be tried again: a newer one came after them."""
+    latest = instant(exchange.clock() - _A_MONTH)
+    newest = {agreement: last_delivered(exchange.state, agreement) for agreement in {d.agreement for d in superseded}}
+    never = [
+        each
+        for each in superseded
+        if each.intended_at < latest and (last := newest[each.agreement]) and _begun(each) < _begun(last)
+    ]
+    for key in unbooked_files(exchange.store, {each.id for each in never}):
+        exchange.store.delete(key)
+    for each in never:
+        for key in list(exchange.store.list(f"{outbox(each)}/")):
+            exchange.store.delete(key)
+        reached("retention.deleted")
+        forget_delivery(exchange.state, each)
+    return len(never)
+
+
+def _begun(delivery: Delivery) -> tuple[int, str]:
+    return delivery.snapshot_seq, delivery.intended_at
 
 
 def _of_no_use(exchange: Exchange, under: Sequence[Delivery]) -> Iterator[Delivery]:

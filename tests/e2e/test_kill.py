@@ -26,7 +26,7 @@ RECALL = {step for step in STEPS if step.startswith(("recall.", "withdrawal."))}
 REJECTED = {"handover.rejected"}  # see test_rejections
 USAGE = {step for step in STEPS if step.startswith("usage.")}  # tests/usage/test_ingest.py
 TIDIED = {"compaction.written", "compaction.deleted", "filters.written"}  # by the audit
-RETIRED = {"retired.deleted"}  # tests/ledger/test_retired.py
+RETIRED = {"retired.deleted", "retention.deleted"}  # tests/ledger/test_retired.py, tests/test_retention.py
 ELSEWHERE = ON_OTHER_CHANNELS | ALTERED | TOLD | RECALL | REJECTED | USAGE | TIDIED | RETIRED
 FINDINGS = 1  # exit code: the hamlet has faulty rows and a refusal
 

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from crossdock.errors import LedgerBroken, WrongUse
+from crossdock.ledger import archive, compaction, segment_evidence
 from crossdock.ledger.archive import Archive
 from crossdock.ledger.book import read_entries
 from crossdock.ledger.checking import check_proof
@@ -95,11 +96,92 @@ def test_an_empty_ledger_has_nothing_to_lose(world):
     assert not world.store.exists(RETIRED)
 
 
-def test_a_segment_goes_when_all_of_it_is_old_enough(filled):
+def days_told(world, subject="a"):
+    return [r.delivered_at[8:10] for r in who(world.state, world.store, world.keys, subject)]
+
+
+def segments(world):
+    return [key.removeprefix("ledger/segments/")[:38] for key in sorted(world.store.list("ledger/segments/"))]
+
+
+def test_what_is_old_is_cut_off_a_segment_and_the_rest_of_it_stays(filled):
+    shares = count(filled.state, filled.store, by=("day",))
     tidy(filled)
     tidy(filled)
     assert go(filled, MARCH_2) == 0
-    assert len(who(filled.state, filled.store, filled.keys, "a")) == 3
+    # said, and read by nobody any more, though it is there still
+    assert (check(filled), days_told(filled)) == ([], ["02", "03"])
+    assert count(filled.state, filled.store, by=("day",), recount=True) == shares
+    tidy(filled)
+    assert segments(filled) == ["000000000001-000000000006-000000000009", "000000000003-000000000006-000000000006"]
+    assert (check(filled), days_told(filled)) == ([], ["02", "03"])
+    tidy(filled)
+    assert segments(filled) == ["000000000003-000000000006-000000000006"]
+    assert (check(filled), days_told(filled), days_told(filled, "b0")) == ([], ["02", "03"], [])
+    assert count(filled.state, filled.store, by=("day",), recount=True) == shares
+    # what is left is a segment like others: it can be proven from, grow, and be cut again
+    third = list(read_entries(filled.state))[2].body.delivery
+    proven = prove_delivery(filled.state, filled.store, third)
+    proof = prove_record(proven, Archive.open(filled.state, filled.store), filled.keys, ["a"])
+    check_proof(json.dumps(proof).encode(), filled.keys.public())
+    filled.deliver("a", day=4)
+    filled.deliver("a", "d", "e", "f", day=4)
+    tidy(filled)
+    assert go(filled, "2026-03-03") == 0
+    tidy(filled)
+    tidy(filled)
+    assert (check(filled), days_told(filled)) == ([], ["03", "05", "05"])
+    assert [name[:12] for name in segments(filled)] == ["000000000005"]
+
+
+@pytest.mark.parametrize(("together", "large"), [(1, 3), (0, 6)])
+def test_large_deliveries_that_a_segment_leaves_out_go_with_their_day(filled, monkeypatch, together, large):
+    for module in (compaction, archive, segment_evidence):
+        monkeypatch.setattr(module, "_TOGETHER" if module is segment_evidence else "RUN", together)
+    tidy(filled)
+    tidy(filled)
+    assert len(list(filled.store.list("ledger/events/"))) == large
+    assert go(filled, MARCH_2) == large / 3
+    assert check(filled) == []
+    tidy(filled)
+    tidy(filled)
+    assert (check(filled), days_told(filled)) == ([], ["02", "03"])
+    assert len(list(filled.store.list("ledger/events/"))) == large * 2 / 3
+
+
+@pytest.mark.parametrize("step", ["compaction.written", "compaction.deleted"])
+def test_killed_while_it_is_cut_off_nothing_is_lost(filled, monkeypatch, step):
+    tidy(filled)
+    tidy(filled)
+    go(filled, MARCH_2)
+    if step == "compaction.deleted":
+        tidy(filled)
+    filled.state.engine.dispose()
+    child = os.fork()
+    if not child:
+        monkeypatch.setenv("CROSSDOCK_FAULT", step)
+        tidy(filled)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 137
+    assert (check(filled), days_told(filled)) == ([], ["02", "03"])
+    tidy(filled)
+    tidy(filled)
+    assert (check(filled), days_told(filled)) == ([], ["02", "03"])
+    assert segments(filled) == ["000000000003-000000000006-000000000006"]
+
+
+def test_events_of_entries_that_are_kept_are_missed_though_others_are_on_their_way_out(filled):
+    tidy(filled)
+    tidy(filled)
+    (segment,) = filled.store.list("ledger/segments/")
+    go(filled, MARCH_2)
+    filled.store.delete(segment)
+    assert [found.seq for found in check(filled)] == [3, 4, 5, 6]
+
+
+def test_a_segment_goes_when_all_of_it_is_old_enough(filled):
+    tidy(filled)
+    tidy(filled)
     assert go(filled, "2026-03-04") == 1
     assert list(filled.store.list("ledger/segments/")) == []
     assert check(filled) == []

@@ -67,7 +67,8 @@ class Archive:
     @classmethod
     def open(cls, state: State, store: Store) -> Archive:
         """Looks where the events are."""
-        return cls(state, store, segments(store), retired(store).last_seq)
+        gone = retired(store).last_seq
+        return cls(state, store, segments(store, after=gone), gone)
 
     def events_of(self, entry: Entry) -> Iterator[pa.Table]:
         """Yields an entry's events in the order of the tree that was booked, in pieces of whole leaves.
@@ -100,7 +101,7 @@ class Archive:
         place_of = {entry.seq: place for place, entry in enumerate(entries)}
         for segment in self.segments:
             places = np.full(segment.last - segment.first + 1, -1, np.intp)
-            for seq in range(max(segment.start, self.retired + 1), segment.last + 1):
+            for seq in range(segment.start, segment.last + 1):
                 places[seq - segment.first] = place_of.get(seq, -1)
             if (places >= 0).any():
                 yield from self._scan_segment(segment, places, columns)
@@ -138,7 +139,7 @@ class Archive:
         It is to be called once, and returns a row for each entry, with how many events of each operation its files hold;
         of entries whose events were deleted by policy, what was booked. Raises as `scan` does.
         """
-        needed = [each for each in self.segments if each.start <= last and each.last >= max(first, self.retired + 1)]
+        needed = [each for each in self.segments if each.start <= last and each.last >= first]
         with ThreadPoolExecutor(_READERS) as readers:
             tallied = readers.map(self._tally_segment, needed)
 
@@ -192,14 +193,11 @@ class Archive:
             ):
                 alone += [seq for seq in left_out if seq >= segment.start]
                 for seq, operation, rows in events:
-                    if seq > self.retired:
-                        found.setdefault(seq, {})[operation] = rows
-            covered = self.segments[-1].last if self.segments else 0
+                    found.setdefault(seq, {})[operation] = rows
+            covered = self.segments[-1].last if self.segments else self.retired
             entries = [
                 entry
-                for entry in chain(
-                    entries_by(self.state, "seq", alone), read_entries(self.state, after=max(covered, self.retired))
-                )
+                for entry in chain(entries_by(self.state, "seq", alone), read_entries(self.state, after=covered))
                 if self._is_alone(Held.of(entry))
             ]
             for entry, tally in zip(

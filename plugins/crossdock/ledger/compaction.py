@@ -1,4 +1,7 @@
-"""Many small event files become few segments, so that a lookup opens dozens of files and not tens of thousands."""
+"""Many small event files become few segments, so that a lookup opens dozens of files and not tens of thousands.
+
+From the segment that holds events of entries that were retired beside those of younger ones, the former are cut off.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +64,15 @@ def compact(state: State, store: Store, scratch: Path) -> Compacted:
     Raises:
         ObjectMissing, LedgerBroken, Transient: as `event_files.read_events`.
     """
-    present = segments(store)
-    deleted = _delete_replaced(state, store, present)
+    gone = retired(store).last_seq
+    present = segments(store, after=gone)
+    deleted = _delete_replaced(state, store, present, gone)
     written = 0
-    covered = max(present[-1].last if present else 0, retired(store).last_seq)
-    for group in _groups(state, after=covered):
+    if present and present[0].first <= gone:
+        present[0] = _write(store, scratch, present[:1], [])
+        written += 1
+        reached("compaction.written")
+    for group in _groups(state, after=present[-1].last if present else gone):
         merged: list[Segment] = []
         rows = _rows(group)
         while present and _belongs_with(present[-1], rows):
@@ -74,14 +81,14 @@ def compact(state: State, store: Store, scratch: Path) -> Compacted:
         present.append(_write(store, scratch, merged, group))
         written += 1
         reached("compaction.written")
-    add_filters(store, scratch, _filtered(state, store, present))
+    add_filters(store, scratch, _filtered(state, store, present, gone))
     drop_filters(store)
     return Compacted(written=written, deleted=deleted)
 
 
-def _filtered(state: State, store: Store, present: list[Segment]) -> Iterator[Filtered]:
+def _filtered(state: State, store: Store, present: list[Segment], gone: int) -> Iterator[Filtered]:
     """Yields the files that a lookup would read: segments, and those of large deliveries that these leave out."""
-    gone, large = retired(store).last_seq, set()
+    large: set[int] = set()
     for segment in present:
         apart = left_out(store, segment)
         large |= {seq for seq in apart if seq > gone}
@@ -112,10 +119,10 @@ def _rows(group: list[Entry]) -> int:
 
 
 def _write(store: Store, scratch: Path, merged: list[Segment], group: list[Entry]) -> Segment:
-    """Writes the segment of older segments and the entries after them."""
-    first = merged[0].first if merged else group[0].seq
-    last = group[-1].seq
-    apart = [seq for segment in merged for seq in left_out(store, segment)]
+    """Writes the segment of older segments, each from its start on, and the entries after them."""
+    first = merged[0].start if merged else group[0].seq
+    last = group[-1].seq if group else merged[-1].last
+    apart = [seq for segment in merged for seq in left_out(store, segment) if seq >= first]
     apart += [entry.seq for entry in group if entry.body.events.rows > RUN]
     path = scratch / "segment.parquet"
     rows = 0
@@ -134,8 +141,9 @@ def _events(store: Store, first: int, merged: list[Segment], group: list[Entry])
     for segment in merged:
         with segment.open(store) as file, reading(segment.key):
             for batch in file.iter_batches(batch_size=ROW_GROUP):
-                entry = pa.array(entries_of(batch) + np.int32(segment.first - first))
-                yield _numbered(batch, entry, operations_of(batch))
+                places = entries_of(batch) + np.int32(segment.first - first)
+                numbered = _numbered(batch, pa.array(places), operations_of(batch))
+                yield numbered if segment.start == segment.first else numbered.filter(pa.array(places >= 0))
     for entry in group:
         if 0 < entry.body.events.rows <= RUN:
             for batch in read_events(store, entry.body.events.key):
@@ -187,8 +195,8 @@ def _sorted(scratch: Path, events: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
         raise
 
 
-def _delete_replaced(state: State, store: Store, present: list[Segment]) -> int:
-    keys = replaced(store)
+def _delete_replaced(state: State, store: Store, present: list[Segment], gone: int) -> int:
+    keys = replaced(store, after=gone)
     if present:
         keys += [
             key

@@ -54,8 +54,8 @@ def _read(store: Store) -> tuple[Retired, str | None]:
 def retire(state: State, store: Store, keys: Keys, *, before: str) -> int:
     """Deletes the events of entries from before a day, and returns how many files went.
 
-    It says so first, signed; a segment goes when all that it covers is old enough. Killed in between, the next call
-    deletes the rest. Call it only after `verify` found nothing.
+    It says so first, signed. What a segment holds of these entries beside younger ones is read by nobody from then on;
+    `compact` cuts it off. Killed in between, the next call deletes the rest. Call it only after `verify` found nothing.
 
     Args:
         state: holds the book.
@@ -64,14 +64,16 @@ def retire(state: State, store: Store, keys: Keys, *, before: str) -> int:
         before: YYYY-MM-DD; entries of this day and later keep theirs.
     """
     known, version = _read(store)
-    last = _last_before(state, store, before)
+    last = _last_before(state, before)
     if last > known.last_seq:
         said: dict[str, object] = {"before": before, "last_seq": last}
         if not store.swap(RETIRED, canonical({**said, "signature": keys.sign(canonical(said))}), expected=version):
             return 0  # somebody else is at it
         known = Retired(last_seq=last, before=before)
-    old = [segment.key for segment in segments(store) if segment.last <= known.last_seq]
+    old: list[str] = []
     if known.last_seq:
+        read = segments(store, after=0)
+        old += [segment.key for segment in read if segment.last <= known.last_seq]
         old += [key for entry, key in own_files(state, store) if entry.seq <= known.last_seq]
     for key in old:
         store.delete(key)
@@ -80,10 +82,9 @@ def retire(state: State, store: Store, keys: Keys, *, before: str) -> int:
     return len(old)
 
 
-def _last_before(state: State, store: Store, day: str) -> int:
-    """Returns the entry before the first of that day or later, or before the segment in which that one is."""
+def _last_before(state: State, day: str) -> int:
+    """Returns the entry before the first of that day or later."""
     with state.connect() as connection:
         first = connection.scalar(sa.select(sa.func.min(ledger_entry.c.seq)).where(ledger_entry.c.day >= day))
         last = connection.scalar(sa.select(sa.func.max(ledger_entry.c.seq))) if first is None else first - 1
-    cut = next((each for each in segments(store) if each.first <= (last or 0) < each.last), None)
-    return cut.first - 1 if cut else last or 0
+    return last or 0

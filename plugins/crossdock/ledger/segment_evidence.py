@@ -65,7 +65,7 @@ class Covered:
 
     def __init__(self, store: Store, filters: Filters, *, retired: int) -> None:
         self._store, self._filters = store, filters
-        self._retired = retired  # segments of entries up to this one are on their way out
+        self._retired = retired  # what segments hold of entries up to this one is on its way out
         self._keys = list(store.list(_FOLDER))
         names = [(key, _NAME.fullmatch(key)) for key in self._keys]
         self._ranges = {key: (int(name[1]), int(name[2]), name[4]) for key, name in names if name}
@@ -129,13 +129,14 @@ class Covered:
     def _compared(self, held: _Held, first: int, last: int) -> Iterator[tuple[int, str]]:
         here = {seq: self._expected[seq] for seq in range(first, last + 1) if seq in self._expected}
         apart = [seq for seq, expected in here.items() if expected.rows > _TOGETHER]
-        if held.apart != apart:
+        if [seq for seq in held.apart if seq > self._retired] != apart:
             yield first, "The segment does not name the entries that it leaves out."
         if not held.in_order:
             yield first, "The segment's events are not in their order: a lookup would miss some."
-        unknown = set(np.flatnonzero(held.tally.any(axis=1)).tolist()) - {seq - first for seq in here.keys() - apart}
+        holds = {seq for seq in (np.flatnonzero(held.tally.any(axis=1)) + first).tolist() if seq > self._retired}
+        unknown = holds - (here.keys() - apart)
         if unknown:
-            yield first + min(unknown), "The segment holds events of an entry that has none in it."
+            yield min(unknown), "The segment holds events of an entry that has none in it."
         for seq, expected in here.items():
             if expected.rows > _TOGETHER:
                 continue
@@ -150,7 +151,7 @@ class Covered:
 class _Held:
     """What a segment holds of each entry, counted from its first; one more for events of none of its entries."""
 
-    apart: object  # the entries that it says it leaves out
+    apart: Sequence[int]  # the entries that it says it leaves out
     tally: npt.NDArray[np.int64]  # (entries, WORDS): events of each operation
     trees: list[str]  # of each entry, the root of the Merkle tree over its events in the order of the file
     in_order: bool  # by subject, and each row group says truly with which it begins and ends
@@ -188,6 +189,8 @@ def _held(file: pq.ParquetFile, entries: int, bits: Bits | None) -> _Held:
         gather(_columns(batch, subjects, operations), here, free, tally, _octets(events, EVENT.itemsize))
     trees = [tree_over(leaf_hashes(events[start:end])) for start, end in pairwise(ends.tolist())]
     apart = json.loads((file.schema_arrow.metadata or {})[b"crossdock.apart"])
+    if not all(type(seq) is int for seq in apart):
+        raise TypeError
     wrong = list(bits.objections(apart)) if bits else []
     return _Held(apart=apart, tally=tally, trees=trees, in_order=in_order, wrong=wrong)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,23 +47,28 @@ class Segment:
         return open_events(store, self.key, SEGMENT.with_metadata(None))
 
 
-def segments(store: Store) -> list[Segment]:
-    """Returns the segments that are to be read, in the order of their entries; each entry is answered for by one."""
+def segments(store: Store, *, after: int) -> list[Segment]:
+    """Returns the segments that are to be read, in the order of their entries; each entry is answered for by one.
+
+    Args:
+        store: holds them.
+        after: only entries after this one are sought: of two segments that tell as much of them, the shorter is read.
+    """
+
+    def order(segment: Segment) -> tuple[int, int, int, str]:
+        return max(segment.first, after + 1), -segment.last, -segment.first, segment.key
+
     found: list[Segment] = []
-    for each in sorted(_present(store), key=lambda segment: (segment.first, -segment.last, segment.key)):
-        covered = found[-1].last if found else 0
+    for each in sorted(_present(store), key=order):
+        covered = found[-1].last if found else after
         if each.last > covered:
-            found.append(
-                Segment(
-                    first=each.first, last=each.last, rows=each.rows, key=each.key, start=max(each.first, covered + 1)
-                )
-            )
+            found.append(replace(each, start=max(each.first, covered + 1)))
     return found
 
 
-def replaced(store: Store) -> list[str]:
-    """Returns the keys of segments that others answer for."""
-    read = {segment.key for segment in segments(store)}
+def replaced(store: Store, *, after: int) -> list[str]:
+    """Returns the keys of segments that tell nothing of the entries after one that others don't."""
+    read = {segment.key for segment in segments(store, after=after)}
     return [segment.key for segment in _present(store) if segment.key not in read]
 
 

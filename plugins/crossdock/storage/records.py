@@ -237,6 +237,13 @@ def supersede_delivery(state: State, delivery: Delivery) -> None:
         connection.execute(never.values(status="superseded"))
 
 
+def forget_delivery(state: State, delivery: Delivery) -> None:
+    """Takes the record of a superseded delivery away; of one that was completed after all it stays."""
+    table = tables.delivery
+    with state.begin() as connection:
+        connection.execute(table.delete().where(table.c.id == delivery.id, table.c.status == "superseded"))
+
+
 def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:
     """Returns a delivery, or None."""
     with state.connect() as connection:
