@@ -42,10 +42,8 @@ def said(exchange, *, approved=True, reason="Fine."):
 def test_nothing_leaves_before_it_was_reviewed(hamlet):
     exchange = hamlet.open()
     outcome = pipeline.push(exchange, TAX)
-    assert (outcome.status, outcome.reason[:60]) == (
-        "refused",
-        "It was requested, and has to be reviewed by 2026-11-25 00:00",
-    )
+    assert outcome.status == "refused"
+    assert outcome.reason == "It was requested, and has to be reviewed by 2026-11-25 00:00, Beijing time."
     assert len(refusals(exchange.state)) == 1
     assert not explain(exchange, TAX).allowed
 

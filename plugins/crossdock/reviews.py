@@ -11,6 +11,7 @@ from datetime import datetime
 from crossdock.contracts.agreement import REQUESTED, Agreement
 from crossdock.contracts.clocks import delivery_due, requested_on, review_due
 from crossdock.contracts.model import Contract
+from crossdock.contracts.zone import wall_clock
 from crossdock.delivery.decide import Decision, decide
 from crossdock.errors import WrongUse
 from crossdock.exchange import Exchange
@@ -44,9 +45,8 @@ def decided(exchange: Exchange, agreement: Agreement, contract: Contract) -> Dec
         return decide(agreement, contract, now=exchange.clock())
     answer = review_of(exchange.state, agreement.digest)
     if answer is None:
-        return Decision(
-            allowed=False, reason=f"It was requested, and has to be reviewed by {_day(_due(agreement, contract))}."
-        )
+        due = wall_clock(_due(agreement, contract))
+        return Decision(allowed=False, reason=f"It was requested, and has to be reviewed by {due}, Beijing time.")
     if not answer.approved:
         return Decision(allowed=False, reason=f"The request was rejected: {answer.reason}")
     return decide(replace(agreement, status="approved"), contract, now=exchange.clock())
@@ -164,7 +164,3 @@ def _request(exchange: Exchange, agreement: Agreement) -> Request:
 
 def _due(agreement: Agreement, contract: Contract) -> datetime:
     return review_due(contract.sharing, requested_on(agreement))
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M %z}"

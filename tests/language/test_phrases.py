@@ -226,7 +226,7 @@ def test_every_text_format_is_named():
         ("The newest x is older than 2 days.", "最新的 x 已超过 2 天。"),
         ("It does not exist in this dataset.", "在 本数据集 中不存在。"),
         ("The agreement is not approved: its status is 'draft'.", "协议未获批准：其状态为“草案”。"),
-        ("The agreement expired at 2025-12-31T15:59:59.000000+00:00.", "协议已于 2025-12-31 15:59:59 UTC 到期。"),
+        ("The agreement expired at 2025-12-31 23:59, Beijing time.", "协议已于 2025-12-31 23:59（北京时间）到期。"),
         ("The source lacks a column 'a', which the contract promises.", "数据源缺少数据合同承诺的字段“a”。"),
         ("The source lacks 7 more columns, which the contract promises.", "数据源还缺少数据合同承诺的 7 个字段。"),
         ("The extract is rejected: more than 5 rows fail.", "整体拒收：超过 5 行不合格。"),

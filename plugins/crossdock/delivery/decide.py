@@ -12,11 +12,11 @@ from crossdock.contracts.model import IN_FORCE, Column, Contract
 from crossdock.contracts.rows import parse
 from crossdock.contracts.schedules import due, next_time
 from crossdock.contracts.yaml_tree import Steps
-from crossdock.contracts.zone import day_at
+from crossdock.contracts.zone import day_at, wall_clock
 from crossdock.delivery.files import FORMATS
 from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
-from crossdock.identity import content_id, instant
+from crossdock.identity import content_id
 from crossdock.keys import Keys
 
 _RUN = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # how what a spreadsheet runs begins
@@ -116,9 +116,9 @@ def _not_in_force(agreement: Agreement, contract: Contract, now: datetime) -> It
     if agreement.status not in APPROVED:
         yield Objection(what=f"The agreement is not approved: its status is '{agreement.status}'.")
     if now < agreement.start:
-        yield Objection(what=f"The agreement is not valid before {instant(agreement.start)}.")
+        yield Objection(what=f"The agreement is not valid before {wall_clock(agreement.start)}, Beijing time.")
     if now > agreement.end:
-        yield Objection(what=f"The agreement expired at {instant(agreement.end)}.")
+        yield Objection(what=f"The agreement expired at {wall_clock(agreement.end)}, Beijing time.")
     if contract.status not in IN_FORCE:
         yield Objection(what=f"The contract is not in force: its status is '{contract.status}'.")
 

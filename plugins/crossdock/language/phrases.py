@@ -1,7 +1,7 @@
 """What crossdock says of rows and refusals, in Chinese. Reasons are on record in English; the reader gets them in theirs.
 
 A sentence that is none of these, such as one that a contract's author wrote, is shown as it is. Holes in the English:
-`{}` is anything, `{_}` one word; what stands in `{type}`, `{status}`, `{at}`, `{age}`, `{size}` and `{dataset}` is said in Chinese
+`{}` is anything, `{_}` one word; what stands in `{type}`, `{status}`, `{age}`, `{size}` and `{dataset}` is said in Chinese
 too.
 """
 
@@ -16,8 +16,8 @@ _REFUSALS = {
     "The agreement's provider '{}' is not the dataset's department.": "协议的提供部门“{}”不是该数据集的部门。",
     "A publication, and only a publication, is delivered openly.": "只有开放协议才能公开交付，开放协议也只能公开交付。",
     "The agreement is not approved: its status is '{status}'.": "协议未获批准：其状态为“{}”。",
-    "The agreement is not valid before {at}.": "协议自 {} 起生效，尚未生效。",
-    "The agreement expired at {at}.": "协议已于 {} 到期。",
+    "The agreement is not valid before {}, Beijing time.": "协议自 {}（北京时间）起生效，尚未生效。",
+    "The agreement expired at {}, Beijing time.": "协议已于 {}（北京时间）到期。",
     "The contract is not in force: its status is '{status}'.": "数据合同未生效：其状态为“{}”。",
     "The contract's sharing class is 'none': the dataset is not shared.": "数据合同的共享类型为“不予共享”，该数据集不共享。",
     "Sensitive, neither protected nor with a legal basis of their own: {}.": "敏感字段既未保护，也无单独的法律依据：{}。",
@@ -54,7 +54,7 @@ _REFUSALS = {
     "Column '{}' has check digits: what its protection hides can be worked out. Let it keep fewer characters.": (
         "字段“{}”带校验码，所隐去的部分可以推算出来；请少保留几位。"
     ),
-    "It was requested, and has to be reviewed by {}.": "已提出申请，须于 {} 前审核。",
+    "It was requested, and has to be reviewed by {}, Beijing time.": "已提出申请，须于 {}（北京时间）前审核。",
     "The request was rejected: {}": "申请被驳回：{}",
     "The request was taken back.": "申请已撤回。",
     "The request was taken back, or is in force without an answer.": "申请已撤回，或已无需答复即生效。",
@@ -220,7 +220,6 @@ _HOLES = {
     "_": r"(\S+)",
     "type": r"(\S+?)",
     "status": r"(\S+?)",
-    "at": r"(\S+)",
     "age": r"(\S+(?: \S+)?)",
     "size": r"(\d+ rows|\S+ % of the rows|\d+ rows or \S+ % of the rows)",
     "dataset": r"(this dataset|\S+)",
@@ -260,7 +259,6 @@ def _place(text: str) -> str:
 _SAID: Mapping[str, Callable[[str], str]] = {
     "type": lambda text: TYPES.get(text, f" {text} "),
     "status": lambda text: STATUSES.get(text, text),
-    "at": lambda text: f"{text[:19].replace('T', ' ')} UTC" if text.endswith("+00:00") else text,
     "age": _age,
     "size": lambda text: text.replace(" or ", " 或 ").replace("% of the rows", "% 的行").replace("rows", "行"),
     "dataset": lambda text: text.replace("this dataset", "本数据集"),

@@ -37,7 +37,7 @@ const flow = (rows) => {
   return {
     traces: [{
       type: "sankey", textfont: label, arrangement: "fixed",
-      node: { label: [...from, ...to].map(short), color: [...from.map(() => colour("--one")), ...to.map(() => colour("--two"))], pad: 10, thickness: 14, line: { width: 0 } },
+      node: { label: [...from, ...to].map(short), color: [...from.map(() => colour("--one")), ...to.map(() => colour("--two"))], pad: 14, thickness: 14, line: { width: 0 } },
       link: {
         source: rows.map((row) => from.indexOf(row[0])), target: rows.map((row) => from.length + to.indexOf(row[1])),
         value: rows.map((row) => Number(row[2])), color: "rgba(128, 140, 155, .4)",
@@ -66,7 +66,15 @@ const draw = (figure) => {
 const page = document.documentElement;
 const figures = [...document.querySelectorAll("figure[data-chart]")]
   .filter((figure) => window.Plotly && figure.querySelector("tbody tr"));
-for (const figure of figures) figure.querySelector(".chart").classList.add("drawn"); // the height that the library asks for
+const ends = (figure) => { // how many names stand below each other beside a flow
+  const rows = rowsOf(figure.querySelector("table"));
+  return Math.max(...[0, 1].map((column) => new Set(rows.map((row) => row[column])).size));
+};
+for (const figure of figures) { // the height that the library asks for
+  const chart = figure.querySelector(".chart");
+  chart.classList.add("drawn");
+  if (figure.dataset.chart === "flow") chart.style.minHeight = `${1.4 * ends(figure)}rem`;
+}
 const inView = new Set(figures.filter((figure) => figure.getBoundingClientRect().top < window.innerHeight));
 const waiting = figures.filter((figure) => !inView.has(figure));
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(work));
