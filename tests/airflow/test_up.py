@@ -71,13 +71,12 @@ def approve_request(api):
     name = f"review__{REQUESTED.replace('/', '__')}__"
     (dag,) = (f"/dags/{each['dag_id']}" for each in api.dags() if each["dag_id"].startswith(name))
     (run,) = api._ask("GET", f"{dag}/dagRuns")["dag_runs"]
-    asked = answer(
-        api,
-        dag,
-        run["dag_run_id"],
-        "answer",
-        {"chosen_options": ["批准 Approve"], "params_input": {"reason": "As agreed."}},
-    )
+    no = {"chosen_options": ["驳回 Reject"], "params_input": {"reason": ""}}
+    answer(api, dag, run["dag_run_id"], "answer", no)  # a rejection needs a reason, an approval none
+    details = f"{dag}/dagRuns/{run['dag_run_id']}/hitlDetails"
+    until(lambda: not api._ask("GET", details)["hitl_details"][0]["response_received"])
+    yes = {"chosen_options": ["批准 Approve"], "params_input": {"reason": "As agreed."}}
+    asked = answer(api, dag, run["dag_run_id"], "answer", yes)
     english = f"Administration for Market Regulation gives to Bureau of Statistics: {ENTERPRISES}?"
     assert asked["subject"] == f"市场监督管理局向统计局提供 {ENTERPRISES}？ {english}"
     assert "| credit_code |" in asked["body"]
@@ -112,6 +111,9 @@ def approve_release(api, home):
     (entry,) = entries(open_exchange(home).state, dataset=ENTERPRISES, status="open")
     dag = "/dags/quarantine__release"
     run = api._ask("POST", f"{dag}/dagRuns", json={"logical_date": None, "conf": {"verdict": entry.id}})["dag_run_id"]
+    said = {"chosen_options": ["Approve"], "params_input": {"reason": " "}}
+    answer(api, dag, run, "approve", said)  # gives no reason, so the question comes again
+    until(lambda: not api._ask("GET", f"{dag}/dagRuns/{run}/hitlDetails")["hitl_details"][0]["response_received"])
     said = {"chosen_options": ["Approve"], "params_input": {"reason": "Checked by telephone."}}
     asked = answer(api, dag, run, "approve", said)
     assert asked["subject"] == f"Release {entry.rows} rows of {ENTERPRISES}?"

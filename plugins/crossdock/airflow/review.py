@@ -20,6 +20,7 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskAwaitingInput
 
+from crossdock.airflow.asking import REASON, ask_for_reason
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.build import START, wanted
 from crossdock.airflow.operators import RETRIES
@@ -56,8 +57,9 @@ class Question(HITLOperator):
         self.wording = wording
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Returns the answer; where the time to look again has come, looks, and waits on."""
+        """Returns the answer; where the time to look again has come, or a rejection has no reason, waits on."""
         if event.get("error_type") != "timeout":
+            ask_for_reason(self, context, event, chosen=_NO)
             return super().execute_complete(context, event)
         with exchange_at_work() as exchange:
             _demand_asked(exchange, self.agreement, self.wording)
@@ -113,7 +115,7 @@ def _review(name: str, agreement: IndexedAgreement) -> DAG:
             body="{{ ti.xcom_pull('look')['body'] }}",
             options=[_YES, _NO],
             params={
-                "reason": Param(
+                REASON: Param(
                     "", type="string", title="理由 Reason", description="驳回须说明理由。 A rejection needs one."
                 )
             },
@@ -242,7 +244,7 @@ def _record(agreement: IndexedAgreement, answered: Any) -> bool:
             exchange,
             agreement.id,
             approved=answered["chosen_options"] == [_YES],
-            reason=str(answered["params_input"]["reason"]),
+            reason=str(answered["params_input"][REASON]),
             by=str(by["name"] or by["id"]),
         )
     return bool(given.review and given.review.approved)

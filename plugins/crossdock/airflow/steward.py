@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetAlias, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from crossdock.airflow.asking import REASON, Approval
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import RETRIES
 from crossdock.airflow.work import exchange_at_work
@@ -37,11 +37,11 @@ def release_dag() -> DAG:
         def look(**context: Any) -> dict[str, str]:
             return _described(str(context["params"]["verdict"]))
 
-        approve = ApprovalOperator(
+        approve = Approval(
             task_id="approve",
             subject="{{ ti.xcom_pull('look')['subject'] }}",
             body="{{ ti.xcom_pull('look')['body'] }}",
-            params={"reason": Param("", type="string", title="Reason", description="Needed; kept for ever.")},
+            params={REASON: Param("", type="string", title="Reason", description="Needed; kept for ever.")},
             doc_md="Waits for a person; what they write and who they are is recorded with the rows.",
         )
 
@@ -99,7 +99,7 @@ def _release(params: Any, answer: Any) -> str:
             exchange,
             str(params["verdict"]),
             rules=[str(rule) for rule in params["rules"]],
-            reason=str(answer["params_input"]["reason"]),
+            reason=str(answer["params_input"][REASON]),
             by=str(by["name"] or by["id"]),
         )
     return waiver.dataset
