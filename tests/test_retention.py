@@ -13,10 +13,10 @@ from crossdock.errors import WrongUse
 from crossdock.exchange import open_exchange
 from crossdock.retention import expire
 from crossdock.storage.records import deliveries, delivery_by_id, supersede_delivery, unfinished_deliveries
-from hamlet import found, permits, tax_rows
+from hamlet import found, permits, school_files, tax_rows
 from killing import KILLED, code, until
 
-TAX = "town_hall/permits/tax"
+TAX, SCHOOL = "town_hall/permits/tax", "town_hall/permits/school"
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_a_delivery_that_was_begun_goes_on_when_what_it_was_compared_with_is_for
     assert pipeline.check(exchange).sound
 
 
-def _push(home):
-    pipeline.push(open_exchange(home), TAX)
+def _push(home, agreement=TAX):
+    pipeline.push(open_exchange(home), agreement)
 
 
 def test_the_last_at_a_place_that_was_left_is_kept_while_it_can_be_recalled(hamlet):
@@ -145,6 +145,25 @@ def test_of_what_never_arrived_nothing_is_kept_after_a_month(overtaken):
     assert {each: kept_of(later, each) for each in rest} == rest
     assert pipeline.push(later, TAX).status == "unchanged"
     assert pipeline.check(later).sound
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_what_it_left_at_its_consumer_goes_too_when_that_can_be_reached(hamlet, away):
+    assert code(until("delivery.folder.copied", _push, hamlet.home, SCHOOL)) == KILLED
+    exchange = hamlet.open()
+    (begun,) = unfinished_deliveries(exchange.state, SCHOOL)
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    for _ in range(2):
+        pipeline.push(exchange, SCHOOL)
+    shown = {name: content for name, content in school_files(hamlet).items() if begun.id not in name}
+    left = list(hamlet.school.rglob(f".incoming/{begun.id}-*"))
+    assert len(left) == 1
+    if away:
+        hamlet.school.rename(hamlet.school.with_name("unmounted"))
+        assert (expire(a_month_on(hamlet)), len(kept_of(exchange, begun.id))) == (0, 4)
+        hamlet.school.with_name("unmounted").rename(hamlet.school)
+    assert expire(a_month_on(hamlet)) == 1
+    assert (kept_of(exchange, begun.id), school_files(hamlet)) == ([], shown)
 
 
 def test_killed_while_it_is_forgotten_it_is_forgotten_the_next_time(overtaken):

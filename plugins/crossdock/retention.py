@@ -4,7 +4,8 @@ Only the newest delivery under an agreement is what the next changes are compare
 for the last at each place where the agreement delivered before it was changed: it can still be recalled. When the data
 life has passed, the consumer has deleted it, and so do we: the next delivery brings everything.
 Manifests, receipts and the ledger stay: they hold no record. Of a delivery that never arrived, since a newer one did or
-the consumer rejected some of its records, nothing stays after a month.
+the consumer rejected some of its records, nothing stays after a month: neither here nor, of attempts that were killed,
+there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from crossdock.contracts.durations import later
+from crossdock.delivery.channels.channel import clear
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
 from crossdock.identity import instant
@@ -40,7 +43,7 @@ def expire(exchange: Exchange) -> int:
 
 
 def _forget_unarrived(exchange: Exchange, superseded: Sequence[Delivery]) -> int:
-    """Deletes all that is kept of deliveries that did not arrive and can't be tried again: a newer one came after them."""
+    """Deletes all that is left of deliveries that did not arrive and can't be tried again: a newer one came after them."""
     latest = instant(exchange.clock() - _A_MONTH)
     newest = {agreement: last_delivered(exchange.state, agreement) for agreement in {d.agreement for d in superseded}}
     never = [
@@ -48,6 +51,7 @@ def _forget_unarrived(exchange: Exchange, superseded: Sequence[Delivery]) -> int
         for each in superseded
         if each.intended_at < latest and (last := newest[each.agreement]) and _begun(each) < _begun(last)
     ]
+    never = [each for each in never if _cleared(exchange, each)]
     for key in unbooked_files(exchange.store, {each.id for each in never}):
         exchange.store.delete(key)
     for each in never:
@@ -56,6 +60,19 @@ def _forget_unarrived(exchange: Exchange, superseded: Sequence[Delivery]) -> int
         reached("retention.deleted")
         forget_delivery(exchange.state, each)
     return len(never)
+
+
+def _cleared(exchange: Exchange, delivery: Delivery) -> bool:
+    """Clears what a delivery left at its consumer, as far as that lets us; returns False when it is to be tried again."""
+    wording = wording_of(exchange, delivery)  # None: nothing has left
+    if wording and not wording.agreement.is_publication:
+        try:
+            clear(wording.agreement, delivery.id, exchange.lookup(wording.agreement.delivery.connection))
+        except ConsumerUnavailable:
+            return False
+        except (ConsumerRefused, WrongUse):
+            pass  # what we may not delete, or can't find any more, is the consumer's
+    return True
 
 
 def _begun(delivery: Delivery) -> tuple[int, str]:

@@ -114,6 +114,10 @@ class FolderConsumer(_Files):
             files = {p.name: p.read_bytes() for p in found.parent.iterdir() if p != found}
             yield json.loads(found.read_bytes()), files
 
+    def keys(self):
+        place = Path(self.connection.extra["path"])
+        return [p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file() and p.name != "lock"]
+
 
 @dataclass
 class BucketConsumer(_Files):

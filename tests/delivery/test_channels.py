@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import crossdock.delivery.channels
-from crossdock.delivery.channels.channel import arrived, deliver
+from crossdock.delivery.channels.channel import arrived, clear, deliver
 from crossdock.errors import ConsumerRefused
 from delivery.carry import FIRST, SECOND, killed_at, make
 from delivery.consumers import COLUMNS, KINDS, consumer
@@ -175,6 +175,33 @@ def test_killed_at_any_step_and_repeated(kind, channel, step, tmp_path, request)
     receipt = deliver(make(tmp_path / "again", agreed, 2), system.connection)
     assert system.rows() == expected(SECOND)
     assert before in (None, receipt)
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "step"), [case for case in CASES if case[0] in ("folder", "bucket", "sftp")]
+)
+def test_what_a_killed_attempt_left_is_cleared_unless_it_arrived(kind, channel, step, tmp_path, request):
+    system = consumer(kind, tmp_path, request)
+    agreed = system.agreed("changes")
+    deliver(make(tmp_path / "here", agreed, 1), system.connection)
+    before = set(system.keys())
+    assert killed_at(f"delivery.{channel}.{step}", system, agreed=agreed, folder=tmp_path / "there")
+    left = set(system.keys())
+    assert left > before
+    clear(agreed, "d2", system.connection)
+    there = arrived(agreed, "d2", system.connection) is not None
+    assert set(system.keys()) == (left if there else before)
+    clear(agreed, "d1", system.connection)
+    deliver(make(tmp_path / "again", agreed, 2), system.connection)
+    assert system.rows() == expected(SECOND)
+
+
+def test_where_nothing_is_left_there_is_nothing_to_clear(system, tmp_path):
+    agreed = system.agreed()
+    clear(agreed, "d1", system.connection)
+    deliver(make(tmp_path, agreed, 1), system.connection)
+    clear(agreed, "d1", system.connection)
+    assert system.rows() == expected(FIRST)
 
 
 def test_errors_hold_no_value(tmp_path, request):

@@ -85,6 +85,15 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
         return _receipt(_place(agreement, connection), delivery_id)
 
 
+def clear(agreement: Agreement, delivery_id: str, connection: Connection) -> None:
+    """Removes files that no manifest names; see `channel.clear`."""
+    with _translated(connection):
+        place = _place(agreement, connection)
+        if _receipt(place, delivery_id) is None:
+            for left in place.client.list_objects(place.bucket, prefix=place.key(delivery_id, "")):
+                place.client.remove_object(place.bucket, str(left.object_name))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """Where an agreement's deliveries go."""

@@ -158,6 +158,16 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
     return _channel(agreement).arrived(agreement, delivery_id, connection)
 
 
+def clear(agreement: Agreement, delivery_id: str, connection: Connection) -> None:
+    """Removes what killed attempts at a delivery that never arrived have left, where the agreement's channel leaves any.
+
+    Call it when nobody can be at that delivery any more. One that did arrive is not touched. Raises as `Channel.arrived`.
+    """
+    remove = getattr(_channel(agreement), "clear", None)
+    if remove:
+        remove(agreement, delivery_id, connection)
+
+
 def place(agreement: Agreement) -> tuple[str, str, str]:
     """Returns where an agreement's deliveries go: channel, connection and what it names there."""
     spec = agreement.delivery

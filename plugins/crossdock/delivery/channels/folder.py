@@ -73,6 +73,17 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
         return _receipt(goal, goal)
 
 
+def clear(agreement: Agreement, delivery_id: str, connection: Connection) -> None:
+    """Removes what was filled out of sight; see `channel.clear`."""
+    with _translated(connection):
+        _clear(_place(agreement, connection) / ".incoming", delivery_id)
+
+
+def _clear(incoming: Path, delivery_id: str) -> None:
+    for left in incoming.glob(f"{delivery_id}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _place(agreement: Agreement, connection: Connection) -> Path:
     where = f"connection {connection.id}, agreement {agreement.id}"
     base = _base(connection)
@@ -134,8 +145,7 @@ def _show(place: Path, fresh: Path, shipment: Shipment) -> Receipt:
     fresh.rename(goal)
     _sync(place)
     reached("delivery.folder.shown")
-    for left in (place / ".incoming").glob(f"{shipment.delivery_id}-*"):
-        shutil.rmtree(left, ignore_errors=True)  # of attempts that were killed, or come second
+    _clear(place / ".incoming", shipment.delivery_id)  # attempts that were killed, or come second
     return receipt
 
 

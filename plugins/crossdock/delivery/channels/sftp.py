@@ -59,6 +59,20 @@ def arrived(agreement: Agreement, delivery_id: str, connection: Connection) -> R
     return run(connection, look)
 
 
+def clear(agreement: Agreement, delivery_id: str, connection: Connection) -> None:
+    """Removes what was filled out of sight; see `channel.clear`."""
+
+    async def remove(session: Session) -> None:
+        incoming = await session.find(target(agreement) / _INCOMING)
+        if incoming is None:
+            return
+        for name in await session.sizes(incoming):
+            if name.rpartition("-")[0] == delivery_id:
+                await session.clear(incoming / name)
+
+    run(connection, remove)
+
+
 async def _deliver(shipment: Shipment, session: Session) -> Receipt:
     path = target(shipment.agreement)
     place = await session.ensure(path)
