@@ -120,3 +120,16 @@ def test_refusals_of_a_department_since_an_instant(state):
         ))  # fmt: skip
     assert [r.id for r in overview.refused(state, since=at(2), party="a", limit=9)] == ["r3", "r2"]
     assert [r.id for r in overview.refused(state, since=at(1), party=None, limit=3)] == ["r4", "r3", "r2"]
+
+
+def test_of_each_agreement_the_newest_refusal_counts_until_something_is_delivered(state):
+    for day, consumer in ((1, "b"), (2, "b"), (3, "c"), (3, "d")):
+        record_refusal(state, Refusal(
+            id=f"{consumer}{day}", agreement=f"a/d/{consumer}", dataset="a/d", consumer=consumer, snapshot=None, reason="No.", refused_at=at(day)
+        ))  # fmt: skip
+    deliver(state, 2, "a", "c")  # before it was refused
+    deliver(state, 4, "a", "d", status="intended")  # has not arrived
+    assert [r.id for r in overview.refused(state, since=at(1), party=None, limit=9)] == ["c3", "d3", "b2"]
+    deliver(state, 5, "e", "c")  # under another agreement
+    deliver(state, 5, "a", "b")
+    assert [r.id for r in overview.refused(state, since=at(1), party=None, limit=9)] == ["c3", "d3"]

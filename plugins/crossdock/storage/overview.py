@@ -128,13 +128,31 @@ def under_agreement(state: State, agreement: str, *, limit: int) -> list[Deliver
 
 
 def refused(state: State, *, since: str, party: str | None, limit: int) -> list[Refusal]:
-    """Returns refusals since an instant, newest first: of all, or of what a department provides or would receive."""
-    query = refusal.select().where(refusal.c.refused_at >= since).order_by(refusal.c.refused_at.desc(), refusal.c.id)
+    """Returns the newest refusal of each agreement under which nothing was delivered after it, newest first.
+
+    Args:
+        state: where they are on record.
+        since: an instant; what was refused before is left out.
+        party: a department, for what it provides or would receive; None for all.
+        limit: how many at most.
+    """
+    newest_first = refusal.c.refused_at.desc(), refusal.c.id
+    place = sa.func.row_number().over(partition_by=refusal.c.agreement, order_by=newest_first)
+    query = sa.select(refusal, place.label("place")).where(refusal.c.refused_at >= since)
     if party:
         provided = refusal.c.dataset.startswith(f"{party}/", autoescape=True)
         query = query.where(sa.or_(provided, refusal.c.consumer == party))
+    last = query.subquery()
+    served = sa.exists().where(
+        delivery.c.consumer == last.c.consumer,  # with the instant, an index
+        delivery.c.intended_at > last.c.refused_at,
+        delivery.c.agreement == last.c.agreement,
+        delivery.c.status == "delivered",
+    )
+    standing = sa.select(*(last.c[column.name] for column in refusal.c)).where(last.c.place == 1, ~served)
+    standing = standing.order_by(last.c.refused_at.desc(), last.c.id).limit(limit)
     with state.connect() as connection:
-        return [Refusal(**row) for row in connection.execute(query.limit(limit)).mappings()]
+        return [Refusal(**row) for row in connection.execute(standing).mappings()]
 
 
 def _newest(
