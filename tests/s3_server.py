@@ -93,7 +93,8 @@ class S3Server:
             [
                 weed, "mini", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *options, "-webdav=false",
                 "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false",
-                "-master.telemetry=false", f"-s3.config={self._config}", *self._options,
+                "-master.telemetry=false", "-volume.max=10000",  # however little room the disk has
+                f"-s3.config={self._config}", *self._options,
             ],
             env=clean,
             stdout=subprocess.DEVNULL,
