@@ -94,10 +94,8 @@ def test_the_last_at_a_place_that_was_left_is_kept_while_it_can_be_recalled(haml
     first = pipeline.push(exchange, TAX).delivery
     pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
     second = pipeline.push(exchange, TAX).delivery
-    file = hamlet.agreement("permits", "tax")
-    document = yaml.safe_load(file.read_text())
-    document["customProperties"][0]["value"]["delivery"]["table"] = "elsewhere"
-    file.write_text(yaml.safe_dump(document))
+    table = {"channel": "database", "connection": "tax_database", "mode": "changes", "table": "elsewhere"}
+    agree(hamlet, delivery=table)
     moved = pipeline.push(hamlet.open(), TAX).delivery
     assert [expire(hamlet.open()) for _ in range(2)] == [1, 0]
     assert [is_kept(exchange, each) for each in (first, second, moved)] == [False, True, True]

@@ -90,7 +90,6 @@ def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> No
         ConsumerUnavailable, ConsumerRefused, WrongUse: it can't be asked where the agreement delivers now.
     """
     last = last_delivered(exchange.state, agreement.id)
-    newest = (last.snapshot_seq, last.intended_at) if last else (-1, "")
     for delivery in unfinished_deliveries(exchange.state, agreement.id):
         key = f"{outbox(delivery)}/entry.json"
         try:
@@ -101,7 +100,7 @@ def finish_arrived(exchange: Exchange, agreement: Agreement, route: Route) -> No
             raise
         if sent:
             _book(exchange, delivery, Body.parse(exchange.store.read(key).decode()), sent)
-        elif (delivery.snapshot_seq, delivery.intended_at) < newest and not astray(exchange, delivery, agreement):
+        elif last and delivery.order < last.order and not astray(exchange, delivery, agreement):
             supersede_delivery(exchange.state, delivery)
 
 

@@ -35,7 +35,7 @@ def expire(exchange: Exchange) -> int:
     made = [d for d in all_known if d.status == "delivered" and d.channel != "open"]
     forgotten = _forget_unarrived(exchange, [d for d in all_known if d.status == "superseded" and d.mode != RECALL])
     for agreement in sorted({each.agreement for each in made}):
-        under = sorted((d for d in made if d.agreement == agreement), key=_order, reverse=True)
+        under = sorted((d for d in made if d.agreement == agreement), key=_arrival, reverse=True)
         for each in _of_no_use(exchange, under):
             exchange.store.delete(str(each.received_key))
             forgotten += 1
@@ -49,9 +49,11 @@ def _forget_unarrived(exchange: Exchange, superseded: Sequence[Delivery]) -> int
     never = [
         each
         for each in superseded
-        if each.intended_at < latest and (last := newest[each.agreement]) and _begun(each) < _begun(last)
+        if each.intended_at < latest
+        and (last := newest[each.agreement])
+        and each.order < last.order
+        and _cleared(exchange, each)
     ]
-    never = [each for each in never if _cleared(exchange, each)]
     for key in unbooked_files(exchange.store, {each.id for each in never}):
         exchange.store.delete(key)
     for each in never:
@@ -73,10 +75,6 @@ def _cleared(exchange: Exchange, delivery: Delivery) -> bool:
         except (ConsumerRefused, WrongUse):
             pass  # what we may not delete, or can't find any more, is the consumer's
     return True
-
-
-def _begun(delivery: Delivery) -> tuple[int, str]:
-    return delivery.snapshot_seq, delivery.intended_at
 
 
 def _of_no_use(exchange: Exchange, under: Sequence[Delivery]) -> Iterator[Delivery]:
@@ -104,7 +102,7 @@ def _last_at_each_place(exchange: Exchange, under: Sequence[Delivery]) -> set[st
     return set(last.values())
 
 
-def _order(delivery: Delivery) -> tuple[int, str]:
+def _arrival(delivery: Delivery) -> tuple[int, str]:
     return delivery.snapshot_seq, delivery.delivered_at or ""
 
 

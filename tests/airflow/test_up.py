@@ -66,6 +66,11 @@ def answer(api, dag, run, task, said):
     return asked[0]
 
 
+def asked_again(api, dag, run):
+    """Waits until Airflow has put a question anew."""
+    until(lambda: not api._ask("GET", f"{dag}/dagRuns/{run}/hitlDetails")["hitl_details"][0]["response_received"])
+
+
 def approve_request(api):
     """Says yes to what the statistics bureau asked for; the review started by itself."""
     name = f"review__{REQUESTED.replace('/', '__')}__"
@@ -73,8 +78,7 @@ def approve_request(api):
     (run,) = api._ask("GET", f"{dag}/dagRuns")["dag_runs"]
     no = {"chosen_options": ["驳回 Reject"], "params_input": {"reason": ""}}
     answer(api, dag, run["dag_run_id"], "answer", no)  # a rejection needs a reason, an approval none
-    details = f"{dag}/dagRuns/{run['dag_run_id']}/hitlDetails"
-    until(lambda: not api._ask("GET", details)["hitl_details"][0]["response_received"])
+    asked_again(api, dag, run["dag_run_id"])
     yes = {"chosen_options": ["批准 Approve"], "params_input": {"reason": "As agreed."}}
     asked = answer(api, dag, run["dag_run_id"], "answer", yes)
     english = f"Administration for Market Regulation gives to Bureau of Statistics: {ENTERPRISES}?"
@@ -113,7 +117,7 @@ def approve_release(api, home):
     run = api._ask("POST", f"{dag}/dagRuns", json={"logical_date": None, "conf": {"verdict": entry.id}})["dag_run_id"]
     said = {"chosen_options": ["Approve"], "params_input": {"reason": " "}}
     answer(api, dag, run, "approve", said)  # gives no reason, so the question comes again
-    until(lambda: not api._ask("GET", f"{dag}/dagRuns/{run}/hitlDetails")["hitl_details"][0]["response_received"])
+    asked_again(api, dag, run)
     said = {"chosen_options": ["Approve"], "params_input": {"reason": "Checked by telephone."}}
     asked = answer(api, dag, run, "approve", said)
     assert asked["subject"] == f"Release {entry.rows} rows of {ENTERPRISES}?"

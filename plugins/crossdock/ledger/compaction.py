@@ -81,17 +81,17 @@ def compact(state: State, store: Store, scratch: Path) -> Compacted:
         present.append(_write(store, scratch, merged, group))
         written += 1
         reached("compaction.written")
-    add_filters(store, scratch, _filtered(state, store, present, gone))
+    add_filters(store, scratch, _filtered(state, store, present))
     drop_filters(store)
     return Compacted(written=written, deleted=deleted)
 
 
-def _filtered(state: State, store: Store, present: list[Segment], gone: int) -> Iterator[Filtered]:
+def _filtered(state: State, store: Store, present: list[Segment]) -> Iterator[Filtered]:
     """Yields the files that a lookup would read: segments, and those of large deliveries that these leave out."""
     large: set[int] = set()
     for segment in present:
         apart = left_out(store, segment)
-        large |= {seq for seq in apart if seq > gone}
+        large |= set(apart)
         yield Filtered(segment.key, SEGMENT.with_metadata(None), segment.rows, apart)
     for entry in entries_by(state, "seq", large):
         yield Filtered(entry.body.events.key, SCHEMA, entry.body.events.rows, [])

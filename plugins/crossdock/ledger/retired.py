@@ -70,11 +70,10 @@ def retire(state: State, store: Store, keys: Keys, *, before: str) -> int:
         if not store.swap(RETIRED, canonical({**said, "signature": keys.sign(canonical(said))}), expected=version):
             return 0  # somebody else is at it
         known = Retired(last_seq=last, before=before)
-    old: list[str] = []
-    if known.last_seq:
-        read = segments(store, after=0)
-        old += [segment.key for segment in read if segment.last <= known.last_seq]
-        old += [key for entry, key in own_files(state, store) if entry.seq <= known.last_seq]
+    if not known.last_seq:
+        return 0
+    old = [segment.key for segment in segments(store, after=0) if segment.last <= known.last_seq]
+    old += [key for entry, key in own_files(state, store) if entry.seq <= known.last_seq]
     for key in old:
         store.delete(key)
         reached("retired.deleted")

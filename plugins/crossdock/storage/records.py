@@ -127,6 +127,11 @@ class Delivery:
         """The day of the first attempt: what a row filter calls today, however often it is tried."""
         return day_at(datetime.fromisoformat(self.intended_at))
 
+    @property
+    def order(self) -> tuple[int, str]:
+        """Its place among the deliveries under its agreement: what is less was made of older data, or begun before."""
+        return self.snapshot_seq, self.intended_at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
