@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -48,8 +49,8 @@ MASKED = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
 FILES = {"mode": "full", "path": "p"}
 
 
-def lay_out(home: Path, rows: int, database: Connection, store: S3) -> Exchange:
-    """Makes an exchange with the register at its source, connections, and agreements with many folders."""
+def lay_out(home: Path, rows: int, **servers: Mapping[str, object]) -> Exchange:
+    """Makes an exchange with the register at its source, connections to servers too, and agreements with many folders."""
     shutil.copytree(ROOT / "contracts", home / "contracts")
     shutil.copytree(ROOT / "transforms", home / "transforms")
     provision(home, people=rows, enterprises=1_000)
@@ -57,13 +58,7 @@ def lay_out(home: Path, rows: int, database: Connection, store: S3) -> Exchange:
     contract = read_contract(home / "contracts" / DATASET / "contract.odcs.yaml", root=home / "contracts")
     columns = [column.name for column in contract.columns if column.name not in LEFT_OUT]
     file = home / "var" / "connections.json"
-    connections = json.loads(file.read_text()) | {
-        "bench_database": {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login, "schema": database.schema},
-        "bench_bucket": {
-            "conn_type": "aws", "login": store.access_key, "password": store.secret_key, "schema": bucket_in_use(store),
-            "extra": store.connection.extra,
-        },
-    }  # fmt: skip
+    connections = json.loads(file.read_text()) | servers
     for number in range(FANNED):
         place = home / "var" / f"consumer{number}"
         place.mkdir()
@@ -83,6 +78,17 @@ def lay_out(home: Path, rows: int, database: Connection, store: S3) -> Exchange:
     return exchange
 
 
+def to_database(database: Connection) -> Mapping[str, object]:
+    """Returns a connection to a PostgreSQL database as the exchange has it in its file."""
+    return {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login, "schema": database.schema}  # fmt: skip
+
+
+def to_bucket(store: S3) -> Mapping[str, object]:
+    """Returns a connection to a bucket as the exchange has it in its file."""
+    login = {"login": store.access_key, "password": store.secret_key, "schema": bucket_in_use(store)}
+    return login | {"conn_type": "aws", "extra": store.connection.extra}
+
+
 def bucket_in_use(store: S3) -> str:
     """Makes a bucket that holds something: for the first object of one, the server makes room on its disk for a second."""
     name = store.new_bucket()
@@ -93,7 +99,7 @@ def bucket_in_use(store: S3) -> str:
 def with_servers(exchange: Exchange) -> Exchange:
     """Opens the exchange anew with agreements more: with a bucket, for which all is made anew, and with a database."""
     columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
-    shutil.rmtree(exchange.shelf.folder)
+    shutil.rmtree(exchange.shelf.folder, ignore_errors=True)  # small registers leave nothing there
     agree(exchange.home, "bucket", columns, MASKED, {"channel": "bucket", "connection": "bench_bucket"} | FILES)
     where = {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"}
     agree(exchange.home, "database", columns, {}, where)
@@ -163,7 +169,7 @@ def ledger(exchange: Exchange, folder: Path, terms: Terms, rows: list[pa.RecordB
 
 def once(folder: Path, rows: int, server: Postgres, store: S3, times: Timed) -> None:
     database, _ = server.new_database()
-    exchange = lay_out(folder, rows, database, store)
+    exchange = lay_out(folder, rows, bench_database=to_database(database), bench_bucket=to_bucket(store))
     columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
     snapshot = exchange.dataset(latest_snapshot(exchange.state, DATASET).key)
     # Files first: a database goes on writing to its disk for a while.

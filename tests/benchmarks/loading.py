@@ -25,7 +25,7 @@ from crossdock import pipeline
 from crossdock.connections import Connection
 from crossdock.display import terminal
 from crossdock.rowhash import warm_up
-from delivery import DATASET, lay_out
+from delivery import DATASET, lay_out, to_database, with_servers
 from servers import Postgres, postgres
 from validation import python_with
 
@@ -64,10 +64,7 @@ def move(home: Path, database: Connection) -> None:
         cursor.adbc_ingest("t_population", rows.fetch_record_batch(), mode="create")
         target.commit()
     file = home / "var" / "connections.json"
-    place = {"conn_type": "postgres", "host": database.host, "port": database.port, "login": database.login}
-    file.write_text(
-        json.dumps(json.loads(file.read_text()) | {"dept_public_security": place | {"schema": database.schema}})
-    )
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"dept_public_security": to_database(database)}))
 
 
 def plain_url(database: Connection) -> str:
@@ -77,13 +74,15 @@ def plain_url(database: Connection) -> str:
 def once(folder: Path, rows: int, server: Postgres, times: Timed, failed: dict[str, str]) -> None:
     database, _ = server.new_database()
     held, _ = server.new_database()
-    exchange = lay_out(folder / "exchange", rows, database)
+    exchange = lay_out(folder / "exchange", rows, bench_database=to_database(database))
     move(folder / "exchange", held)
     extract = timed(times, "parquet: crossdock, pull alone", lambda: pipeline.pull(exchange, DATASET))
     timed(times, "judge", lambda: pipeline.validate(exchange, extract.id))
     pulled, judged = (times[step][-1] for step in ("parquet: crossdock, pull alone", "judge"))
-    for target, consumer in (("parquet", "consumer0"), ("postgresql", "tax")):
-        timed(times, consumer, lambda consumer=consumer: pipeline.push(exchange, f"{DATASET}/{consumer}"))
+    for target, consumer in (("parquet", "consumer0"), ("postgresql", "database")):
+        exchange = with_servers(exchange) if target == "postgresql" else exchange
+        agreement = f"{DATASET}/{consumer}"
+        timed(times, consumer, lambda exchange=exchange, agreement=agreement: pipeline.push(exchange, agreement))
         loaded = pulled + times[consumer][-1]
         times.setdefault(f"{target}: crossdock, pull + push", []).append(loaded)
         times.setdefault(f"{target}: crossdock, pull + validate + push", []).append(loaded + judged)
