@@ -123,11 +123,11 @@ def _proof(receipt: Receipt, key: str, where: str, before: str) -> Sent:
 class ToPublic:
     """The route to everybody: an immutable version in the open area, and the pointer that shows it."""
 
-    def ahead(self, exchange: Exchange, order: Order, scratch: Path) -> AbstractContextManager[None]:  # noqa: ARG002
+    def ahead(self, exchange: Exchange, order: Order, scratch: Path) -> AbstractContextManager[None]:  # noqa: ARG002 - the protocol's signature
         """See `Route.ahead`."""
         return nullcontext()
 
-    def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:  # noqa: ARG002
+    def send(self, exchange: Exchange, consignment: Consignment, ahead: Ahead | None) -> Sent:  # noqa: ARG002 - the protocol's signature
         """See `Route.send`."""
         keep_wording(exchange, consignment.agreement, consignment.contract)
         if consignment.recall:

@@ -47,6 +47,6 @@ class Distinct:
     def values(self, place: int, most: int) -> tuple[tuple[str, int], ...]:
         """Returns a text column's values in order, with how often each occurs; none when there are more than `most`."""
         found = self._database.execute(
-            f"SELECT c{place}, count(*) FROM typed WHERE c{place} IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT {most + 1}"  # noqa: S608
+            f"SELECT c{place}, count(*) FROM typed WHERE c{place} IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT {most + 1}"  # noqa: S608 - numbers of ours
         ).fetchall()
         return tuple((str(value), int(times)) for value, times in found) if len(found) <= most else ()

@@ -129,7 +129,7 @@ class Archive:
                 found = places[entries_of(batch)]
                 if found.min(initial=0) < 0:
                     wanted = found >= 0
-                    batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901
+                    batch, found = batch.filter(pa.array(wanted)), found[wanted]  # noqa: PLW2901 - what is wanted of them
                 yield found, _events(batch, columns)
 
     @contextmanager

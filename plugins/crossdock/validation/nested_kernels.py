@@ -26,7 +26,7 @@ def items(column: Column, args: Mapping[str, object], where: str) -> Kernel:  # 
     return lambda values: _outside(size(values), args)
 
 
-def properties(column: Column, args: Mapping[str, object], where: str) -> Kernel:  # noqa: ARG001
+def properties(column: Column, args: Mapping[str, object], where: str) -> Kernel:  # noqa: ARG001 - a kernel's signature
     """The object has `min` to `max` properties that are not null, and those of `names`."""
     names: Any = args.get("names", ())
     if column.children:
@@ -36,7 +36,7 @@ def properties(column: Column, args: Mapping[str, object], where: str) -> Kernel
     return lambda values: pa.array([text is not None and _lacks(text, names) for text in values.to_pylist()])
 
 
-def unique_items(column: Column, args: Mapping[str, object], where: str) -> Kernel:  # noqa: ARG001
+def unique_items(column: Column, args: Mapping[str, object], where: str) -> Kernel:  # noqa: ARG001 - a kernel's signature
     """No value stands twice in the array; nulls are no values."""
     if not column.children:
         return lambda values: pa.array([text is not None and _repeats(json.loads(text)) for text in values.to_pylist()])
