@@ -124,9 +124,9 @@ def test_places_of_the_same_people_are_independent(tmp_path_factory, seed, group
 class Taken:
     """Takes rows ahead."""
 
-    def take(self, schema, key_columns, rows):
-        self.key_columns = key_columns
-        self.rows = pa.Table.from_batches(list(rows), schema)
+    def take(self, goods, rows):
+        self.key_columns = goods.key_columns
+        self.rows = pa.Table.from_batches(list(rows), goods.schema)
 
 
 @pytest.mark.parametrize("mode", ["full", "changes"])

@@ -18,7 +18,6 @@ from crossdock.delivery.files import batches
 from crossdock.delivery.layout import (
     LOST,
     MARKER_COLUMNS,
-    Goods,
     admit_columns,
     agreed_columns,
     is_agreed,
@@ -27,7 +26,7 @@ from crossdock.delivery.layout import (
     refused,
     spelled,
 )
-from crossdock.delivery.prepared import Prepared
+from crossdock.delivery.prepared import Goods, Prepared
 from crossdock.delivery.rejections import MOST, RecordsRejected, find_rejected
 from crossdock.errors import ConsumerRefused
 from crossdock.identity import instant, now

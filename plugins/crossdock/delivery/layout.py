@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from crossdock.delivery.databases import MARKER, Alteration, Database, Table, quoted, quoted_names
+from crossdock.delivery.prepared import Goods
 from crossdock.errors import ConsumerRefused
 from crossdock.faults import reached
 
@@ -34,16 +34,6 @@ MARKER_COLUMNS = (
 )
 LOST = "If the consumer lost its data, let it restore them, or name another table in the agreement to begin anew."
 Columns = dict[str, str]  # comparable type by name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goods:
-    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
-
-    schema: pa.Schema
-    key_columns: tuple[str, ...]
-    replaces: bool
-    base: str | None
 
 
 def make_tables(database: Database, table: Table, goods: Goods) -> None:

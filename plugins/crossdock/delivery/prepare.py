@@ -33,7 +33,7 @@ from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.files import ParquetSink, batches, delivered_file
 from crossdock.delivery.own_order import OwnOrder, Part
-from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Prepared
+from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Goods, Prepared
 from crossdock.delivery.reading import Reading, those
 from crossdock.delivery.terms import Terms, plain
 from crossdock.errors import LedgerBroken
@@ -67,7 +67,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         events: takes one share event per record delivered or deleted.
         held_back: keyed hashes of records that do not go: what the consumer holds of them stays as it is.
         ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that; else
-            begins to look at what the consumer holds.
+            begins to look at what the consumer holds, and to change it once all changes are found.
         cut: under which what is made in mode full is kept for others, and taken from where others made it; for
             deliveries that hold nothing back.
         prints: the fingerprints of the snapshot's rows, if they are at hand: what changed is found by them.
@@ -77,13 +77,14 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
     """
     settle_memory()
     reading = Reading(terms, snapshot, held_back)
-    replaces = agreement.delivery.mode == "full" or previous is None or previous.layout != terms.layout
-    if ahead and replaces and not terms.order_by:
-        ahead.take(terms.schema, terms.key_columns, reading.outgoing())
-    elif ahead and not replaces:
+    full = agreement.delivery.mode == "full"
+    base = None if full or previous is None or previous.layout != terms.layout else previous.delivery
+    work = _Work(reading, scratch, ahead, base)
+    if ahead and base is not None:
         ahead.look()
-    work = _Work(reading, scratch, ahead if replaces else None)
-    if agreement.delivery.mode == "full":
+    elif ahead and not terms.order_by:
+        ahead.take(work.goods, reading.outgoing())
+    if full:
         return work.full(agreement, events, cut)
     return work.changes(agreement, previous, events, prints)
 
@@ -91,11 +92,17 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
 class _Work:
     """One preparation under way."""
 
-    def __init__(self, reading: Reading, scratch: Path, ahead: Ahead | None) -> None:
+    def __init__(self, reading: Reading, scratch: Path, ahead: Ahead | None, base: str | None) -> None:
         self.reading, self.terms, self.snapshot, self.scratch = reading, reading.terms, reading.snapshot, scratch
-        self.ahead = ahead
+        self.ahead, self.base = ahead, base
         self.delivered, self.unchanged, self.kept = RowsDigest(), RowsDigest(), 0
         self.fresh: list[pa.Array] = []  # the records that are new to the consumer
+
+    @property
+    def goods(self) -> Goods:
+        """What is known of the delivery by now."""
+        schema, key = self.terms.schema, self.terms.key_columns
+        return Goods(schema=schema, key_columns=key, replaces=self.base is None, base=self.base)
 
     def full(self, agreement: Agreement, events: Events, cut: Cut | None) -> Prepared:
         """Every row that the filter lets through is delivered."""
@@ -153,8 +160,8 @@ class _Work:
         if not self.terms.order_by:
             return parts
         rows = OwnOrder(parts, self.terms.order_by, self.scratch / "order", most=self.snapshot.count_rows())
-        if self.ahead:
-            self.ahead.take(self.terms.schema, self.terms.key_columns, (self._plain(leaving) for leaving, _ in rows))
+        if self.ahead and self.base is None:
+            self.ahead.take(self.goods, (self._plain(leaving) for leaving, _ in rows))
         return rows
 
     def _plain(self, leaving: pa.RecordBatch) -> pa.RecordBatch:
@@ -162,37 +169,38 @@ class _Work:
 
     def changes(self, agreement: Agreement, previous: Received | None, events: Events, prints: Path | None) -> Prepared:
         """Only what differs from what the consumer holds is delivered."""
-        base = previous.delivery if previous and previous.layout == self.terms.layout else None
         aligned = None
         if previous and prints and not len(self.reading.held_back):
             aligned = Aligned.find(previous, self.terms, self.snapshot, prints)
         before, most = (aligned.rest, aligned.others) if aligned else (previous, self.snapshot.count_rows())
         comparison = Comparison(before, self.terms, rows=most)
         self.unchanged = aligned.unchanged if aligned else RowsDigest()
-        with (
-            ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows,
-            holdings_sink(self.scratch / "received.parquet", self.terms) as held,
-            behind(held.add) as hold,
-        ):
-            for leaving, (record, subject, marks) in self._in_order(self._changed(aligned, comparison, hold)):
-                rows.add(leaving)
-                if leaving.num_rows:
-                    events.add(record, subject, _OPERATIONS.take(marks))
-            if base is not None and previous and self._stopped():
-                for batch in previous.rows.to_batches(
-                    filter=pc.field("record").isin(pa.concat_arrays(self.reading.stopped))
-                ):
-                    hold(as_held(batch, self.terms))
-                    comparison.mark(batch)
-                    self.kept += batch.num_rows
+        with holdings_sink(self.scratch / "received.parquet", self.terms) as held, behind(held.add) as hold:
+            with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows:
+                for leaving, (record, subject, marks) in self._in_order(self._changed(aligned, comparison, hold)):
+                    rows.add(leaving)
+                    if leaving.num_rows:
+                        events.add(record, subject, _OPERATIONS.take(marks))
+            if self.base is not None and previous and self._stopped():
+                self._keep_stopped(previous, comparison, hold)
+            gone = comparison.gone(self.scratch)
+            if self.ahead and self.base is not None:
+                self.ahead.change(self.goods, rows.path, gone.deletes)
         if aligned:
             aligned.demand_new(self.fresh, held.path, self.terms)
-        gone = comparison.gone(self.scratch)
         for batch in batches(gone.records):
             events.add(batch.column("record"), self._subjects(batch), "delete")
         digests = self._digests(self.delivered, self.unchanged)
         counts = Counts.of(digests, inserted=sum(map(len, self.fresh)), deleted=gone.deleted)
-        return self._prepared(agreement, rows.path, digests, counts, _Base(gone.deletes, held.path, base))
+        return self._prepared(agreement, rows.path, digests, counts, _Beside(gone.deletes, held.path))
+
+    def _keep_stopped(self, previous: Received, comparison: Comparison, hold: Callable[[pa.RecordBatch], None]) -> None:
+        """Leaves what the consumer holds of records that it has rejected as it is."""
+        stopped = pa.concat_arrays(self.reading.stopped)
+        for batch in previous.rows.to_batches(filter=pc.field("record").isin(stopped)):
+            hold(as_held(batch, self.terms))
+            comparison.mark(batch)
+            self.kept += batch.num_rows
 
     def _changed(
         self, aligned: Aligned | None, comparison: Comparison, hold: Callable[[pa.RecordBatch], None]
@@ -230,22 +238,21 @@ class _Work:
         rows: Path,
         digests: Digests,
         counts: Counts,
-        base: _Base | None = None,
+        beside: _Beside | None = None,
         *,
         sha256: str | None = None,
     ) -> Prepared:
         written = pq.read_metadata(rows).num_rows
         if written != counts.delivered:
             raise LedgerBroken(f"{counts.delivered} rows are counted as delivered, but {written} were written.")
-        replaces = base is None or base.delivery is None
-        parts = [rows] if base is None or replaces else [rows, base.deletes]
+        parts = [rows] if beside is None or self.base is None else [rows, beside.deletes]
         form = agreement.delivery.form
         return Prepared(
             rows=rows,
-            deletes=base.deletes if base else None,
-            received=base.received if base else None,
-            replaces=replaces,
-            base=base.delivery if base else None,
+            deletes=beside.deletes if beside else None,
+            received=beside.received if beside else None,
+            replaces=self.base is None,
+            base=self.base,
             counts=counts,
             digests=digests,
             schema=self.terms.schema,
@@ -260,9 +267,8 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """What a delivery of changes has beside its rows."""
+class _Beside:
+    """What a delivery in mode changes has beside its rows."""
 
     deletes: Path
     received: Path
-    delivery: str | None

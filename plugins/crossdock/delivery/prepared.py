@@ -39,15 +39,29 @@ class Events(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """What is known of a delivery's content before its rows are counted; fields as in `Prepared`."""
+
+    schema: pa.Schema
+    key_columns: tuple[str, ...]
+    replaces: bool
+    base: str | None
+
+
 class Ahead(Protocol):
     """The consumer's system at work while a delivery is made; nobody sees what it took until the delivery is sent."""
 
-    def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
+    def take(self, goods: Goods, rows: Iterator[pa.RecordBatch]) -> None:
         """Takes all rows of a delivery that replaces what the consumer holds."""
         ...
 
     def look(self) -> None:
         """Begins to see what the consumer holds, for a delivery of changes to it."""
+        ...
+
+    def change(self, goods: Goods, rows: Path, deletes: Path) -> None:
+        """Begins to put the changes in, once all are found; files as in `Prepared`."""
         ...
 
 
@@ -114,3 +128,8 @@ class Prepared:
     files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
     held_back: int = 0  # rows that the consumer has rejected; they are among those that `counts` has as filtered
     kept: int = 0  # of those, the records that the consumer goes on holding as it has them
+
+    @property
+    def goods(self) -> Goods:
+        """What was known before rows were counted."""
+        return Goods(schema=self.schema, key_columns=self.key_columns, replaces=self.replaces, base=self.base)

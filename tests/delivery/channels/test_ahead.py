@@ -13,9 +13,10 @@ from crossdock.delivery.channels import database
 from crossdock.delivery.channels.channel import deliver
 from crossdock.delivery.databases import Table, open_database
 from crossdock.delivery.files import batches
-from crossdock.errors import LedgerBroken
+from crossdock.delivery.rejections import RecordsRejected
+from crossdock.errors import ConsumerRefused, LedgerBroken
 from delivery.consumers import consumer
-from delivery.samples import SCHEMA, person, shipment
+from delivery.samples import SCHEMA, held, person, shipment
 
 PEOPLE = [person(n) for n in range(3)]
 
@@ -35,7 +36,7 @@ def begun(made, system, folder, rows=None):
     """Has rows, by default the shipment's, sent ahead."""
     with database.ahead(made.order, system.connection, folder) as ahead:
         rows = batches(made.prepared.rows) if rows is None else rows
-        ahead.take(made.prepared.schema, made.prepared.key_columns, rows)
+        ahead.take(made.prepared.goods, rows)
         yield ahead
 
 
@@ -43,6 +44,15 @@ def sent(folder, system, agreed, rows, *, sequence=1):
     made = shipment(folder, agreed, rows, sequence=sequence)
     with begun(made, system, folder) as ahead:
         return deliver(made, system.connection, ahead)
+
+
+@contextmanager
+def changing(made, system, folder):
+    """Has a shipment's changes put in ahead."""
+    with database.ahead(made.order, system.connection, folder) as ahead:
+        ahead.look()
+        ahead.change(made.prepared.goods, made.prepared.rows, made.prepared.deletes)
+        yield ahead
 
 
 def copies(system, schema=SCHEMA):
@@ -147,3 +157,56 @@ def test_a_key_whose_altering_can_not_be_taken_back_waits_until_the_delivery_is_
         deliver(made, system.connection, ahead)
     assert not system.query(keyed)
     assert set(system.rows()) == {each["resident_id"] for each in PEOPLE[1:]}
+
+
+@pytest.fixture
+def changed(system, tmp_path):
+    """A delivery of changes after a first one, which has arrived: one row goes, one comes, one is another."""
+    agreed = system.agreed("changes")
+    first = shipment(tmp_path / "1", agreed, PEOPLE)
+    deliver(first, system.connection)
+    after = [PEOPLE[0], PEOPLE[1] | {"name": "other"}, person(7)]
+    return shipment(tmp_path / "2", agreed, after, sequence=2, previous=held(first.prepared))
+
+
+def names(system):
+    return dict(system.query("SELECT resident_id, name FROM population"))
+
+
+def test_changes_arrive_once(changed, system, tmp_path):
+    with changing(changed, system, tmp_path) as ahead:
+        first = deliver(changed, system.connection, ahead)
+    told = names(system)
+    assert sorted(told.values()) == sorted([PEOPLE[0]["name"], "other", person(7)["name"]])
+    with changing(changed, system, tmp_path) as ahead:
+        assert deliver(changed, system.connection, ahead) == first
+    assert names(system) == told
+    assert len(system.query("SELECT * FROM crossdock_delivery")) == 2
+
+
+def test_changes_that_are_not_sent_are_taken_back(changed, system, tmp_path):
+    before = names(system)
+    with pytest.raises(ZeroDivisionError), changing(changed, system, tmp_path):
+        1 / 0  # noqa: B018
+    assert names(system) == before
+    assert len(system.query("SELECT * FROM crossdock_delivery")) == 1
+    with changing(changed, system, tmp_path) as ahead:
+        deliver(changed, system.connection, ahead)
+    assert names(system) != before
+
+
+def test_changes_to_a_table_that_others_have_changed_are_refused_and_taken_back(changed, system, tmp_path):
+    system.query(f"DELETE FROM population WHERE resident_id = '{PEOPLE[0]['resident_id']}'")
+    before = names(system)
+    with pytest.raises(ConsumerRefused, match="changed by others"), changing(changed, system, tmp_path) as ahead:
+        deliver(changed, system.connection, ahead)
+    assert names(system) == before
+
+
+def test_changes_that_break_a_constraint_are_named_by_their_place(changed, system, tmp_path):
+    before = names(system)
+    system.query("ALTER TABLE population ADD CONSTRAINT known CHECK (name <> 'other')")
+    with pytest.raises(RecordsRejected) as rejected, changing(changed, system, tmp_path) as ahead:
+        deliver(changed, system.connection, ahead)
+    assert list(dict(rejected.value.records).values()) == ["check"]
+    assert names(system) == before

@@ -133,10 +133,11 @@ def test_changes_touch_only_what_differs(tmp_path, request):
 
 
 def deliver_looking(made, connection):
-    """Delivers changes as a whole delivery does, which looks at the table while it is made."""
+    """Delivers changes as a whole delivery does, which looks at the table while it is made, and changes it then."""
     with database.ahead(made.order, connection, made.prepared.rows.parent) as ahead:
         if ahead:
             ahead.look()
+            ahead.change(made.prepared.goods, made.prepared.rows, made.prepared.deletes)
         return deliver(made, connection, ahead)
 
 

@@ -25,11 +25,12 @@ from crossdock.delivery.addresses import address_of
 from crossdock.delivery.channels.channel import REQUIRED, Ahead, Order, Receipt, Shipment, recognised
 from crossdock.delivery.databases import MARKER, Copy, Database, Table, Tally, open_database, works_beside
 from crossdock.delivery.filling import Filling, receipt_of
-from crossdock.delivery.layout import Goods
+from crossdock.delivery.prepared import Goods
 from crossdock.errors import ConsumerRefused, LedgerBroken
 from crossdock.faults import reached
 
 OPTIONS = {"table": REQUIRED}
+_Looking = Future[tuple[Database, Tally | None]]
 
 
 def address(connection: Connection) -> str:
@@ -45,19 +46,23 @@ def deliver(shipment: Shipment, connection: Connection) -> Receipt:
 
 def _fill(shipment: Shipment, database: Database, tally: Tally | None) -> Receipt:
     prepared = shipment.prepared
-    goods = Goods(
-        schema=prepared.schema, key_columns=prepared.key_columns, replaces=prepared.replaces, base=prepared.base
-    )
-    table = target(shipment.agreement)
-    work = Filling(order=shipment.order, goods=goods, database=database, table=table, tally=tally)
+    work = _work(shipment.order, prepared.goods, database, tally)
     known = recognised(shipment, work.known())  # before staging, which is the long part
     if known:
         return known
-    work.stage("rows", prepared.rows)
-    if prepared.deletes and not prepared.replaces:
-        work.stage("deletes", prepared.deletes)
-    reached("delivery.database.staged")
+    _stage(work, prepared.rows, prepared.deletes)
     return _complete(work, shipment, work.change)
+
+
+def _work(order: Order, goods: Goods, database: Database, tally: Tally | None = None) -> Filling:
+    return Filling(order=order, goods=goods, database=database, table=target(order.agreement), tally=tally)
+
+
+def _stage(work: Filling, rows: Path, deletes: Path | None) -> None:
+    work.stage("rows", rows)
+    if deletes and not work.goods.replaces:
+        work.stage("deletes", deletes)
+    reached("delivery.database.staged")
 
 
 def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | None]) -> Receipt:
@@ -84,7 +89,7 @@ def _complete(work: Filling, shipment: Shipment, change: Callable[[], Receipt | 
 
 @contextmanager
 def ahead(order: Order, connection: Connection, scratch: Path) -> Iterator[Ahead | None]:
-    """Lets a server take rows, or count those of the table, while we make the delivery; see `channel.Ahead`."""
+    """Lets a server take rows, or count those of the table and change them, while we go on; see `channel.Ahead`."""
     if not works_beside(connection):
         yield None
         return
@@ -98,26 +103,25 @@ class _Ahead:
     def __init__(self, order: Order, connection: Connection, scratch: Path, stack: ExitStack) -> None:
         self._order, self._connection, self._scratch, self._stack = order, connection, scratch, stack
         self._begun: tuple[Filling, Future[Receipt | None]] | None = None
-        self._looking: Future[tuple[Database, Tally | None]] | None = None
+        self._looking: _Looking | None = None
+        self._changing: Future[Receipt | None] | None = None
         self._rows = 0
         self._given_up = Event()  # nobody waits for the rest any more
 
-    def take(self, schema: pa.Schema, key_columns: tuple[str, ...], rows: Iterator[pa.RecordBatch]) -> None:
+    def take(self, goods: Goods, rows: Iterator[pa.RecordBatch]) -> None:
         """See `prepared.Ahead`."""
-        table = target(self._order.agreement)
         database = self._stack.enter_context(open_database(self._connection))
-        goods = Goods(schema=schema, key_columns=key_columns, replaces=True, base=None)
-        work = Filling(order=self._order, goods=goods, database=database, table=table)
+        work = _work(self._order, goods, database)
         # `deliver` finds the delivery as well, and compares it with what it would have brought; and what can't be taken
         # back waits until the delivery is whole.
         if work.known() or work.alters():
             return
         change: Callable[[], Receipt | None] = work.change
-        copy = database.copier(table, schema)
+        copy = database.copier(work.table, goods.schema)
         if copy:
             change = partial(self._copied, work, copy, self._counted(rows))
         else:
-            database.stage("rows", schema, self._counted(rows), self._scratch)
+            database.stage("rows", goods.schema, self._counted(rows), self._scratch)
             reached("delivery.database.staged")
         beside = self._beside()
         self._stack.callback(self._given_up.set)
@@ -133,12 +137,28 @@ class _Ahead:
 
         self._looking = self._beside().submit(look)
 
+    def change(self, goods: Goods, rows: Path, deletes: Path) -> None:
+        """See `prepared.Ahead`; what only a delivery that replaces all may alter, it leaves alone."""
+        if self._looking:
+            self._changing = self._beside().submit(self._changed, self._looking, goods, rows, deletes)
+
+    def _changed(self, looking: _Looking, goods: Goods, rows: Path, deletes: Path) -> Receipt | None:
+        work = _work(self._order, goods, *looking.result())
+        known = work.known()
+        if known is None:
+            _stage(work, rows, deletes)
+            known = work.change()
+        return known
+
     def _beside(self) -> ThreadPoolExecutor:
         """Returns what works in a thread that ends before sessions opened until now are closed."""
         return self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="crossdock"))
 
     def finish(self, shipment: Shipment) -> Receipt | None:
         """See `channel.Ahead`."""
+        if self._looking and self._changing:
+            work = _work(self._order, shipment.prepared.goods, *self._looking.result())
+            return _complete(work, shipment, self._changing.result)
         if self._looking:
             return _fill(shipment, *self._looking.result())
         if self._begun is None:
