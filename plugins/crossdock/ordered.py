@@ -11,7 +11,6 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_BEHIND = 2  # items that may be left to do
 
 
 def cores() -> int:
@@ -44,16 +43,16 @@ def in_order(work: Callable[[_Item], _Result], items: Iterable[_Item], *, beside
 
 
 @contextmanager
-def behind(work: Callable[[_Item], object]) -> Iterator[Callable[[_Item], None]]:
+def behind(work: Callable[[_Item], object], *, most: int = 2) -> Iterator[Callable[[_Item], None]]:
     """Yields what hands items over to be worked on in a thread, one after another; leaving waits for the last of them.
 
-    Who hands over waits while two items are left to do. An error in the work is raised there, or on leaving.
+    Who hands over waits while more than so many items are left to do. An error in the work is raised there, or on leaving.
     """
     waiting: deque[Future[object]] = deque()
 
     def hand_over(item: _Item) -> None:
         waiting.append(pool.submit(work, item))
-        while len(waiting) > _BEHIND:
+        while len(waiting) > most:
             waiting.popleft().result()
 
     with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as pool:

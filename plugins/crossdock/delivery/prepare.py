@@ -41,6 +41,9 @@ from crossdock.identity import RowsDigest
 from crossdock.ordered import behind, in_order
 
 _OPERATIONS = pa.array(["insert", "update"])
+# Batches of holdings, of some 10 MB each: changes are found sooner than what is held then is written, and the consumer's
+# database can begin with them.
+_LEFT_TO_WRITE = 8
 
 
 def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them would only be taken apart again
@@ -175,7 +178,10 @@ class _Work:
         before, most = (aligned.rest, aligned.others) if aligned else (previous, self.snapshot.count_rows())
         comparison = Comparison(before, self.terms, rows=most)
         self.unchanged = aligned.unchanged if aligned else RowsDigest()
-        with holdings_sink(self.scratch / "received.parquet", self.terms) as held, behind(held.add) as hold:
+        with (
+            holdings_sink(self.scratch / "received.parquet", self.terms) as held,
+            behind(held.add, most=_LEFT_TO_WRITE) as hold,
+        ):
             with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows:
                 for leaving, (record, subject, marks) in self._in_order(self._changed(aligned, comparison, hold)):
                     rows.add(leaving)
