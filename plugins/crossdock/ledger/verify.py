@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain as joined
 from typing import Any
 
+import pyarrow.fs as pafs
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -26,13 +27,14 @@ from crossdock.ledger.evidence import (
 )
 from crossdock.ledger.filter_evidence import Filters
 from crossdock.ledger.segment_evidence import Covered
+from crossdock.ordered import cores
 from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import delivery, ledger_entry
 
 _PAGE = 500
-_READERS, _AT_ONCE = 8, 64  # threads, and entries that each examines at a time
+_ASKED, _AT_ONCE = 8, 64  # requests to a store that is not at hand, and entries that a thread examines at a time
 
 
 def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Break]:
@@ -47,7 +49,7 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
     filters = Filters(store)
     chain = Chain(wanted=frozenset(head["last_seq"] for head in heads))
 
-    with ThreadPoolExecutor(_READERS) as readers, Covered(store, filters, retired=retired) as covered:
+    with ThreadPoolExecutor(_readers(store)) as readers, Covered(store, filters, retired=retired) as covered:
         try:
             for page in _pages(state):
                 sound = []
@@ -71,6 +73,12 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
         breaks.append(Break(seq=chain.last + 1, delivery="", what=what, where=RETIRED))
     breaks += chain.against(heads)
     return sorted(breaks, key=lambda found: (found.seq == 0, found.seq))
+
+
+def _readers(store: Store) -> int:
+    """Returns how many threads examine: with files at hand, more than there are cores only wait for each other."""
+    filesystem, _ = store.filesystem()
+    return cores() if isinstance(filesystem, pafs.LocalFileSystem) else _ASKED
 
 
 _Sound = tuple[
