@@ -30,14 +30,14 @@ def ran(tmp_path_factory):
         department = home / "contracts" / "town_hall" / "department.yaml"
         department.write_text(department.read_text("utf-8") + "findings: town_hook\n", "utf-8")
         hamlet.add_connection("town_hook", {"conn_type": "http", "host": server.url})
-        yield _events(home), server, json.loads((home / "result.json").read_text())
+        yield _events(home), server, json.loads((home / "result.json").read_text()), hamlet
 
 
-def _events(home):
+def _events(home, dags=DAGS):
     assert run(home, "-m", "crossdock.airflow.secrets").code == 0
     transport = {"type": "file", "log_file_path": str(home / "events.jsonl"), "append": True}
     ran = run(
-        home, str(RUNNER), str(home / "result.json"), *DAGS, AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps(transport)
+        home, str(RUNNER), str(home / "result.json"), *dags, AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps(transport)
     )
     assert ran.code == 0, ran.stderr[-3000:]
     return [json.loads(line) for line in (home / "events.jsonl").read_text().splitlines()]
@@ -46,6 +46,16 @@ def _events(home):
 @pytest.fixture
 def events(ran):
     return ran[0]
+
+
+@pytest.fixture(scope="module")
+def later(ran):
+    """All events, up to a day on which the residents are all wrong, the permits right, and the consumer's database is none."""
+    hamlet = ran[-1]
+    hamlet.sql("UPDATE residents SET phone = 'SECRETHOLDER', changed_at = '2026-09-01 00:00:00'")
+    hamlet.write_permits([[f"P{n}", f"R{n:04}", "1.00", ""] for n in range(20)])
+    hamlet.tax.write_text("SECRETHOLDER is no database. " * 1000)
+    return _events(hamlet.home, DAGS[:2])[len(ran[0]) :], json.loads((hamlet.home / "result.json").read_text())
 
 
 def ended(events, kind, job):
@@ -81,25 +91,56 @@ def test_the_way_from_source_to_consumer_is_told(events):
     assert [each["name"] for each in residents["facets"]["ownership"]["owners"]] == ["department:tax"]
 
 
-def test_what_each_job_did_last_leads_from_every_source_to_every_consumer(events):
-    """So Marquez and others draw it: a job with what its last run read and wrote."""
-    last = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
+def reached(events, name):
+    """Returns what a dataset leads to, as Marquez and others draw it: a job with what it told last, be it of a run that began or failed."""
     after = {}
-    for event in last.values():
+    for event in {event["job"]["name"]: event for event in events}.values():
         for given in event.get("inputs", []):
             after.setdefault(given["name"], set()).update(made["name"] for made in event.get("outputs", []))
 
-    def reached(name):
-        return {name}.union(*(reached(each) for each in after.get(name, ())))
+    def all_after(name):
+        return {name}.union(*(all_after(each) for each in after.get(name, ())))
 
-    assert reached("default/source/town_hall/residents") >= {
-        "default/landing/town_hall/residents", "default/accepted/town_hall/residents", "default/quarantine/town_hall/residents",
-        "default/consumer/tax/town_hall/residents",
-    }  # fmt: skip
-    assert "default/open/town_hall/streets" in reached("default/source/town_hall/streets")
-    assert not [
-        name for name in reached("default/source/town_hall/residents") if not name.endswith("town_hall/residents")
-    ]
+    return all_after(name)
+
+
+RESIDENTS = {
+    f"default/{area}/town_hall/residents" for area in ("source", "landing", "accepted", "quarantine", "consumer/tax")
+}
+
+
+def test_what_each_job_told_last_leads_from_every_source_to_every_consumer(events):
+    for upto in range(len(events)):
+        if events[upto]["eventType"] == "COMPLETE" and events[upto]["job"]["name"].endswith("tax.town_hall__residents"):
+            break
+    for seen in range(upto + 1, len(events) + 1):  # whatever else has begun meanwhile
+        assert reached(events[:seen], "default/source/town_hall/residents") == RESIDENTS
+    assert "default/open/town_hall/streets" in reached(events, "default/source/town_hall/streets")
+
+
+def test_a_day_on_which_all_fails_cuts_no_way(events, later):
+    told, result = later
+    assert {each["state"] for each in result["runs"].values()} == {"failed"}
+    residents = ended(told, "FAIL", "receive__town_hall.dataset.validate.town_hall.residents")
+    accepted = datasets(residents, "outputs")["default/accepted/town_hall/residents"]
+    assert accepted["outputFacets"]["outputStatistics"]["rowCount"] == 0
+    for seen in range(len(told) + 1):
+        assert reached([*events, *told[:seen]], "default/source/town_hall/residents") == RESIDENTS
+
+
+def test_a_delivery_tells_what_left_and_whether_it_failed(later):
+    told, _ = later
+    (same,) = ended(told, "COMPLETE", "share__tax.town_hall__residents.")
+    (kept,) = same["outputs"]
+    assert kept["outputFacets"]["outputStatistics"]["rowCount"] == 0
+    failed = ended(told, "FAIL", "share__tax.town_hall__permits.")
+    assert failed
+    assert [each["name"] for each in failed[0]["inputs"]] == ["default/accepted/town_hall/permits"]
+    assert failed[0]["outputs"] == []  # nothing ever left
+
+
+def test_a_failure_tells_no_value_of_a_row(later):
+    assert "SECRETHOLDER" not in json.dumps(later[0], ensure_ascii=False)
 
 
 def test_a_jobs_parent_is_the_task_that_did_it(events):
@@ -175,7 +216,7 @@ def test_no_value_of_a_row_and_no_address_is_told(events):
 
 
 def test_the_department_is_told_of_its_rows_and_the_run_fails_all_the_same(ran):
-    _, server, result = ran
+    _, server, result, _ = ran
     told = {document["dataset"]: document for document in (json.loads(body) for _, body in server.taken)}
     assert told.keys() == {"town_hall/permits", "town_hall/residents"}
     assert (told["town_hall/permits"]["outcome"], len(told["town_hall/permits"]["failing"])) == ("rejected", 20)

@@ -10,9 +10,9 @@ Catalogues of tables, as OpenMetadata is one, want names of parts between dots, 
 So each dataset has an alias beside its name, and its columns wherever it stands: without them it is not drawn there.
 (Our names have too many parts to be taken for a table of the department's own.)
 
-A job is drawn with what its last run read and wrote, and a mapped task is one job for all its datasets. So what a task
-does for one dataset is told as a job of that dataset's own, whose parent the task is; and a dataset that was there and
-stays as it is, is told too.
+A job is drawn with what its last run read and wrote, and a mapped task is one job for all its datasets; one that begins,
+or is killed, has read and written nothing yet. So what a task does for one dataset is told when it is done, as a job of
+that dataset's own, whose parent the task is; and a dataset that was there and stays as it is, is told too.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from crossdock.contracts.agreement import Agreement
     from crossdock.contracts.model import Column, Contract
     from crossdock.exchange import Exchange
+    from crossdock.handover import Outcome
     from crossdock.storage.records import Extract, Verdict
 
 _PRODUCER = "urn:crossdock"
@@ -101,12 +102,51 @@ def tell_of_validation(task: Any, verdict_id: str | None, *, of: str = "landing"
     outputs = []
     if of != "quarantine":  # else they stay where they are
         outputs.append(_output("quarantine", contract.id, _as_pulled(contract), verdict.id, rows=verdict.quarantined))
-    if snapshot and not rejected:
-        rows = verdict.accepted if snapshot.verdict == verdict.id else 0  # what was there stays as it is
+    if snapshot:  # what was there stays as it is, also when this extract is rejected
+        rows = verdict.accepted if snapshot.verdict == verdict.id else 0
         columns = _schema(contract.columns)
         outputs.insert(0, _output("accepted", contract.id, columns, snapshot.id, rows=rows, **_about(contract)))
     _tell(task, contract.id, RunState.FAIL if rejected else RunState.COMPLETE, [judged], outputs)
     return OperatorLineage()
+
+
+def tell_of_delivery(task: Any, outcome: Outcome | None) -> OperatorLineage[Any, Any]:
+    """Tells of what left under an agreement, now or before; nothing when nothing may leave now. As `tell_of_pull`.
+
+    Args:
+        task: the task instance.
+        outcome: of the agreement; None when it was not its turn.
+    """
+    if outcome and outcome.delivery:
+        counts = outcome.counts if outcome.status == "delivered" and outcome.counts else {}
+        rows = counts.get("inserted", 0) + counts.get("updated", 0)
+        _tell_of_agreement(task, outcome.agreement, RunState.COMPLETE, rows)
+    return OperatorLineage()
+
+
+def tell_of_failure(task: Any, agreement_id: str) -> OperatorLineage[Any, Any]:
+    """Tells that a delivery failed, and of what had left under its agreement before. As `tell_of_pull`."""
+    _tell_of_agreement(task, agreement_id, RunState.FAIL, 0)
+    return OperatorLineage()
+
+
+def _tell_of_agreement(task: Any, agreement_id: str, state: RunState, rows: int) -> None:
+    from crossdock.storage.delivered import last_delivered
+
+    with exchange_at_work() as exchange:
+        agreement = _agreement(exchange, agreement_id)
+        if agreement is None:
+            return
+        contract = exchange.contract(agreement.dataset)
+        last = last_delivered(exchange.state, agreement.id)
+    accepted = _input("accepted", contract.id, _schema(contract.columns), _about(contract))
+    outputs = []
+    if last:
+        area = "open" if agreement.is_publication else f"consumer/{agreement.consumer}"
+        owned = {} if agreement.is_publication else {"ownership": _owned(agreement.consumer, "consumer")}
+        columns = _schema([contract.column(name) for name in agreement.columns])
+        outputs.append(_output(area, contract.id, columns, last.id, rows=rows, **owned))
+    _tell(task, contract.id, state, [accepted], outputs)
 
 
 def _tell(task: Any, dataset: str, state: RunState, inputs: list[InputDataset], outputs: list[OutputDataset]) -> None:
@@ -134,30 +174,6 @@ def _tell(task: Any, dataset: str, state: RunState, inputs: list[InputDataset], 
 def _namespace() -> str:
     """Returns where our datasets are named, as OpenLineage has it: scheme and authority, another for each exchange."""
     return f"crossdock://{conf.namespace()}"
-
-
-def of_delivery(agreement_id: str, delivery_id: str | None) -> OperatorLineage[Any, Any]:
-    """Returns the lineage of what left under an agreement; without a delivery, that of what left before, if anything."""
-    from crossdock.storage.delivered import last_delivered
-    from crossdock.storage.records import delivery_by_id
-
-    with exchange_at_work() as exchange:
-        agreement = _agreement(exchange, agreement_id)
-        if agreement is None:
-            return OperatorLineage()
-        contract = exchange.contract(agreement.dataset)
-        accepted = _input("accepted", contract.id, _schema(contract.columns), _about(contract))
-        now = delivery_by_id(exchange.state, delivery_id) if delivery_id else None
-        delivery = now if now and now.counts else last_delivered(exchange.state, agreement.id)
-        if delivery is None or delivery.counts is None:
-            return OperatorLineage(inputs=[accepted])
-        rows = delivery.counts["inserted"] + delivery.counts["updated"] if delivery is now else 0
-        area = "open" if agreement.is_publication else f"consumer/{agreement.consumer}"
-        owned = {} if agreement.is_publication else {"ownership": _owned(agreement.consumer, "consumer")}
-        columns = _schema([contract.column(name) for name in agreement.columns])
-        return OperatorLineage(
-            inputs=[accepted], outputs=[_output(area, contract.id, columns, delivery.id, rows=rows, **owned)]
-        )
 
 
 def _agreement(exchange: Exchange, agreement_id: str) -> Agreement | None:

@@ -166,7 +166,7 @@ class _HandOverOperator(BaseOperator):
         super().__init__(**RETRIES | kwargs)
         self.agreement = agreement
         self.frequency = frequency
-        self._delivery: str | None = None
+        self._outcome: Outcome | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hands the current snapshot over, or skips with the reason why it does not leave."""
@@ -177,7 +177,7 @@ class _HandOverOperator(BaseOperator):
         with exchange_at_work() as exchange, metrics.timed(self.verb, self.agreement):
             outcome: Outcome = getattr(pipeline, self.verb)(exchange, self.agreement)
         metrics.handed_over(outcome)
-        self._delivery = outcome.delivery
+        self._outcome = outcome
         self.log.info("%s: %s. %s", outcome.agreement, outcome.status, outcome.reason)
         counts = dict(outcome.counts) if outcome.counts else {}
         result = {
@@ -191,11 +191,17 @@ class _HandOverOperator(BaseOperator):
             raise AirflowSkipException(f"{outcome.status}: {outcome.reason}")
         return result
 
-    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+    def get_openlineage_facets_on_complete(self, task: Any) -> OperatorLineage[Any, Any]:
         """Tells OpenLineage, where it is configured, what went to whom."""
         from crossdock.airflow import lineage
 
-        return lineage.of_delivery(self.agreement, self._delivery)
+        return lineage.tell_of_delivery(task, self._outcome)
+
+    def get_openlineage_facets_on_failure(self, task: Any) -> OperatorLineage[Any, Any]:
+        """Tells OpenLineage, where it is configured, that it failed."""
+        from crossdock.airflow import lineage
+
+        return lineage.tell_of_failure(task, self.agreement)
 
 
 class PushOperator(_HandOverOperator):
