@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from crossdock import pipeline
-from crossdock.backlog import backlog
-from crossdock.errors import ConsumerRefused
+from crossdock.backlog import backlog, give_up
+from crossdock.cli import app
+from crossdock.errors import ConsumerRefused, WrongUse
 from crossdock.exchange import open_exchange
+from crossdock.ledger.counts import count
+from crossdock.retention import expire
+from crossdock.storage.given_up import given_up_by_id
 from crossdock.storage.records import delivery_by_id, unfinished_deliveries
 from hamlet import found, permits, tax_rows
 from killing import KILLED, code, until
@@ -30,6 +36,10 @@ def hamlet(tmp_path):
 
 def owed(exchange):
     return {each.agreement: each for each in backlog(exchange)}
+
+
+def later(exchange, **by):
+    return replace(exchange, clock=lambda: datetime.now(UTC) + timedelta(**by))
 
 
 def pulled(hamlet, exchange, **changed):
@@ -51,7 +61,7 @@ def test_the_age_is_that_of_the_first_snapshot_that_did_not_go(hamlet):
     pipeline.push(exchange, TAX)
     for name in ("One", "Two"):
         pulled(hamlet, exchange, P0002=["P0002", name, "5.00", ""])
-    tomorrow = replace(exchange, clock=lambda: datetime.now(UTC) + timedelta(days=1))
+    tomorrow = later(exchange, days=1)
     found = owed(tomorrow)
     assert found[TAX].snapshots == 2
     assert found[SCHOOL].snapshots == 3
@@ -90,6 +100,68 @@ def test_what_may_have_arrived_where_the_connection_led_before_is_named_until_it
     assert delivery_by_id(exchange.state, lost.id).status == "delivered"
     assert TAX not in owed(hamlet.open())
     assert pipeline.check(hamlet.open()).sound
+
+
+def test_what_is_astray_is_owed_until_somebody_gives_it_up(hamlet):
+    lost = killed_before_it_was_booked(hamlet)
+    exchange = hamlet.open()
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    pipeline.push(exchange, TAX)
+    assert owed(exchange)[TAX].delivery == lost.id
+    told = give_up(exchange, lost.id, reason="The server was scrapped.", by="Li")
+    assert (told.maybe_at, told.given_up_by) == (str(hamlet.tax), "Li")
+    assert TAX not in owed(exchange)
+    assert give_up(later(exchange, days=1), lost.id, reason="Again.", by="Wang") == told
+    shares = count(exchange.state, exchange.store, by=()).shares
+    hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": str(hamlet.tax)})  # it was there all the time
+    pipeline.push(hamlet.open(), TAX)
+    assert delivery_by_id(exchange.state, lost.id).status == "delivered"
+    assert count(exchange.state, exchange.store, by=()).shares == shares + 88
+    assert pipeline.check(hamlet.open()).sound
+
+
+def test_what_was_given_up_and_never_arrived_is_forgotten_like_others(hamlet):
+    lost = killed_before_it_was_booked(hamlet)
+    exchange = hamlet.open()
+    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
+    pipeline.push(exchange, TAX)
+    give_up(exchange, lost.id, reason="The server was scrapped.", by="Li")
+    hamlet.tax.unlink()  # its address is in use again, by a new and empty one
+    hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": str(hamlet.tax)})
+    pipeline.push(hamlet.open(), TAX)
+    assert delivery_by_id(exchange.state, lost.id).status == "superseded"
+    assert expire(later(hamlet.open(), days=40)) >= 1
+    assert delivery_by_id(exchange.state, lost.id) is None
+    assert given_up_by_id(exchange.state, lost.id) is None
+
+
+def test_giving_up_on_the_command_line(hamlet, monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_HOME", str(hamlet.home))
+    lost = killed_before_it_was_booked(hamlet)
+
+    def crossdock(*words):
+        return CliRunner().invoke(app, ["deliveries", *words])
+
+    named = next(each for each in json.loads(crossdock("backlog", "--json").stdout)["backlog"] if each["delivery"])
+    assert (named["delivery"], named["state"]) == (lost.id, "astray")
+    told = json.loads(crossdock("give-up", lost.id, "--reason", "Scrapped.", "--by", "Li", "--json").stdout)["given_up"]
+    assert (told["id"], told["maybe_at"], told["reason"]) == (lost.id, str(hamlet.tax), "Scrapped.")
+    assert "given up by Li" in crossdock("give-up", lost.id, "--reason", "Again.").stdout
+    assert "given up by Li" in crossdock("show", lost.id).stdout
+    assert json.loads(crossdock("show", lost.id, "--json").stdout)["given_up"] == told
+    assert not [each for each in json.loads(crossdock("backlog", "--json").stdout)["backlog"] if each["delivery"]]
+    assert crossdock("give-up", "nothing", "--reason", "x").exit_code == 2
+
+
+def test_only_what_is_astray_is_given_up_and_with_a_reason(hamlet):
+    exchange = hamlet.open()
+    arrived = pipeline.push(exchange, TAX).delivery
+    with pytest.raises(WrongUse, match="not astray"):
+        give_up(exchange, arrived, reason="Why not.", by="Li")
+    with pytest.raises(WrongUse, match="no delivery 'x'"):
+        give_up(exchange, "x", reason="Why not.", by="Li")
+    with pytest.raises(WrongUse, match="needs a reason"):
+        give_up(exchange, arrived, reason=" ", by="Li")
 
 
 def test_what_is_sent_anew_elsewhere_tells_where_else_it_may_be(hamlet):

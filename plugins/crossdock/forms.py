@@ -166,7 +166,7 @@ def audit(found: Audit) -> dict[str, object]:
         "sound": found.sound,
         "shares": found.counted,
         "recounted": found.recounted,
-        "astray": found.astray,
+        "mismatch": found.mismatch,
         "breaks": [asdict(b) for b in found.breaks],
     }
 

@@ -21,7 +21,7 @@ from crossdock.faults import reached
 from crossdock.identity import instant
 from crossdock.ledger.chain import Break
 from crossdock.ledger.compaction import compact
-from crossdock.ledger.counts import astray, count
+from crossdock.ledger.counts import count, mismatch
 from crossdock.ledger.heads import sign_heads
 from crossdock.ledger.retired import retire
 from crossdock.ledger.verify import verify
@@ -120,12 +120,12 @@ class Audit:
     breaks: tuple[Break, ...]
     counted: int = 0
     recounted: int = 0
-    astray: str = ""  # a sum of the rollup that is another than the entries'
+    mismatch: str = ""  # a sum of the rollup that is another than the entries'
 
     @property
     def sound(self) -> bool:
         """True when nothing is broken and all counts agree."""
-        return not self.breaks and self.counted == self.recounted and not self.astray
+        return not self.breaks and self.counted == self.recounted and not self.mismatch
 
 
 def check(exchange: Exchange) -> Audit:
@@ -140,7 +140,7 @@ def check(exchange: Exchange) -> Audit:
         )
         if counted == recounted:
             break
-    return Audit(breaks=(), counted=counted, recounted=recounted, astray=astray(exchange.state))
+    return Audit(breaks=(), counted=counted, recounted=recounted, mismatch=mismatch(exchange.state))
 
 
 def audit(exchange: Exchange, *, keep: str = "") -> Audit:

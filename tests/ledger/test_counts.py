@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossdock.errors import LedgerBroken, ObjectMissing, WrongUse
-from crossdock.ledger.counts import GROUPS, astray, count
+from crossdock.ledger.counts import GROUPS, count, mismatch
 from crossdock.ledger.distinct import with_subjects
 from crossdock.storage.tables import ledger_entry
 
@@ -133,10 +133,10 @@ def test_an_unreadable_entry_is_not_counted_as_nothing(world, body):
     with pytest.raises(LedgerBroken):
         count(world.state, world.store, by=("consumer",), recount=True)
     if body == "{}":
-        assert astray(world.state)
+        assert mismatch(world.state)
     else:
         with pytest.raises(LedgerBroken):
-            astray(world.state)
+            mismatch(world.state)
 
 
 def test_an_interface_is_an_agreement_under_which_something_was_delivered(world):
@@ -189,11 +189,11 @@ def test_postgresql_counts_alike(world_on_postgres):
         assert booked == recounted
         assert booked.shares == 4
     assert count(world.state, world.store, by=(), since="2026-03-02").shares == 1
-    assert astray(world.state) == ""
+    assert mismatch(world.state) == ""
     with world.state.begin() as connection:
         connection.execute(ledger_entry.update().where(ledger_entry.c.seq == 1).values(body="no json"))
     with pytest.raises(LedgerBroken):
-        astray(world.state)
+        mismatch(world.state)
 
 
 @pytest.mark.parametrize("where", ["world", "world_on_postgres"])

@@ -9,7 +9,7 @@ from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossdock.ledger.counts import astray, count
+from crossdock.ledger.counts import count, mismatch
 from crossdock.ledger.rollup import Period, daily, monthly, months
 from crossdock.storage.state import MIGRATIONS
 from crossdock.storage.tables import ledger_entry, share_count, share_day, share_month
@@ -46,7 +46,7 @@ def test_the_rollup_and_the_entries_count_alike(worlds, made):
     assert of(daily(world.state, EVER, role="consumer")) == counted(world, "day")
     for by in (("dataset",), ("department", "consumer"), ("theme",)):
         assert of(monthly(world.state, EVER, by=by)) == counted(world, *by)
-    assert astray(world.state) == ""
+    assert mismatch(world.state) == ""
 
 
 def test_a_period_is_whole_months(world):
@@ -95,7 +95,7 @@ def test_a_long_period_is_summed_in_the_order_of_an_index_and_a_short_one_by_its
 def test_nothing_shared_rolls_up_to_nothing(world):
     assert months(world.state) is None
     assert daily(world.state, EVER, role="provider") == []
-    assert astray(world.state) == ""
+    assert mismatch(world.state) == ""
 
 
 @pytest.mark.parametrize("table", [share_day, share_month, share_count])
@@ -103,7 +103,7 @@ def test_a_sum_that_went_astray_is_found(world, table):
     world.deliver("a", "b")
     with world.state.begin() as connection:
         connection.execute(table.update().values(shares=3))
-    assert astray(world.state).startswith(table.name)
+    assert mismatch(world.state).startswith(table.name)
 
 
 @pytest.mark.parametrize("table", [share_month, share_count])
@@ -111,10 +111,10 @@ def test_a_sum_that_went_astray_is_found(world, table):
 def test_sums_that_were_put_elsewhere_are_found_though_they_come_to_the_same(world, table, column):
     world.deliver("a", "b")
     world.deliver("a", consumer="health")
-    assert astray(world.state) == ""
+    assert mismatch(world.state) == ""
     with world.state.begin() as connection:
         connection.execute(table.update().where(table.c.consumer == "health").values({column: "another"}))
-    found = astray(world.state)
+    found = mismatch(world.state)
     assert found.startswith(f"{table.name}: 2026-03")
 
 
@@ -123,7 +123,7 @@ def test_a_delivery_that_is_missing_from_a_sum_is_found(world):
     world.deliver(deleted=["a"], day=1)  # no shares, but a delivery
     with world.state.begin() as connection:
         connection.execute(share_day.delete().where(share_day.c.day == "2026-03-02", share_day.c.role == "consumer"))
-    assert astray(world.state) == "share_day, consumer: 2026-03-02, tax"
+    assert mismatch(world.state) == "share_day, consumer: 2026-03-02, tax"
 
 
 def test_what_was_shared_before_there_was_a_rollup_is_in_it(world):

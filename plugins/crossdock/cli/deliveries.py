@@ -123,6 +123,25 @@ def recalled(
     return FINDINGS if failed else FINE
 
 
+@command(app, "give-up")
+def given_up(
+    delivery: Annotated[str, typer.Argument(help="A delivery id that `deliveries backlog` calls astray.")],
+    reason: Annotated[str, typer.Option(help="Why nobody has to look for it any more.")],
+    by: Annotated[str, typer.Option(help="Who says so; default: the user of this session.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Take a delivery that may have arrived, at an address that is gone for good, out of the backlog, on record."""
+    from crossdock.backlog import give_up
+    from crossdock.exchange import open_exchange
+
+    told = give_up(open_exchange(), delivery, reason=reason, by=by or getuser())
+    if as_json:
+        print_json({"given_up": asdict(told)})
+    else:
+        sharing.given_up(told)
+    return FINE
+
+
 @command(app, "expire")
 def expired(as_json: Json = False) -> int:
     """Forget which records consumers hold, where that is of no more use or its agreed life has passed (nightly audit)."""
@@ -159,8 +178,9 @@ def shown(
     delivery: Annotated[str, typer.Argument(help="A delivery id from `deliveries list`.")],
     as_json: Json = False,
 ) -> int:
-    """Show one delivery: its signed manifest and receipt."""
+    """Show one delivery: its signed manifest and receipt, or who gave it up."""
     from crossdock.exchange import open_exchange
+    from crossdock.storage.given_up import given_up_by_id
     from crossdock.storage.records import delivery_by_id
 
     exchange = open_exchange()
@@ -168,8 +188,11 @@ def shown(
     if found is None:
         raise WrongUse(f"There is no delivery '{delivery}'.", fix="`crossdock deliveries list` shows the ids.")
     manifest = json.loads(exchange.store.read(found.manifest_key)) if found.manifest_key else None
+    told = given_up_by_id(exchange.state, found.id)
     if as_json:
-        print_json({"delivery": asdict(found), "manifest": manifest})
+        print_json({"delivery": asdict(found), "manifest": manifest, "given_up": asdict(told) if told else None})
     else:
         sharing.delivery(found, manifest)
+        if told:
+            sharing.given_up(told)
     return FINE

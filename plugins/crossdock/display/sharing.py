@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crossdock.lookups import Answer
     from crossdock.pipeline import Audit
     from crossdock.reviews import Request
+    from crossdock.storage.given_up import GivenUp
     from crossdock.storage.lookups import Lookup
     from crossdock.storage.recalls import Recall
     from crossdock.storage.records import Delivery, Refusal
@@ -151,12 +152,13 @@ def backlog(found: Sequence[Owed]) -> None:
         ">for",
         "since",
         "last delivery",
+        "astray delivery",
         "maybe arrived at",
     )
     for each in found:
         shown.add_row(
             each.agreement, coloured(each.state), f"{each.snapshots:,}", f"{each.rejected:,}", lasted(each.age_seconds),
-            moment(each.since), moment(each.last_delivered), escape(each.maybe_at),
+            moment(each.since), moment(each.last_delivered), each.delivery, escape(each.maybe_at),
         )  # fmt: skip
     out.print(shown if found else "[green]Nobody is owed anything.[/]")
 
@@ -199,6 +201,14 @@ def delivery(made: Delivery, manifest: Mapping[str, object] | None) -> None:
     """Prints one delivery with what its manifest proves."""
     out.print(f"[bold]{made.id}[/] {escape(made.agreement)} {coloured(made.status)} {made.delivered_at or ''}")
     out.print_json(data={"receipt": made.receipt, "manifest": manifest})
+
+
+def given_up(told: GivenUp) -> None:
+    """Prints who gave a delivery up."""
+    out.print(
+        f"given up by {escape(told.given_up_by)} at {moment(told.given_up_at)}: {escape(told.reason)}; "
+        f"it may be at {escape(told.maybe_at)}"
+    )
 
 
 def counts(counted: Counts, groups: Sequence[str]) -> None:
@@ -250,8 +260,8 @@ def audit(found: Audit) -> None:
         )
     if found.counted != found.recounted:
         out.print(f"[red]broken[/] {found.counted:,} shares by the entries, {found.recounted:,} by the event files")
-    if found.astray:
-        out.print(f"[red]broken[/] the rollup is not what the entries add up to: {escape(found.astray)}")
+    if found.mismatch:
+        out.print(f"[red]broken[/] the rollup is not what the entries add up to: {escape(found.mismatch)}")
     if found.sound:
         out.print(f"[green]sound[/]: {found.counted:,} shares, recounted from the event files")
 

@@ -118,7 +118,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def astray(state: State) -> str:
+def mismatch(state: State) -> str:
     """Returns a sum of the rollup that is another than the entries', by table and group; "" when all agree.
 
     One statement compares a table with the entries, so that a delivery booked meanwhile is in both or in neither.

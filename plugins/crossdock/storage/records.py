@@ -244,9 +244,11 @@ def supersede_delivery(state: State, delivery: Delivery) -> None:
 
 def forget_delivery(state: State, delivery: Delivery) -> None:
     """Takes the record of a superseded delivery away; of one that was completed after all it stays."""
-    table = tables.delivery
+    table, given_up = tables.delivery, tables.given_up
+    never = sa.and_(table.c.id == delivery.id, table.c.status == "superseded")
     with state.begin() as connection:
-        connection.execute(table.delete().where(table.c.id == delivery.id, table.c.status == "superseded"))
+        connection.execute(given_up.delete().where(given_up.c.id.in_(sa.select(table.c.id).where(never))))
+        connection.execute(table.delete().where(never))
 
 
 def delivery_by_id(state: State, delivery_id: str) -> Delivery | None:

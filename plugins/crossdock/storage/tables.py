@@ -149,6 +149,16 @@ recall = sa.Table(
     sa.Column("recalled_at", _Instant, nullable=False),
 )
 
+given_up = sa.Table(
+    "given_up",
+    metadata,
+    sa.Column("id", _Id, sa.ForeignKey("delivery.id"), primary_key=True),
+    sa.Column("maybe_at", sa.Text, nullable=False),  # the address at which it may have arrived
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("given_up_by", _Name, nullable=False),
+    sa.Column("given_up_at", _Instant, nullable=False),
+)
+
 review = sa.Table(
     "review",
     metadata,
