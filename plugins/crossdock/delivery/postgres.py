@@ -167,6 +167,8 @@ class _Postgres:
                SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)""",
             (str(table),),
         )
+        # Finding the changes takes longer: nobody is in a hurry, and the server's processors are not ours.
+        self.execute("SET LOCAL max_parallel_workers_per_gather = 0")
         rows = self.execute(f"SELECT count(*) FROM {table}")[0][0] if plain else None  # noqa: S608 - a quoted name
         self._session.commit()  # what comes next may be long in coming, and nobody should wait for this session
         return None if rows is None else _Tally(self, int(rows))
