@@ -43,7 +43,7 @@ from servers import Postgres, postgres, s3
 ROOT = Path(__file__).parents[2]
 DATASET = "public_security/population"
 FANNED = 10
-DAYS = 4  # of changes; after all was brought, PostgreSQL marks each row when it sees it for the first time
+DAYS = 4  # of changes; on the first one, pages are full and not in PostgreSQL's memory: a changed row goes elsewhere
 LEFT_OUT = {"member_no", "updated_at"}
 MASKED = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
 FILES = {"mode": "full", "path": "p"}
