@@ -86,11 +86,16 @@ def killed_before_it_was_booked(hamlet):
     return lost
 
 
-def test_what_may_have_arrived_where_the_connection_led_before_is_named_until_it_is_found(hamlet):
-    lost = killed_before_it_was_booked(hamlet)
-    exchange = hamlet.open()
+def overtaken(hamlet):
+    """The tax department may have got it, and gets the next one at its new database."""
+    lost, exchange = killed_before_it_was_booked(hamlet), hamlet.open()
     pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
     assert pipeline.push(exchange, TAX).status == "delivered"
+    return lost, exchange
+
+
+def test_what_may_have_arrived_where_the_connection_led_before_is_named_until_it_is_found(hamlet):
+    lost, exchange = overtaken(hamlet)
     pulled(hamlet, exchange, P0002=["P0002", "A third", "5.00", ""])
     assert pipeline.push(exchange, TAX).status == "delivered"  # nothing waits for what is lost
     named = owed(exchange)[TAX]
@@ -103,10 +108,7 @@ def test_what_may_have_arrived_where_the_connection_led_before_is_named_until_it
 
 
 def test_what_is_astray_is_owed_until_somebody_gives_it_up(hamlet):
-    lost = killed_before_it_was_booked(hamlet)
-    exchange = hamlet.open()
-    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
-    pipeline.push(exchange, TAX)
+    lost, exchange = overtaken(hamlet)
     assert owed(exchange)[TAX].delivery == lost.id
     told = give_up(exchange, lost.id, reason="The server was scrapped.", by="Li")
     assert (told.maybe_at, told.given_up_by) == (str(hamlet.tax), "Li")
@@ -121,10 +123,7 @@ def test_what_is_astray_is_owed_until_somebody_gives_it_up(hamlet):
 
 
 def test_what_was_given_up_and_never_arrived_is_forgotten_like_others(hamlet):
-    lost = killed_before_it_was_booked(hamlet)
-    exchange = hamlet.open()
-    pulled(hamlet, exchange, P0002=["P0002", "Another", "5.00", ""])
-    pipeline.push(exchange, TAX)
+    lost, exchange = overtaken(hamlet)
     give_up(exchange, lost.id, reason="The server was scrapped.", by="Li")
     hamlet.tax.unlink()  # its address is in use again, by a new and empty one
     hamlet.add_connection("tax_database", {"conn_type": "sqlite", "host": str(hamlet.tax)})
