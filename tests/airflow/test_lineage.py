@@ -50,7 +50,7 @@ def events(ran):
 
 @pytest.fixture(scope="module")
 def later(ran):
-    """All events, up to a day on which the residents are all wrong, the permits right, and the consumer's database is none."""
+    """The next day, on which the residents are all wrong, the permits right, and the consumer's database is none: events, results."""
     hamlet = ran[-1]
     hamlet.sql("UPDATE residents SET phone = 'SECRETHOLDER', changed_at = '2026-09-01 00:00:00'")
     hamlet.write_permits([[f"P{n}", f"R{n:04}", "1.00", ""] for n in range(20)])
@@ -110,10 +110,12 @@ RESIDENTS = {
 
 
 def test_what_each_job_told_last_leads_from_every_source_to_every_consumer(events):
-    for upto in range(len(events)):
-        if events[upto]["eventType"] == "COMPLETE" and events[upto]["job"]["name"].endswith("tax.town_hall__residents"):
-            break
-    for seen in range(upto + 1, len(events) + 1):  # whatever else has begun meanwhile
+    (delivered,) = (
+        place
+        for place, event in enumerate(events)
+        if event["eventType"] == "COMPLETE" and event["job"]["name"] == "share__tax.town_hall__residents"
+    )
+    for seen in range(delivered + 1, len(events) + 1):  # whatever else has begun meanwhile
         assert reached(events[:seen], "default/source/town_hall/residents") == RESIDENTS
     assert "default/open/town_hall/streets" in reached(events, "default/source/town_hall/streets")
 
