@@ -184,6 +184,20 @@ def test_a_rejected_extract_is_no_measure_for_the_next(hamlet):
         assert judged(exchange, PERMITS).outcome == "rejected"
 
 
+def test_a_source_that_had_nothing_new_for_long_may_bring_something(hamlet):
+    drift(hamlet, RESIDENTS, rows={"error": 30})
+    exchange = hamlet.open()
+    judged(exchange, STREETS)
+
+    def changed(rows, day):
+        hamlet.sql("UPDATE residents SET changed_at = ? WHERE rowid > ?", f"2026-06-0{day}T00:00:00", 200 - rows)
+        return judged(exchange, RESIDENTS).outcome
+
+    assert changed(0, 1) == "partial"  # pulled in full
+    assert [changed(rows, 1 + day) for day, rows in enumerate([1, 0, 0, 0, 20, 0, 21, 0])] == ["accepted"] * 8
+    assert changed(40, 9) == "rejected"
+
+
 def test_how_a_dataset_fared_is_told_with_the_age_of_what_is_in_force(hamlet):
     drift(hamlet, PERMITS, rows={"error": 30})
     exchange = fares(hamlet, hamlet.open(), pulls=3)

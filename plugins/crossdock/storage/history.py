@@ -16,8 +16,9 @@ from crossdock.storage.tables import verdict as verdicts
 def earlier_profiles(state: State, extract: Extract, most: int) -> list[Mapping[str, Any]]:
     """Returns the profiles of extracts like this one, pulled in full or by watermark as it was, the newest first.
 
-    Rejected ones, and rows that were only judged again, are no measure for others. An extract that was judged several
-    times counts once.
+    Rejected ones, and rows that were only judged again, are no measure for others; nor is a pull by watermark that found
+    nothing new, which tells how often somebody asks, and is like any other. An extract that was judged several times
+    counts once.
 
     Args:
         state: holds the verdicts.
@@ -32,10 +33,11 @@ def earlier_profiles(state: State, extract: Extract, most: int) -> list[Mapping[
             verdicts.c.extract != extract.id,
             verdicts.c.outcome != "rejected",
             extracts.c.incremental == extract.incremental,
+            sa.or_(extracts.c.incremental.is_(False), extracts.c.rows > 0),
         )
         .order_by(verdicts.c.validated_at.desc(), verdicts.c.id)
     )
-    if not most:
+    if not most or (extract.incremental and not extract.rows):
         return []
     with state.connect() as connection:
         return list(_one_each(connection.execute(query).yield_per(most), most).values())
