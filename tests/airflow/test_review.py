@@ -49,7 +49,7 @@ if sys.argv[2] == "shown":
     import dataclasses
     asked = dataclasses.replace(asked, digest=sys.argv[3])
 by = {"name": "admin", "id": "1"}
-said = {"responded_by_user": by, "chosen_options": [sys.argv[4]], "params_input": {"reason": "As shown."}}
+said = {"responded_by_user": by, "chosen_options": [sys.argv[4]], "params_input": {"reason": sys.argv[5]} if sys.argv[5:] else {}}
 print("settled", _settled(asked.id, asked.digest))
 print("approved", _record(asked, said))
 print("settled", _settled(asked.id, asked.digest))
@@ -140,13 +140,21 @@ def test_a_question_waits_while_it_is_asked_and_ends_with_the_reason(hamlet):
 def test_an_answer_to_what_was_shown_before_it_was_worded_anew_is_not_taken(hamlet):
     shown = ask(hamlet, version="1.2.0")
     ask(hamlet, version="1.3.0")
-    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "批准 Approve")
+    late = run(hamlet.home, "-c", ANSWER, TAX, "shown", shown, "批准 Approve", "As shown.")
     assert late.code != 0
     assert "worded otherwise now" in late.stderr
     assert "settled True" in late.stdout  # nobody waits for what was worded anew
     assert request(open_exchange(hamlet.home), TAX).review is None
-    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "驳回 Reject")
+    no = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "驳回 Reject", "As shown.")
     assert no.stdout.splitlines()[-3:] == ["settled False", "approved False", "settled True"], no.stderr[-2000:]
     asked = request(open_exchange(hamlet.home), TAX)
     assert (asked.review.approved, asked.review.reviewed_by, asked.review.reason) == (False, "admin", "As shown.")
     assert deliveries(open_exchange(hamlet.home).state) == []
+
+
+def test_an_approval_may_come_without_the_field_for_a_reason(hamlet):
+    ask(hamlet, version="1.4.0")
+    yes = run(hamlet.home, "-c", ANSWER, TAX, "now", "", "批准 Approve")
+    assert "approved True" in yes.stdout, yes.stderr[-2000:]
+    asked = request(open_exchange(hamlet.home), TAX)
+    assert (asked.review.approved, asked.review.reviewed_by, asked.review.reason) == (True, "admin", "")

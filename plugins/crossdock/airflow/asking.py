@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
@@ -26,7 +27,11 @@ def ask_for_reason(asking: HITLOperator, context: Context, event: dict[str, Any]
 
     Airflow lets a form be sent that lacks what only one of its options needs. An error would leave nobody to ask.
     """
-    reason = str((event.get("params_input") or {}).get(REASON, ""))
-    if event.get("chosen_options") == [chosen] and not reason.strip():
+    if event.get("chosen_options") == [chosen] and not reason_of(event).strip():
         asking.log.warning("'%s' needs a reason, and none was given: the question is put again.", chosen)
         asking.execute(context)
+
+
+def reason_of(answer: Mapping[str, Any]) -> str:
+    """Returns the reason that came with an answer; "" without one: who answers by Airflow's API may leave the field out."""
+    return str((answer.get("params_input") or {}).get(REASON, ""))

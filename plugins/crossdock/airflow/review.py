@@ -20,7 +20,7 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskAwaitingInput
 
-from crossdock.airflow.asking import REASON, ask_for_reason
+from crossdock.airflow.asking import REASON, ask_for_reason, reason_of
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.build import START, wanted
 from crossdock.airflow.operators import RETRIES
@@ -244,7 +244,7 @@ def _record(agreement: IndexedAgreement, answered: Any) -> bool:
             exchange,
             agreement.id,
             approved=answered["chosen_options"] == [_YES],
-            reason=str(answered["params_input"][REASON]),
+            reason=reason_of(answered),
             by=str(by["name"] or by["id"]),
         )
     return bool(given.review and given.review.approved)

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, AssetAlias, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from crossdock.airflow.asking import REASON, Approval
+from crossdock.airflow.asking import REASON, Approval, reason_of
 from crossdock.airflow.assets import department_asset
 from crossdock.airflow.operators import RETRIES
 from crossdock.airflow.work import exchange_at_work
@@ -99,7 +99,7 @@ def _release(params: Any, answer: Any) -> str:
             exchange,
             str(params["verdict"]),
             rules=[str(rule) for rule in params["rules"]],
-            reason=str(answer["params_input"][REASON]),
+            reason=reason_of(answer),
             by=str(by["name"] or by["id"]),
         )
     return waiver.dataset
