@@ -123,6 +123,28 @@ def test_what_can_not_be_delivered_is_named_with_its_place(root, terms, place, w
     assert line.strip().startswith(place.rpartition(".")[2])
 
 
+@pytest.mark.parametrize(
+    ("delivery", "header", "met"),
+    [
+        (FOLDER, {}, True),
+        (FOLDER | {"path": "p/", "format": "csv"}, {"status": "requested"}, True),
+        (FOLDER | {"path": "q"}, {}, False),
+        (FOLDER | {"connection": "d"}, {}, False),
+        (FOLDER | {"channel": "bucket"}, {}, False),
+        (FOLDER, {"status": "retired"}, False),
+        (FOLDER, {"startTimestamp": "2031-01-01T00:00:00+08:00", "endTimestamp": "2032-01-01T00:00:00+08:00"}, False),
+    ],
+)
+def test_two_agreements_that_deliver_to_one_place(root, delivery, header, met):
+    write(root / "health/department.yaml", (root / "tax/department.yaml").read_text().replace("tax", "health"))
+    write(root / "police/people/agreements/health.oaas.yaml", agreement(consumer="health", delivery=FOLDER))
+    path = root / "police/people/agreements/tax.oaas.yaml"
+    write(path, agreement(delivery=delivery, header=header))
+    found = lint(root, transforms=root.parent / "transforms").problems
+    told = [(p.file, p.path.rpartition("value.")[2], p.what) for p in found]
+    assert told == [(path, "delivery.path", "Agreement police/people/health delivers to the same place.")] * met
+
+
 # against a revision
 
 

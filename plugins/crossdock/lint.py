@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from crossdock.comparison import Comparison, compare_folders
-from crossdock.contracts.agreement import Agreement
+from crossdock.contracts.agreement import APPROVED, REQUESTED, Agreement
 from crossdock.contracts.catalogue import load_catalogue
 from crossdock.contracts.documents import located, spelled
 from crossdock.contracts.model import Contract
 from crossdock.contracts.oaas import SUFFIX, read_agreement, terms_place
 from crossdock.contracts.odcs import CONTRACT_FILE, read_contract
+from crossdock.contracts.yaml_tree import Steps
 from crossdock.delivery.channels.channel import wrong_options as wrong_options_of_delivery
 from crossdock.delivery.decide import contradictions
 from crossdock.errors import ContractInvalid, CrossdockError, Problem, TransformInvalid, WrongUse
@@ -54,6 +57,7 @@ def lint(path: Path, *, transforms: Path, against: str = "") -> Report:
     more = [problem for contract in catalogue.contracts.values() for problem in _unrunnable(contract, transforms)]
     for agreement in catalogue.agreements.values():
         more += _undeliverable(agreement, catalogue.contracts[agreement.dataset])
+    more += _meeting(catalogue.agreements.values())
     return Report(
         departments=len(catalogue.departments),
         contracts=len(catalogue.contracts),
@@ -97,8 +101,26 @@ def _undeliverable(agreement: Agreement, contract: Contract) -> list[Problem]:
     if not agreement.is_publication:
         options = wrong_options_of_delivery(agreement)
         found += [(("delivery", name), what, fix) for name, what, fix in options]
-    terms = terms_place(agreement.path) if found else ()
-    return [
-        located(Problem(file=agreement.path, path=spelled((*terms, *at)) if at else "", what=what, fix=fix))
-        for at, what, fix in found
-    ]
+    return [_problem(agreement, at, what, fix) for at, what, fix in found]
+
+
+def _meeting(agreements: Iterable[Agreement]) -> Iterator[Problem]:
+    """Yields which agreements deliver to a place where another one does at the same time: who loads it would mix them up."""
+    known: defaultdict[tuple[str, str, PurePosixPath], list[Agreement]] = defaultdict(list)
+    for agreement in sorted(agreements, key=lambda each: each.id):
+        spec = agreement.delivery
+        option = "table" if spec.channel == "database" else "path"
+        if option not in spec.options or agreement.status not in {*APPROVED, REQUESTED}:
+            continue
+        others = known[spec.channel, spec.connection, PurePosixPath(str(spec.options[option]))]
+        for other in others:
+            if agreement.start < other.end and other.start < agreement.end:
+                what = f"Agreement {other.id} delivers to the same place."
+                yield _problem(agreement, ("delivery", option), what, f"Name another {option}.")
+        others.append(agreement)
+
+
+def _problem(agreement: Agreement, at: Steps, what: str, fix: str) -> Problem:
+    """Returns what is wrong at a place in an agreement's terms; nowhere in them when it has no steps."""
+    path = spelled((*terms_place(agreement.path), *at)) if at else ""
+    return located(Problem(file=agreement.path, path=path, what=what, fix=fix))
