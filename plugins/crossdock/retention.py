@@ -5,7 +5,7 @@ for the last at each place where the agreement delivered before it was changed: 
 life has passed, the consumer has deleted it, and so do we: the next delivery brings everything.
 Manifests, receipts and the ledger stay: they hold no record. Of a delivery that never arrived, since a newer one did or
 the consumer rejected some of its records, nothing stays after a month: neither here nor, of attempts that were killed,
-there.
+there. So it is with a record that the consumer rejected, when it has it now, or when the agreement has ended.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from crossdock.routes import outbox
 from crossdock.storage.delivered import last_delivered
 from crossdock.storage.recalls import RECALL
 from crossdock.storage.records import Delivery, deliveries, forget_delivery
+from crossdock.storage.rejections import forget_rejections
 from crossdock.wordings import Place, wording_of
 
 _A_MONTH = timedelta(days=30)  # longer than any process that may still be at it
@@ -39,6 +40,8 @@ def expire(exchange: Exchange) -> int:
         for each in _of_no_use(exchange, under):
             exchange.store.delete(str(each.received_key))
             forgotten += 1
+    in_force = {name for name, each in exchange.catalogue.agreements.items() if exchange.clock() < each.end}
+    forget_rejections(exchange.state, in_force, instant(exchange.clock() - _A_MONTH))
     return forgotten
 
 

@@ -15,8 +15,10 @@ from crossdock import pipeline
 from crossdock.backlog import backlog
 from crossdock.ledger.counts import count
 from crossdock.ledger.subjects import who
+from crossdock.retention import expire
 from crossdock.storage.records import deliveries
 from crossdock.storage.rejections import rejections, retry_rejections
+from crossdock.storage.tables import rejection
 from hamlet import found, permits, tax_rows, write_yaml
 from killing import KILLED, code, start
 
@@ -102,6 +104,32 @@ def test_they_are_tried_again_after_a_day_and_are_older_then(hamlet):
     assert shares(exchange) == 86
     assert pipeline.push(tomorrow, TAX).status == "unchanged"
     assert pipeline.check(exchange).sound
+
+
+def on_record(hamlet):
+    with hamlet.open().state.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(rejection)).scalar_one()
+
+
+def test_they_are_forgotten_a_month_after_their_agreement_has_ended(hamlet):
+    pipeline.push(hamlet.open(), TAX)
+    expire(later(hamlet.open(), days=31))
+    assert on_record(hamlet) == 2  # the agreement is in force: they will be tried
+    hamlet.agreement("permits", "tax").unlink()
+    expire(later(hamlet.open(), days=29))
+    assert on_record(hamlet) == 2
+    expire(later(hamlet.open(), days=31))
+    assert on_record(hamlet) == 0
+
+
+def test_once_they_have_arrived_they_are_forgotten_after_a_month(hamlet):
+    exchange = hamlet.open()
+    pipeline.push(exchange, TAX)
+    sql(hamlet, "DROP TRIGGER objects")
+    pipeline.push(later(exchange, days=1, minutes=1), TAX)
+    assert (rejections(exchange.state, TAX), on_record(hamlet)) == ([], 2)
+    expire(later(exchange, days=31))
+    assert on_record(hamlet) == 0
 
 
 def test_what_the_consumer_holds_of_them_stays(hamlet):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from crossdock.identity import content_id, instant
@@ -92,6 +93,15 @@ def retry_rejections(state: State, agreement: str, at: str) -> int:
     asked = table.update().where(table.c.agreement == agreement, table.c.resolved_at.is_(None))
     with state.begin() as connection:
         return int(connection.execute(asked.values(retry_at=at)).rowcount)
+
+
+def forget_rejections(state: State, in_force: Collection[str], before: str) -> None:
+    """Deletes records that are rejected no more, and those under agreements that are not in force, where neither was tried since."""
+    table = tables.rejection
+    with state.begin() as connection:
+        over = {each.agreement for each in _open(connection, "")}.difference(in_force)
+        of_no_use = sa.or_(table.c.resolved_at.is_not(None), table.c.agreement.in_(over))
+        connection.execute(table.delete().where(table.c.last_at < before, of_no_use))
 
 
 def _open(connection: Connection, agreement: str) -> list[Rejection]:
