@@ -110,7 +110,7 @@ def _meeting(agreements: Iterable[Agreement]) -> Iterator[Problem]:
     for agreement in sorted(agreements, key=lambda each: each.id):
         spec = agreement.delivery
         option = "table" if spec.channel == "database" else "path"
-        if option not in spec.options or agreement.status not in {*APPROVED, REQUESTED}:
+        if option not in spec.options or agreement.status not in APPROVED | {REQUESTED}:
             continue
         others = known[spec.channel, spec.connection, PurePosixPath(str(spec.options[option]))]
         for other in others:

@@ -5,7 +5,8 @@ for the last at each place where the agreement delivered before it was changed: 
 life has passed, the consumer has deleted it, and so do we: the next delivery brings everything.
 Manifests, receipts and the ledger stay: they hold no record. Of a delivery that never arrived, since a newer one did or
 the consumer rejected some of its records, nothing stays after a month: neither here nor, of attempts that were killed,
-there. So it is with a record that the consumer rejected, when it has it now, or when the agreement has ended.
+there. So it is, a month after the last try, with a record that the consumer rejected, when it has it now, or when the
+agreement has ended.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossdock.storage import tables
-from crossdock.storage.rows import add, columns_of, one
+from crossdock.storage.rows import columns_of, one, standing
 from crossdock.storage.state import State
 
 
@@ -23,9 +23,7 @@ class GivenUp:
 def record_given_up(state: State, given_up: GivenUp) -> GivenUp:
     """Records that a delivery was given up, once; returns the record that stands."""
     with state.begin() as connection:
-        add(connection, tables.given_up, columns_of(given_up))
-        row = one(connection, tables.given_up, tables.given_up.c.id == given_up.id)
-    return GivenUp(**row) if row else given_up
+        return GivenUp(**standing(connection, tables.given_up, columns_of(given_up)))
 
 
 def given_up_by_id(state: State, delivery_id: str) -> GivenUp | None:

@@ -17,8 +17,8 @@ def earlier_profiles(state: State, extract: Extract, most: int) -> list[Mapping[
     """Returns the profiles of extracts like this one, pulled in full or by watermark as it was, the newest first.
 
     Rejected ones, and rows that were only judged again, are no measure for others; nor is a pull by watermark that found
-    nothing new, which tells how often somebody asks, and is like any other. An extract that was judged several times
-    counts once.
+    nothing new, which tells how often somebody asks: it is compared with none either. An extract that was judged several
+    times counts once.
 
     Args:
         state: holds the verdicts.

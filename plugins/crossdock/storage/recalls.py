@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from crossdock.storage import tables
 from crossdock.storage.records import Delivery
-from crossdock.storage.rows import add, columns_of, one
+from crossdock.storage.rows import columns_of, one, standing
 from crossdock.storage.state import State
 
 RECALL = "recall"  # the mode of a delivery that takes back another
@@ -28,11 +28,9 @@ class Recall:
 def intend_recall(state: State, delivery: Delivery, recall: Recall) -> tuple[Delivery, Recall]:
     """Records the intent to take a delivery back, once; returns both rows as they stand."""
     with state.begin() as connection:
-        add(connection, tables.delivery, columns_of(delivery))
-        add(connection, tables.recall, columns_of(recall))
-        intent = one(connection, tables.delivery, tables.delivery.c.id == delivery.id)
-        asked = one(connection, tables.recall, tables.recall.c.id == recall.id)
-    return Delivery(**intent) if intent else delivery, Recall(**asked) if asked else recall
+        intent = standing(connection, tables.delivery, columns_of(delivery))
+        asked = standing(connection, tables.recall, columns_of(recall))
+    return Delivery(**intent), Recall(**asked)
 
 
 def recall_by_id(state: State, delivery_id: str) -> Recall | None:

@@ -14,7 +14,7 @@ from crossdock.contracts.zone import day_at
 from crossdock.errors import WrongUse
 from crossdock.identity import RowsDigest
 from crossdock.storage import tables
-from crossdock.storage.rows import add, columns_of, newest_snapshot, one
+from crossdock.storage.rows import add, columns_of, newest_snapshot, one, standing
 from crossdock.storage.state import State
 
 
@@ -218,9 +218,7 @@ def snapshots_after(state: State, dataset: str, seq: int) -> tuple[int, str | No
 def intend_delivery(state: State, delivery: Delivery) -> Delivery:
     """Records the intent to deliver before anything leaves; returns the row as it stands (perhaps delivered already)."""
     with state.begin() as connection:
-        add(connection, tables.delivery, columns_of(delivery))
-        row = one(connection, tables.delivery, tables.delivery.c.id == delivery.id)
-    return Delivery(**row) if row else delivery
+        return Delivery(**standing(connection, tables.delivery, columns_of(delivery)))
 
 
 def complete_delivery(connection: Connection, delivery: Delivery) -> bool:

@@ -96,7 +96,7 @@ def retry_rejections(state: State, agreement: str, at: str) -> int:
 
 
 def forget_rejections(state: State, in_force: Collection[str], before: str) -> None:
-    """Deletes records that are rejected no more, and those under agreements that are not in force, where neither was tried since."""
+    """Deletes records last tried before an instant that are rejected no more, or whose agreement is not among those in force."""
     table = tables.rejection
     with state.begin() as connection:
         over = {each.agreement for each in _open(connection, "")}.difference(in_force)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossdock.storage import tables
-from crossdock.storage.rows import add, columns_of, one
+from crossdock.storage.rows import columns_of, one, standing
 from crossdock.storage.state import State
 
 
@@ -25,9 +25,7 @@ class Review:
 def record_review(state: State, review: Review) -> Review:
     """Records an answer, once; returns the one that stands."""
     with state.begin() as connection:
-        add(connection, tables.review, columns_of(review))
-        row = one(connection, tables.review, tables.review.c.id == review.id)
-    return Review(**row) if row else review
+        return Review(**standing(connection, tables.review, columns_of(review)))
 
 
 def review_of(state: State, digest: str) -> Review | None:

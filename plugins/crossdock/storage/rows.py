@@ -47,6 +47,12 @@ def add(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> b
     return True
 
 
+def standing(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> RowMapping:
+    """Inserts a row unless its id is known, and returns the one that stands."""
+    add(connection, table, values)
+    return connection.execute(table.select().where(table.c.id == values["id"])).mappings().one()
+
+
 def newest_snapshot(connection: Connection, condition: sa.ColumnElement[bool]) -> RowMapping | None:
     """Returns the snapshot that came into force last among those that fulfil a condition, or None."""
     query = tables.snapshot.select().where(condition).order_by(tables.snapshot.c.seq.desc()).limit(1)
