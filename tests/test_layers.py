@@ -37,6 +37,7 @@ PARTS = STORED | {"sources", "validation", "delivery", "publishing", "ledger", "
 FLOWING = (
     "exchange",
     "intake",
+    "foreseen",
     "dispatch",
     "recalls",
     "retention",

@@ -5,7 +5,7 @@ What is delivered, a snapshot or the withdrawal of an earlier delivery, is made 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from crossdock.delivery.channels.channel import Ahead, Order
 from crossdock.delivery.manifest import Consignment
 from crossdock.delivery.prepared import Events, Prepared
 from crossdock.delivery.rejections import RecordsRejected
-from crossdock.errors import ConsumerRefused, ConsumerUnavailable, WrongUse
+from crossdock.errors import ConsumerRefused, ConsumerUnavailable, LedgerBroken, WrongUse
 from crossdock.exchange import Exchange
 from crossdock.faults import reached
-from crossdock.identity import file_sha256, instant
+from crossdock.identity import instant
 from crossdock.keys import Keys
 from crossdock.ledger.blinding import blind
 from crossdock.ledger.book import Body, append, fingerprint
@@ -73,7 +73,8 @@ def dispatch(exchange: Exchange, deal: Deal, route: Route, make: Make) -> Prepar
         try:
             sent = route.send(exchange, _consignment(deal, prepared), ahead)
         except RecordsRejected as rejected:
-            _keep(exchange, deal.intent, rejected, entry, scratch / _EVENTS)
+            rows = positions(scratch / _EVENTS, [row for row, _ in rejected.records], prepared.places)
+            _keep(exchange, deal.intent, rejected, entry, rows)
             raise
     reached("handover.sent")
     _book(exchange, deal.intent, entry, sent)
@@ -129,8 +130,8 @@ def _prepare(
     version = _key_version(exchange, f"{kept}/entry.json")
     with EventWriter(scratch / _EVENTS, exchange.shelf) as events:
         prepared = make(scratch / "files", Sealing(events, version, exchange.keys))
-    sha256 = file_sha256(events.path)
-    event_file = Ref(key=own_key(intent.id, sha256), rows=events.rows, sha256=sha256)
+    _demand_counted(events, prepared)
+    event_file = Ref(key=own_key(intent.id, events.sha256), rows=events.rows, sha256=events.sha256)
     exchange.store.put_file(event_file.key, events.path)
     if prepared.received:
         exchange.store.put_file(f"{kept}/received.parquet", prepared.received)
@@ -138,6 +139,16 @@ def _prepare(
     exchange.store.put_new(f"{kept}/entry.json", entry.to_json().encode())
     reached("handover.prepared")
     return prepared, entry
+
+
+def _demand_counted(events: EventWriter, prepared: Prepared) -> None:
+    """Sees that there is one share event for each record that is delivered or deleted, whoever made them."""
+    counts = prepared.counts
+    if events.counts != {"insert": counts.inserted, "update": counts.updated, "delete": counts.deleted}:
+        raise LedgerBroken(
+            f"The share events are not of the {counts.delivered:,} rows that go and the {counts.deleted:,} that are deleted.",
+            fix="Nothing has left. This is a fault in crossdock: keep the snapshot and report it.",
+        )
 
 
 def _key_version(exchange: Exchange, entry: str) -> int:
@@ -179,14 +190,15 @@ def _entry(deal: Deal, prepared: Prepared, events: Ref, tree: str, keys: Keys) -
     )
 
 
-def _keep(exchange: Exchange, intent: Delivery, rejected: RecordsRejected, entry: Body, written: Path) -> None:
-    """Keeps what was rejected by its keyed hash: events of rows were added in the rows' order, before those of deletions."""
-    reasons = dict(rejected.records)
-    added, found, start = positions(written, reasons), [], 0
+def _keep(
+    exchange: Exchange, intent: Delivery, rejected: RecordsRejected, entry: Body, rows: Mapping[int, int]
+) -> None:
+    """Keeps what was rejected by its keyed hash, which stands in the share events: at these positions, of these rows."""
+    reasons, found, start = dict(rejected.records), [], 0
     for batch in read_events(exchange.store, entry.events.key):
-        here = [position for position in added if start <= position < start + batch.num_rows]
+        here = [position for position in rows if start <= position < start + batch.num_rows]
         records = unseal(coalesce(batch["record"], batch["subject"]), exchange.keys, entry.key_version)
-        found += [(records[position - start].as_py(), reasons[added[position]]) for position in here]
+        found += [(records[position - start].as_py(), reasons[rows[position]]) for position in here]
         start += batch.num_rows
     record_rejections(exchange.state, intent, found, instant(exchange.clock()))
     supersede_delivery(exchange.state, intent)

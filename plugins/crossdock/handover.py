@@ -234,5 +234,6 @@ def _cut(exchange: Exchange, deal: Deal, snapshot: Snapshot) -> Cut | None:
     """Returns under what name others find what is made of the snapshot's rows, where it is worth it."""
     if snapshot.rows < MANY:
         return None
-    told = (deal.contract.digest, deal.agreement.rows, deal.intent.day)
-    return Cut.of(exchange.shelf, snapshot.sha256, snapshot.digest, *told)
+    agreement, contract = deal.agreement, deal.contract
+    day = day_of(agreement, contract, datetime.fromisoformat(deal.intent.intended_at))
+    return Cut.of(exchange.shelf, contract, agreement.rows, day, sha256=snapshot.sha256, accepted=snapshot.digest)

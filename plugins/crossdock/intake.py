@@ -15,6 +15,7 @@ from crossdock.contracts.model import Contract
 from crossdock.errors import LedgerBroken, Transient
 from crossdock.exchange import Exchange
 from crossdock.fingerprints import Fingerprinting, shelf_name
+from crossdock.foreseen import foresee
 from crossdock.identity import content_id, file_sha256, instant
 from crossdock.storage.history import earlier_profiles
 from crossdock.storage.quarantine import Waiver, waivers
@@ -215,6 +216,7 @@ def _store_snapshot(exchange: Exchange, case: Case, judgement: Judgement, verdic
     sha256 = file_sha256(path)
     if judgement.prints:
         exchange.shelf.put(shelf_name(sha256, exchange.keys.ledger), judgement.prints.path)
+    foresee(exchange, case.contract, path, sha256=sha256, accepted=digest)
     return Snapshot(
         id=exchange.keys.private_id("snapshot", verdict.dataset, sha256),
         dataset=verdict.dataset,

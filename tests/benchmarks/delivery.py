@@ -12,11 +12,13 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -27,15 +29,17 @@ import yaml
 from adbc_driver_postgresql import dbapi
 from measuring import Timed, machine, medians, timed
 
-from crossdock import pipeline, sweep
+from crossdock import dispatch, pipeline, routes, sweep
 from crossdock.connections import Connection
 from crossdock.contracts.odcs import read_contract
 from crossdock.delivery.terms import Terms
 from crossdock.demo.provision import provision
 from crossdock.display import terminal
 from crossdock.exchange import Exchange, open_exchange
+from crossdock.foreseen import foresee
 from crossdock.ledger.events import EventWriter
 from crossdock.rowhash import warm_up
+from crossdock.storage.local import LocalStore
 from crossdock.storage.records import latest_snapshot
 from s3_server import S3
 from servers import Postgres, postgres, s3
@@ -97,9 +101,8 @@ def bucket_in_use(store: S3) -> str:
 
 
 def with_servers(exchange: Exchange) -> Exchange:
-    """Opens the exchange anew with agreements more: with a bucket, for which all is made anew, and with a database."""
+    """Opens the exchange anew with agreements more: with a bucket and with a database."""
     columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
-    shutil.rmtree(exchange.shelf.folder, ignore_errors=True)  # small registers leave nothing there
     agree(exchange.home, "bucket", columns, MASKED, {"channel": "bucket", "connection": "bench_bucket"} | FILES)
     where = {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"}
     agree(exchange.home, "database", columns, {}, where)
@@ -159,6 +162,45 @@ def bare_database(database, rows: pads.Dataset, columns) -> None:
         session.commit()
 
 
+@contextmanager
+def ledger_of(times: Timed, name: str) -> Iterator[None]:
+    """Notes how long a push is busy with its share events, ledger entry and manifest, and with booking it.
+
+    What it does with events behind its back, where it makes them itself, is not in it.
+    """
+    spent, put_file = 0.0, LocalStore.put_file
+
+    def watched(part: Callable[..., object]) -> Callable[..., object]:
+        def watching(*given: object, **named: object) -> object:
+            nonlocal spent
+            start = time.perf_counter()
+            done = part(*given, **named)
+            if part is not put_file or str(given[1]).startswith("ledger/"):
+                spent += time.perf_counter() - start
+            return done
+
+        return watching
+
+    parts = [
+        *((EventWriter, part) for part in ("again", "add", "done", "close")),
+        *((LocalStore, part) for part in ("put_file", "put_new")),
+        (dispatch, "_entry"), (dispatch, "_book"), (routes, "manifest"),
+    ]  # fmt: skip
+    with ExitStack() as stack:
+        for owner, part in parts:
+            stack.enter_context(patch.object(owner, part, watched(getattr(owner, part))))
+        yield
+    times.setdefault(f"{name}: ledger and manifest", []).append(spent)
+
+
+def accept_again(exchange: Exchange) -> None:
+    """Makes anew what `validate` makes of share events when it accepts the snapshot."""
+    shutil.rmtree(exchange.shelf.folder, ignore_errors=True)  # small registers leave nothing there
+    snapshot = latest_snapshot(exchange.state, DATASET)
+    file = exchange.home / "var" / "store" / snapshot.key
+    foresee(exchange, exchange.contract(DATASET), file, sha256=snapshot.sha256, accepted=snapshot.digest)
+
+
 def ledger(exchange: Exchange, folder: Path, terms: Terms, rows: list[pa.RecordBatch]) -> None:
     """What the ledger takes of a delivery of all rows, which are read anyway: the hash of each record, and its event."""
     with EventWriter(folder / "events.parquet") as events:
@@ -175,18 +217,23 @@ def once(folder: Path, rows: int, server: Postgres, store: S3, times: Timed) -> 
     # Files first: a database goes on writing to its disk for a while.
     target = folder / "floor.parquet"
     timed(times, "files: floor", lambda: pq.write_table(snapshot.to_table(columns=columns), target, compression="zstd"))
-    timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
+    timed(times, "files: events, made when it is accepted", lambda: accept_again(exchange))
+    with ledger_of(times, "files"):
+        timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
     timed(times, f"files: {FANNED - 1} more consumers", lambda: fanned_out(exchange))
     exchange = with_servers(exchange)
-    timed(times, "files: into a bucket", lambda: pipeline.push(exchange, f"{DATASET}/bucket"))
+    accept_again(exchange)
+    with ledger_of(times, "files: into a bucket"):
+        timed(times, "files: into a bucket", lambda: pipeline.push(exchange, f"{DATASET}/bucket"))
     agreement, contract = exchange.agreement(f"{DATASET}/database"), exchange.contract(DATASET)
     terms = Terms.of(agreement, contract, snapshot.schema, exchange.keys, today=None)
     keys = list(snapshot.to_batches(columns=list(contract.primary_key), batch_size=131_072))
     ledger(exchange, folder, terms, keys)  # as in the middle of a push, memory has been touched before
-    timed(times, "database: the ledger's part", lambda: ledger(exchange, folder, terms, keys))
+    timed(times, "database: the ledger's part, made by a push", lambda: ledger(exchange, folder, terms, keys))
     # The ledger's before as well: the server goes on with what it was given when it has answered.
     timed(times, "database: floor", lambda: bare_database(database, snapshot, columns))
-    timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/database"))
+    with ledger_of(times, "database"):
+        timed(times, "database", lambda: pipeline.push(exchange, f"{DATASET}/database"))
     for day in range(DAYS):
         change(exchange, day)
         step = "database: 1 % changed" + ("" if day else ", for the first time")

@@ -339,12 +339,14 @@ def test_the_order_of_pseudonymous_rows_links_no_two_consumers(tmp_path, mode):
         assert sum(a == b for a, b in zip(first, other, strict=True)) < 10
 
 
-def test_the_events_stand_in_the_order_of_the_rows(tmp_path):
-    """The delivery error store finds a record by the place of its row."""
-    _, events, incomes = by_order(tmp_path, "tax")
+def test_it_is_told_which_event_is_of_which_row(tmp_path):
+    """Events are in the snapshot's order, as other consumers'; the delivery error store finds a record by its row's place."""
+    prepared, events, incomes = by_order(tmp_path, "tax")
     records = keyed_hashes(pa.Table.from_pylist([person(n) for n in range(200)], SCHEMA), ["resident_id"], key=KEYS.ledger, domain="person")  # fmt: skip
     income_of = dict(zip(records.to_pylist(), [person(n)["income"] for n in range(200)], strict=True))
-    assert [income_of[record] for record, _, _ in events.events] == incomes
+    assert [record for record, _, _ in events.events] == records.to_pylist()
+    places = np.fromfile(prepared.places, np.uint32)
+    assert [income_of[events.events[place][0]] for place in places] == incomes
 
 
 def test_what_changed_comes_in_an_order_of_its_own_too(tmp_path):

@@ -222,3 +222,31 @@ def test_a_full_delivery_leaves_them_out(hamlet):
     assert outcome.counts["inserted"] == len(numbers(hamlet)) == 86
     assert shares(exchange) == 86
     assert pipeline.check(exchange).sound
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_they_are_found_where_rows_leave_in_an_order_of_their_own(hamlet, monkeypatch, foreseen):
+    """Share events are in the snapshot's order, whether the push made them or they were made before."""
+    for module in ("handover", "foreseen")[: 1 + foreseen]:
+        monkeypatch.setattr(f"crossdock.{module}.MANY", 1)
+    file = hamlet.agreement("permits", "tax")
+    document = yaml.safe_load(file.read_text())
+    terms = document["customProperties"][0]["value"]
+    terms["delivery"]["mode"], terms["protect"] = "full", {"permit_no": "pseudonymise"}
+    write_yaml(file, document)
+    sql(
+        hamlet,
+        "DROP TRIGGER objects",
+        OBJECTS.replace("NEW.permit_no IN ('P0020', 'P0041')", "NEW.holder IN ('R0020', 'R0041')"),
+    )
+    exchange = hamlet.open()
+    hamlet.write_permits([*permits(), ["P9999", "R0001", "1.00", ""]])
+    pipeline.validate(exchange, pipeline.pull(exchange, "town_hall/permits").id)
+    outcome = pipeline.push(exchange, TAX)
+    assert (outcome.counts["inserted"], outcome.counts["filtered"]) == (87, 2)
+    holders = {row[1] for row in tax_rows(hamlet, "permits")}
+    assert len(holders) == 86  # one has two permits
+    assert not holders & {"R0020", "R0041"}
+    assert len(rejections(exchange.state, TAX)) == 2
+    assert [who(exchange.state, exchange.store, exchange.keys, holder) for holder in ("R0020", "R0041")] == [[], []]
+    assert pipeline.check(exchange).sound

@@ -8,12 +8,15 @@ import shutil
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from crossdock import handover, pipeline
+from crossdock import foreseen, handover, pipeline
+from crossdock.delivery.cuts import Cut
 from crossdock.errors import LedgerBroken
 from crossdock.exchange import keys_folder
 from crossdock.keys import LEDGER, rotate
 from crossdock.ledger.counts import count
+from crossdock.ledger.events import EventWriter
 from crossdock.ledger.subjects import who
 from crossdock.storage.records import latest_snapshot
 from hamlet import _department, agreement, entries, found, school_files, write_yaml
@@ -60,15 +63,30 @@ def sharing(monkeypatch):
     monkeypatch.setattr(handover, "MANY", 1)
 
 
+@pytest.fixture
+def foreseeing(monkeypatch):
+    """Events of small snapshots are made when they are accepted, too; tells how many a push makes itself."""
+    for module in (handover, foreseen):
+        monkeypatch.setattr(module, "MANY", 1)
+    made = []
+    add = EventWriter.add
+    monkeypatch.setattr(
+        EventWriter, "add", lambda self, record, *more: (made.append(len(record)), add(self, record, *more))
+    )
+    return made
+
+
 def shelved(hamlet):
     return sorted((hamlet.home / "var" / "shelf").glob("*")) if (hamlet.home / "var" / "shelf").exists() else []
 
 
-def test_consumers_get_what_they_would_get_alone(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ahead", [[], [foreseen]])
+def test_consumers_get_what_they_would_get_alone(tmp_path, monkeypatch, ahead):
     alone = laid_out(tmp_path / "alone")
     push_all(alone)
     assert not shelved(alone)
-    monkeypatch.setattr(handover, "MANY", 1)
+    for module in (handover, *ahead):
+        monkeypatch.setattr(module, "MANY", 1)
     together = laid_out(tmp_path / "together", keys=alone.home / "var" / "keys")
     push_all(together)
     assert shelved(together)
@@ -152,3 +170,91 @@ def test_events_under_another_version_of_the_ledger_key_are_made_anew(tmp_path):
         "hidden",
     }
     assert pipeline.check(exchange).sound
+
+
+def test_events_are_made_when_a_snapshot_is_accepted(tmp_path, foreseeing):
+    hamlet = laid_out(tmp_path)
+    assert 196 in foreseeing
+    foreseeing.clear()
+    push_all(hamlet)
+    assert not foreseeing
+    assert pipeline.check(hamlet.open()).sound
+
+
+def test_a_wrong_agreement_keeps_no_snapshot_from_being_accepted(tmp_path, foreseeing):
+    """Nor are its events made: they would be for nobody."""
+    hamlet = found(tmp_path)
+    for path in hamlet.contract("residents").parent.glob("agreements/*"):
+        path.unlink()
+    terms = {"columns": ["resident_no", "name"], "delivery": {"channel": "folder", "connection": "school_folder", "mode": "full", "path": "x"}}  # fmt: skip
+    ended = agreement("residents", "school", **terms) | {"endTimestamp": "2026-01-02T00:00:00+08:00"}
+    write_yaml(hamlet.agreement("residents", "school"), ended)
+    write_yaml(hamlet.agreement("residents", "tax"), agreement("residents", "tax", **terms) | {"status": "requested"})
+    exchange = hamlet.open()
+    for dataset in ("town_hall/streets", DATASET):
+        assert pipeline.validate(exchange, pipeline.pull(exchange, dataset).id).accepted
+    assert 196 not in foreseeing
+
+
+@pytest.mark.parametrize(
+    ("frequency", "mode", "made"),
+    [("on_change", "full", 196), ("once", "full", 0), ("@yearly", "full", 0), ("on_change", "changes", 0)],
+)
+def test_only_what_is_due_in_full_is_foreseen(tmp_path, foreseeing, frequency, mode, made):
+    hamlet = laid_out(tmp_path)
+    for path in hamlet.contract("residents").parent.glob("agreements/*"):
+        if path.name != "plain.oaas.yaml":
+            path.unlink()
+    document = yaml.safe_load(hamlet.agreement("residents", "plain").read_text())
+    terms = document["customProperties"][0]["value"]
+    terms["frequency"], terms["delivery"]["mode"] = frequency, mode
+    write_yaml(hamlet.agreement("residents", "plain"), document)
+    assert pipeline.push(hamlet.open(), f"{DATASET}/plain").status == "delivered"
+    foreseeing.clear()
+    hamlet.sql("UPDATE residents SET name = 'Other', changed_at = '2026-06-01T00:00:00' WHERE resident_no = 'R0001'")
+    exchange = hamlet.open()
+    assert pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id).accepted
+    assert sum(foreseeing) == made
+
+
+def test_events_of_other_rows_do_not_leave(tmp_path, foreseeing, monkeypatch):
+    hamlet = laid_out(tmp_path)
+    assert foreseeing
+    (of_all,) = {
+        path.name.partition(".")[0]
+        for path in shelved(hamlet)
+        if ".json." in path.name and b'"insert":196' in path.read_bytes()
+    }
+    monkeypatch.setattr(Cut, "events", lambda *_: of_all)
+    with pytest.raises(LedgerBroken, match="share events"):
+        pipeline.push(hamlet.open(), f"{DATASET}/some")
+    assert not list((hamlet.school / "some").glob("*"))
+
+
+def test_events_foreseen_under_an_older_ledger_key_are_made_anew(tmp_path, foreseeing):
+    hamlet = laid_out(tmp_path)
+    rotate(keys_folder(hamlet.home), LEDGER)
+    foreseeing.clear()
+    exchange = hamlet.open()
+    assert pipeline.push(exchange, f"{DATASET}/plain").status == "delivered"
+    assert foreseeing == [196]
+    assert {each.consumer for each in who(exchange.state, exchange.store, exchange.keys, "R0001")} == {"plain"}
+    assert pipeline.check(exchange).sound
+
+
+def test_so_are_the_events_of_a_first_delivery_of_changes(tmp_path, foreseeing, monkeypatch):
+    entries_of = []
+    for ahead in (True, False):
+        monkeypatch.setattr(foreseen, "MANY", 1 if ahead else 1_000)
+        foreseeing.clear()
+        hamlet = laid_out(tmp_path / str(ahead), keys=tmp_path / "True" / "var" / "keys" if entries_of else None)
+        document = yaml.safe_load(hamlet.agreement("residents", "some").read_text())
+        document["customProperties"][0]["value"]["delivery"]["mode"] = "changes"
+        write_yaml(hamlet.agreement("residents", "some"), document)
+        exchange = hamlet.open()
+        foreseeing.clear()
+        assert pipeline.push(exchange, f"{DATASET}/some").status == "delivered"
+        assert bool(foreseeing) != ahead
+        assert pipeline.check(exchange).sound
+        entries_of += entries(exchange)
+    assert entries_of[0] == entries_of[1]

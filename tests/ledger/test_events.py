@@ -6,6 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -52,7 +53,7 @@ def test_what_was_written_is_read_back_in_order(parts):
         assert read == sorted(added, key=lambda row: (row[0], row[1] or b"", OPERATIONS.index(row[2])))
         assert writer.counts == {name: sum(1 for row in added if row[2] == name) for name in OPERATIONS}
         assert writer.rows == len(added)
-        where = positions(writer.path, range(len(added)))
+        where = positions(writer.path, range(len(added)), None)
         assert [read[position] for position in sorted(where, key=where.get)] == added
 
 
@@ -77,7 +78,18 @@ def test_equal_events_stand_as_they_were_added(tmp_path):
     with EventWriter(tmp_path / "e.parquet") as writer:
         for _ in range(100):
             writer.add(pa.array([bytes(16), bytes([1]) * 16], HASH), None, "insert")
-    assert positions(writer.path, range(200)) == dict(enumerate([*range(0, 200, 2), *range(1, 200, 2)]))
+    assert positions(writer.path, range(200), None) == dict(enumerate([*range(0, 200, 2), *range(1, 200, 2)]))
+
+
+def test_rows_that_are_sent_in_another_order_are_found(tmp_path):
+    events = [bytes([number]) * 16 for number in (3, 1, 2, 0)]
+    with EventWriter(tmp_path / "e.parquet") as writer:
+        writer.add(pa.array(events, HASH), None, "insert")
+    order = np.array([2, 0, 3, 1], np.uint32)  # of which event each row is
+    order.tofile(tmp_path / "places")
+    found = positions(writer.path, [3, 0], tmp_path / "places")
+    assert {row: position for position, row in found.items()} == {0: 2, 3: 1}  # events stand where their number says
+    assert positions(writer.path, [], tmp_path / "places") == {}
 
 
 def few(rows: int, *, every: bool) -> pa.Array:

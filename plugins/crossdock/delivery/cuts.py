@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from crossdock.contracts.agreement import Protection
+from crossdock.contracts.model import Contract
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
 from crossdock.identity import RowsDigest, canonical, content_id
@@ -39,9 +41,20 @@ class Cut:
     name: str
 
     @classmethod
-    def of(cls, shelf: Shelf, sha256: str, accepted: RowsDigest, *told: object) -> Self:
-        """Names a cut by all that its rows depend on: the snapshot, its file and rows, and what tells the filter."""
-        name = content_id("cut", _FORM, sha256, str(accepted), *told)
+    def of(  # noqa: PLR0913 - all that the rows depend on
+        cls, shelf: Shelf, contract: Contract, rows: str, day: date | None, *, sha256: str, accepted: RowsDigest
+    ) -> Self:
+        """Names a cut by all that its rows depend on.
+
+        Args:
+            shelf: where it is kept.
+            contract: of the dataset.
+            rows: the row filter.
+            day: to which it is bound, if it asks for one.
+            sha256: of the snapshot's file.
+            accepted: the digest of the snapshot's rows.
+        """
+        name = content_id("cut", _FORM, sha256, str(accepted), contract.digest, rows, day)
         return cls(shelf=shelf, snapshot=sha256, accepted=accepted, name=name)
 
     def events(self, terms: Terms) -> str:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -71,8 +72,8 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         held_back: keyed hashes of records that do not go: what the consumer holds of them stays as it is.
         ahead: takes the rows before they are counted, where everything goes and the consumer's system can do that; else
             begins to look at what the consumer holds, and to change it once all changes are found.
-        cut: under which what is made in mode full is kept for others, and taken from where others made it; for
-            deliveries that hold nothing back.
+        cut: under which what is made in mode full is kept for others, and taken from where others made it, as are the
+            share events of a first delivery of changes; for deliveries that hold nothing back.
         prints: the fingerprints of the snapshot's rows, if they are at hand: what changed is found by them.
 
     Raises:
@@ -89,7 +90,7 @@ def prepare(  # noqa: PLR0913 - a delivery is these things; a value holding them
         ahead.take(work.goods, reading.outgoing())
     if full:
         return work.full(agreement, events, cut)
-    return work.changes(agreement, previous, events, prints)
+    return work.changes(agreement, previous, events, cut if previous is None else None, prints)
 
 
 class _Work:
@@ -100,6 +101,7 @@ class _Work:
         self.ahead, self.base = ahead, base
         self.delivered, self.unchanged, self.kept = RowsDigest(), RowsDigest(), 0
         self.fresh: list[pa.Array] = []  # the records that are new to the consumer
+        self.places: Path | None = None  # see `Prepared`
 
     @property
     def goods(self) -> Goods:
@@ -108,55 +110,70 @@ class _Work:
         return Goods(schema=schema, key_columns=key, replaces=self.base is None, base=self.base)
 
     def full(self, agreement: Agreement, events: Events, cut: Cut | None) -> Prepared:
-        """Every row that the filter lets through is delivered."""
-        cut = None if self.terms.order_by else cut  # nobody else gets these columns in this order
-        shelved = cut.columns(self.terms, self.scratch / "shelved") if cut else {}
+        """Every row that the filter lets through is delivered; their share events are in the snapshot's order."""
+        shared = None if self.terms.order_by else cut  # nobody else gets these columns in this order
+        shelved = shared.columns(self.terms, self.scratch / "shelved") if shared else {}
         rest = self.terms.without(shelved)
+        told = cut is not None and events.again(cut.events(self.terms))
+        known = cut.digests(self.scratch) if cut and told else None
         fields = rest.encoded_schema(self.snapshot.schema)
         with ColumnSinks(self.scratch / "columns", fields, rest.pseudonyms) as sinks:
-            delivered = self._known(cut, rest, events, sinks) if cut else None
-            fresh = delivered is None
-            if delivered is None:
-                delivered = self._all(rest, events, sinks)
+            if cut and known:
+                self._known(cut, known, rest, sinks)
+            else:
+                self._all(rest, None if told else events, sinks)
         rows = self.scratch / "rows.parquet"
         columns = shelved | sinks.paths
         sha256 = join([columns[name] for name in self.terms.schema.names], self.terms.schema, rows)
         if cut and self.reading.accepted == cut.accepted:
-            cut.keep_columns(self.terms, sinks.paths)
-            if fresh:
-                cut.keep_digests(delivered, self.reading.filtered, self.scratch)
+            if shared:
+                shared.keep_columns(self.terms, sinks.paths)
+            if not known:
+                cut.keep_digests(self.delivered, self.reading.filtered, self.scratch)
+            if not told:
                 events.keep(cut.events(self.terms))
-        digests = self._digests(delivered, RowsDigest())
-        return self._prepared(agreement, rows, digests, Counts.of(digests, inserted=delivered.rows), sha256=sha256)
+        digests = self._digests(self.delivered, RowsDigest())
+        return self._prepared(agreement, rows, digests, Counts.of(digests, inserted=self.delivered.rows), sha256=sha256)
 
-    def _known(self, cut: Cut, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest | None:
-        """Makes the columns that nobody made yet, where the rest is known; returns None where it is not."""
-        digests = cut.digests(self.scratch)
-        if digests is None or not events.again(cut.events(self.terms)):
-            return None
-        delivered, self.reading.filtered = digests
-        self.reading.accepted = delivered + self.reading.filtered
+    def _known(self, cut: Cut, digests: tuple[RowsDigest, RowsDigest], rest: Terms, sinks: ColumnSinks) -> None:
+        """Makes the columns that nobody made yet, where the rows' digests and events are known."""
+        self.delivered, self.reading.filtered = digests
+        self.reading.accepted = self.delivered + self.reading.filtered
         if len(rest.schema):
             with ThreadPoolExecutor(1, thread_name_prefix="crossdock") as beside:
                 unchanged = beside.submit(cut.demand_unchanged, self.snapshot)
-                for rows in in_order(rest.encoded, self.reading.rows(rest.schema.names), beside=1):
-                    sinks.add(rows)
+                self._sink(in_order(rest.encoded, self.reading.rows(rest.schema.names), beside=1), sinks)
                 unchanged.result()
-        return delivered
 
-    def _all(self, rest: Terms, events: Events, sinks: ColumnSinks) -> RowsDigest:
-        def parts() -> Iterator[Part]:
-            for kept in self.reading.kept(
-                rest.encoded, lambda rows, _: (self.terms.records(rows), self.terms.subjects(rows))
-            ):
+    def _all(self, rest: Terms, events: Events | None, sinks: ColumnSinks) -> None:
+        """Makes columns and digests, and, unless they are known, events."""
+        terms = self.terms
+
+        def tell(rows: pa.RecordBatch, _: pa.RecordBatch) -> tuple[pa.Array, pa.Array | None] | None:
+            return (terms.records(rows), terms.subjects(rows)) if events else None
+
+        def leaving() -> Iterator[pa.RecordBatch]:
+            for kept in self.reading.kept(rest.encoded, tell):
                 self.delivered += RowsDigest.of(kept.hashes)
-                yield kept.outgoing, kept.told
+                if events and kept.told:
+                    events.add(*kept.told, "insert")
+                yield kept.outgoing
+            if events:
+                events.done()
 
-        for leaving, (record, subject) in self._in_order(parts()):
-            sinks.add(leaving)
-            events.add(record, subject, "insert")
-        events.done()
-        return self.delivered
+        self._sink(leaving(), sinks)
+
+    def _sink(self, rows: Iterable[pa.RecordBatch], sinks: ColumnSinks) -> None:
+        """Writes rows in the order in which they leave; where that is their own, notes where each stood among them."""
+        if not self.terms.order_by:
+            for leaving in rows:
+                sinks.add(leaving)
+            return
+        self.places = self.scratch / "places"
+        with self.places.open("wb") as file:
+            for leaving, (places,) in self._in_order(_numbered(rows)):
+                sinks.add(leaving)
+                np.asarray(places).tofile(file)
 
     def _in_order(self, parts: Iterable[Part]) -> Iterable[Part]:
         """Returns the rows in the order in which they leave; where that is their own, sends them ahead in it."""
@@ -170,8 +187,11 @@ class _Work:
     def _plain(self, leaving: pa.RecordBatch) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays([plain(values) for values in leaving.columns], schema=self.terms.schema)
 
-    def changes(self, agreement: Agreement, previous: Received | None, events: Events, prints: Path | None) -> Prepared:
-        """Only what differs from what the consumer holds is delivered."""
+    def changes(
+        self, agreement: Agreement, previous: Received | None, events: Events, cut: Cut | None, prints: Path | None
+    ) -> Prepared:
+        """Only what differs from what the consumer holds is delivered; to who holds nothing, all, as in full."""
+        told = cut is not None and not self.terms.order_by and events.again(cut.events(self.terms))
         aligned = None
         if previous and prints and not len(self.reading.held_back):
             aligned = Aligned.find(previous, self.terms, self.snapshot, prints)
@@ -185,7 +205,7 @@ class _Work:
             with ParquetSink(self.scratch / "rows.parquet", self.terms.schema) as rows:
                 for leaving, (record, subject, marks) in self._in_order(self._changed(aligned, comparison, hold)):
                     rows.add(leaving)
-                    if leaving.num_rows:
+                    if leaving.num_rows and not told:
                         events.add(record, subject, _OPERATIONS.take(marks))
             if self.base is not None and previous and self._stopped():
                 self._keep_stopped(previous, comparison, hold)
@@ -266,10 +286,18 @@ class _Work:
             files=tuple(delivered_file(part, form, sha256 if part == rows else None) for part in parts),
             held_back=self._stopped(),
             kept=self.kept,
+            places=self.places,
         )
 
     def _stopped(self) -> int:
         return sum(map(len, self.reading.stopped))
+
+
+def _numbered(rows: Iterable[pa.RecordBatch]) -> Iterator[Part]:
+    start = 0
+    for batch in rows:
+        yield batch, (pa.array(np.arange(start, start + batch.num_rows, dtype=np.uint32)),)
+        start += batch.num_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ class Prepared:
     files: tuple[DeliveredFile, ...]  # in the format the agreement asks for
     held_back: int = 0  # rows that the consumer has rejected; they are among those that `counts` has as filtered
     kept: int = 0  # of those, the records that the consumer goes on holding as it has them
+    places: Path | None = None  # per row, as uint32, which share event, as they were added, is its; None: the same one
 
     @property
     def goods(self) -> Goods:

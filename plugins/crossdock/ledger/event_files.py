@@ -18,11 +18,22 @@ from crossdock.ledger.events import ORDER, ROW_GROUP, SCHEMA
 from crossdock.storage.store import Store
 
 
-def positions(path: Path, added: Collection[int]) -> dict[int, int]:
-    """Returns where in its file a writer put the events that were added as the first (0), second (1), ..., position -> added."""
+def positions(path: Path, sent: Collection[int], places: Path | None) -> dict[int, int]:
+    """Returns where in its file a writer put the events of the rows that were sent as the first (0), second (1), ...
+
+    Args:
+        path: of the file.
+        sent: rows by their places.
+        places: a file that tells per row which event, as they were added, is its, as uint32; None: the same one.
+
+    Returns:
+        position in the file -> place of the row.
+    """
+    added = np.fromfile(places, np.uint32)[list(sent)].tolist() if places else list(sent)
+    rows = dict(zip(added, sent, strict=True))
     order = np.fromfile(path.with_suffix(ORDER), np.uint32)
-    found = np.flatnonzero(np.isin(order, list(added)))
-    return dict(zip(found.tolist(), order[found].tolist(), strict=True))
+    found = np.flatnonzero(np.isin(order, added))
+    return {position: rows[event] for position, event in zip(found.tolist(), order[found].tolist(), strict=True)}
 
 
 def read_events(store: Store, key: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from crossdock.columnar import all_null, in_one_piece
 from crossdock.errors import WrongUse
-from crossdock.identity import canonical
+from crossdock.identity import canonical, file_sha256
 from crossdock.ledger.packing import writing
 from crossdock.ledger.tree import Tree, leaf_hash
 from crossdock.ordered import behind
@@ -69,6 +70,7 @@ class EventWriter:
         self._tree = Tree()
         self._finishing: Future[None] | None = None
         self._again = self._name = ""  # the root of events that were taken over; the name under which to keep them
+        self.sha256 = ""  # of the file; known once closed
 
     @property
     def tree(self) -> str:
@@ -117,11 +119,15 @@ class EventWriter:
         """Takes over all events that another writer kept under a name; tells False when the shelf has none."""
         about = self.path.with_suffix(_ABOUT)
         shelf = self._shelf
-        order = self.path.with_suffix(ORDER)
-        if not shelf or not all(shelf.take(name + path.suffix, path) for path in (self.path, order, about)):
+        taken = [
+            shelf.take(name + path.suffix, path) if shelf else ""
+            for path in (self.path, self.path.with_suffix(ORDER), about)
+        ]
+        if not all(taken):
             return False
         known = json.loads(about.read_bytes())
-        self._again, self.counts = known["tree"], known["counts"]
+        self._again, self.counts, self.sha256 = known["tree"], known["counts"], taken[0]
+        self._beside(self._settle)
         return True
 
     def keep(self, name: str) -> None:
@@ -131,9 +137,17 @@ class EventWriter:
     def done(self) -> None:
         """Says that all events were added: they are written while the caller does something else."""
         if not self._again:
-            pool = ThreadPoolExecutor(1, thread_name_prefix="crossdock")
-            self._finishing = pool.submit(self._finish)
-            pool.shutdown(wait=False)
+            self._beside(self._finish)
+
+    def _beside(self, work: Callable[[], None]) -> None:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="crossdock")
+        self._finishing = pool.submit(work)
+        pool.shutdown(wait=False)
+
+    def _settle(self) -> None:
+        """Brings the file to the disk: who stores it, once rows are encoded, need not wait for that then."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def _finish(self) -> None:
         if self._rows_waiting or self._open is None:
@@ -143,17 +157,18 @@ class EventWriter:
 
     def close(self) -> None:
         """Writes what is waiting and makes the file whole."""
-        if self._again:
-            return
         if self._finishing:
             self._finishing.result()
         else:
             self._finish()
+        if self._again:
+            return
+        self.sha256 = file_sha256(self.path)
         if self._shelf and self._name:
             about = self.path.with_suffix(_ABOUT)
             about.write_bytes(canonical({"tree": self.tree, "counts": self.counts}))
-            for path in (self.path, self.path.with_suffix(ORDER), about):
-                self._shelf.put(self._name + path.suffix, path)
+            for path, sha256 in ((self.path, self.sha256), (self.path.with_suffix(ORDER), None), (about, None)):
+                self._shelf.put(self._name + path.suffix, path, sha256)
 
     def _write(self, rows: int) -> None:
         """Writes the next run."""

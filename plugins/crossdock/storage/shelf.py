@@ -31,33 +31,38 @@ class Shelf:
     folder: Path
     most: int = MOST
 
-    def put(self, name: str, path: Path) -> None:
-        """Keeps a file under a name, unless it is as large as half the shelf; the oldest make room for it."""
+    def has_room(self, size: int) -> bool:
+        """Tells whether a file of so many bytes would be kept: it is no larger than half the shelf."""
+        return size <= self.most // 2
+
+    def put(self, name: str, path: Path, sha256: str | None = None) -> None:
+        """Keeps a file, whose SHA-256 may be known, under a name if there is room; the oldest make it."""
         size = path.stat().st_size
-        if size > self.most // 2:
+        if not self.has_room(size):
             return
         fresh = self.folder / f".{secrets.token_hex(8)}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.tidy(room=size)
             _link(path, fresh)
-            fresh.replace(self.folder / f"{name}.{file_sha256(path)}")
+            fresh.replace(self.folder / f"{name}.{sha256 or file_sha256(path)}")
         except OSError:  # no delivery fails because others can't have what was made for it
             with suppress(OSError):
                 fresh.unlink()
 
-    def take(self, name: str, path: Path) -> bool:
-        """Puts what is kept under a name at a path, which is only to be read; tells False when there is nothing."""
+    def take(self, name: str, path: Path) -> str:
+        """Puts what is kept under a name at a path, which is only to be read; returns its SHA-256, "" when there is nothing."""
         for found in self.folder.glob(f"{name}.*"):
             try:
                 _link(found, path)
             except FileNotFoundError:
                 continue  # it just made room for another
-            if _is_whole(path, found.name.removeprefix(f"{name}.")):
-                return True
+            sha256 = found.name.removeprefix(f"{name}.")
+            if _is_whole(path, sha256):
+                return sha256
             path.unlink()
             found.unlink(missing_ok=True)
-        return False
+        return ""
 
     def tidy(self, *, room: int = 0) -> None:
         """Removes what is too old, and the oldest until there is room for so many bytes."""
