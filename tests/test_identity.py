@@ -9,11 +9,13 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossdock import identity
 from crossdock.identity import (
     RowsDigest,
     canonical,
     content_id,
     file_sha256,
+    has_sha256,
     instant,
     keyed_hashes,
     now,
@@ -104,3 +106,19 @@ def test_keyed_hashes_cannot_be_linked_across_keys_and_domains():
 def test_an_identifier_is_the_same_as_text_and_as_number():
     text, number = pa.table({"id": ["42"]}), pa.table({"id": pa.array([42], pa.int64())})
     assert keyed_hashes(text, ["id"], key=KEY, domain="d") == keyed_hashes(number, ["id"], key=KEY, domain="d")
+
+
+def test_a_file_is_read_again_once_it_is_changed(tmp_path, monkeypatch):
+    path, read = tmp_path / "file", []
+    monkeypatch.setattr(identity, "file_sha256", lambda path: read.append(path) or file_sha256(path))
+    path.write_bytes(b"one")
+    sha256 = file_sha256(path)
+    assert has_sha256(path, sha256)
+    assert has_sha256(path, sha256)
+    assert len(read) == 1
+    assert not has_sha256(path, "0" * 64)
+    path.write_bytes(b"two")
+    assert not has_sha256(path, sha256)
+    assert not has_sha256(path, sha256)
+    path.write_bytes(b"one")
+    assert has_sha256(path, sha256)

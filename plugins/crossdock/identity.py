@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LANE = 1 << 64
+_known: dict[
+    tuple[int, int], tuple[int, int, str]
+] = {}  # by device and inode: size, when it was changed, in ns, SHA-256
 
 
 def canonical(value: object) -> bytes:
@@ -34,6 +37,16 @@ def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file as 64 hex characters, reading it in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Tells whether a file has a SHA-256; one that this process found to have it is not read again until it is changed."""
+    about = path.stat()
+    which, state = (about.st_dev, about.st_ino), (about.st_size, about.st_mtime_ns, sha256)
+    if _known.get(which) != state and file_sha256(path) != sha256:
+        return False
+    _known[which] = state
+    return True
 
 
 def now() -> datetime:

@@ -49,7 +49,8 @@ DATASET = "public_security/population"
 FANNED = 10
 DAYS = 4  # of changes; on the first one, pages are full and not in PostgreSQL's memory: a changed row goes elsewhere
 LEFT_OUT = {"member_no", "updated_at"}
-MASKED = {"name": {"mask": {"keepFirst": 1}}, "resident_id": "pseudonymise"}
+MASKED = {"name": {"mask": {"keepFirst": 1}}}
+HIDDEN = MASKED | {"resident_id": "pseudonymise"}  # which no two consumers can share
 FILES = {"mode": "full", "path": "p"}
 
 
@@ -67,19 +68,17 @@ def lay_out(home: Path, rows: int, **servers: Mapping[str, object]) -> Exchange:
         place = home / "var" / f"consumer{number}"
         place.mkdir()
         connections[f"bench_folder{number}"] = {"conn_type": "fs", "extra": {"path": str(place)}}
-        agree(
-            home,
-            f"consumer{number}",
-            columns,
-            MASKED,
-            {"channel": "folder", "connection": f"bench_folder{number}"} | FILES,
-        )
+        agree(home, f"consumer{number}", columns, HIDDEN, to_folder(number))
     file.write_text(json.dumps(connections))
     exchange = open_exchange(home)
     pipeline.validate(exchange, pipeline.pull(exchange, "civil_affairs/divisions").id)
     pipeline.validate(exchange, pipeline.pull(exchange, DATASET).id)
     _ = exchange.catalogue  # whoever serves several consumers reads all contracts, once
     return exchange
+
+
+def to_folder(number: int) -> Mapping[str, str]:
+    return {"channel": "folder", "connection": f"bench_folder{number}"} | FILES
 
 
 def to_database(database: Connection) -> Mapping[str, object]:
@@ -100,17 +99,27 @@ def bucket_in_use(store: S3) -> str:
     return name
 
 
+def with_alike(exchange: Exchange) -> Exchange:
+    """Opens the exchange anew with new agreements with the consumers of files, who all get the same by them."""
+    columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
+    for number in range(FANNED):
+        agree(exchange.home, f"consumer{number}", columns, MASKED, to_folder(number))
+    opened = open_exchange(exchange.home)
+    _ = opened.catalogue
+    return opened
+
+
 def with_servers(exchange: Exchange) -> Exchange:
     """Opens the exchange anew with agreements more: with a bucket and with a database."""
     columns = list(exchange.agreement(f"{DATASET}/consumer0").columns)
-    agree(exchange.home, "bucket", columns, MASKED, {"channel": "bucket", "connection": "bench_bucket"} | FILES)
+    agree(exchange.home, "bucket", columns, HIDDEN, {"channel": "bucket", "connection": "bench_bucket"} | FILES)
     where = {"channel": "database", "connection": "bench_database", "mode": "changes", "table": "population"}
     agree(exchange.home, "database", columns, {}, where)
     return open_exchange(exchange.home)
 
 
 def agree(home: Path, consumer: str, columns, protect, delivery) -> None:
-    (home / "contracts" / consumer).mkdir()
+    (home / "contracts" / consumer).mkdir(exist_ok=True)
     (home / "contracts" / consumer / "department.yaml").write_text(
         f"id: {consumer}\nname: {{zh: 消费方, en: Consumer}}\ncontact: bench@example.org\n"
     )
@@ -144,7 +153,7 @@ def change(exchange: Exchange, which: int) -> None:
 
 
 def fanned_out(exchange: Exchange) -> None:
-    """Serves all consumers of files, each of whom gets pseudonyms of its own; the first has everything by now."""
+    """Serves all consumers of files; the first has everything by now."""
     found = [outcome.status for outcome in sweep.serve(exchange, DATASET).outcomes]
     if sorted(found) != ["delivered"] * (FANNED - 1) + ["unchanged"]:
         raise SystemExit(f"not everybody was served: {found}")
@@ -220,7 +229,11 @@ def once(folder: Path, rows: int, server: Postgres, store: S3, times: Timed) -> 
     timed(times, "files: events, made when it is accepted", lambda: accept_again(exchange))
     with ledger_of(times, "files"):
         timed(times, "files", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
-    timed(times, f"files: {FANNED - 1} more consumers", lambda: fanned_out(exchange))
+    timed(times, f"files: {FANNED - 1} more consumers, with own pseudonyms", lambda: fanned_out(exchange))
+    exchange = with_alike(exchange)
+    accept_again(exchange)
+    timed(times, "files: the same columns for all", lambda: pipeline.push(exchange, f"{DATASET}/consumer0"))
+    timed(times, f"files: the same columns for all, {FANNED - 1} more", lambda: fanned_out(exchange))
     exchange = with_servers(exchange)
     accept_again(exchange)
     with ledger_of(times, "files: into a bucket"):

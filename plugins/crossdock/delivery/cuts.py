@@ -17,12 +17,13 @@ from typing import Self
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.fs as pafs
 
 from crossdock.contracts.agreement import Protection
 from crossdock.contracts.model import Contract
 from crossdock.delivery.terms import Terms
 from crossdock.errors import LedgerBroken
-from crossdock.identity import RowsDigest, canonical, content_id
+from crossdock.identity import RowsDigest, canonical, content_id, has_sha256
 from crossdock.ordered import in_order
 from crossdock.storage.shelf import Shelf
 
@@ -108,14 +109,20 @@ class Cut:
         Raises:
             LedgerBroken: it is another.
         """
-        digest = hashlib.sha256()
-        for fragment in rows.get_fragments():
-            with fragment.filesystem.open_input_stream(fragment.path) as file:
-                while piece := file.read(_PIECE):
-                    digest.update(piece)
-        if digest.hexdigest() != self.snapshot:
+        (file,) = rows.get_fragments()
+        if not _has_sha256(file.filesystem, file.path, self.snapshot):
             raise LedgerBroken(
                 "The snapshot's file is not the one that was accepted.",
                 where=self.snapshot,
                 fix="Nothing has left. Put back the file that the state names.",
             )
+
+
+def _has_sha256(filesystem: pafs.FileSystem, path: str, sha256: str) -> bool:
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        return has_sha256(Path(path), sha256)
+    digest = hashlib.sha256()
+    with filesystem.open_input_stream(path) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest() == sha256

@@ -15,13 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossdock.identity import file_sha256
+from crossdock.identity import file_sha256, has_sha256
 
 MOST = 2 << 30  # bytes
 MANY = 50_000  # rows from which on what is made of them is worth keeping
 OLDEST = 86_400  # seconds
 _RECENT = 60  # seconds within which it makes no difference when a file was used
-_seen_whole: dict[tuple[int, int], tuple[int, int]] = {}  # by device and inode: size, and when it was changed, in ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,10 @@ class Shelf:
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    """Tells whether a file, which is used now, is what it was; one that this process has read stays so until it is changed."""
-    about = path.stat()
-    if about.st_mtime < time.time() - _RECENT:
+    """Tells whether a file, which is used now, is what it was."""
+    if path.stat().st_mtime < time.time() - _RECENT:
         os.utime(path)
-        about = path.stat()
-    which, state = (about.st_dev, about.st_ino), (about.st_size, about.st_mtime_ns)
-    if _seen_whole.get(which) != state and file_sha256(path) != sha256:
-        return False
-    _seen_whole[which] = state
-    return True
+    return has_sha256(path, sha256)
 
 
 def _link(path: Path, other: Path) -> None:
