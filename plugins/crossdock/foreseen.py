@@ -60,7 +60,8 @@ def foresee(exchange: Exchange, contract: Contract, snapshot: Path, *, sha256: s
     chosen = [found[name] for name in sorted(found, key=lambda name: -wanted.count(name))[:_MOST]]
     if not chosen:
         return
-    with exchange.scratch() as scratch, ExitStack() as stack:
+    # No snapshot is refused because there is no room for what only saves time.
+    with suppress(OSError), exchange.scratch() as scratch, ExitStack() as stack:
         takers = []
         for number, (cut, terms) in enumerate(chosen):
             writer = stack.enter_context(EventWriter(scratch / f"{number}.parquet", exchange.shelf))

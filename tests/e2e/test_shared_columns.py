@@ -196,6 +196,20 @@ def test_a_wrong_agreement_keeps_no_snapshot_from_being_accepted(tmp_path, fores
     assert 196 not in foreseeing
 
 
+def test_a_full_disk_keeps_no_snapshot_from_being_accepted(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreseen, "MANY", 1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr(EventWriter, "add", full)
+        hamlet = laid_out(tmp_path)
+    assert not [path for path in shelved(hamlet) if ".parquet." in path.name]
+    push_all(hamlet)
+    assert pipeline.check(hamlet.open()).sound
+
+
 @pytest.mark.parametrize(
     ("frequency", "mode", "made"),
     [("on_change", "full", 196), ("once", "full", 0), ("@yearly", "full", 0), ("on_change", "changes", 0)],
