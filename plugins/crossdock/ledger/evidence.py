@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,27 @@ _SAME = (
 
 Spelled = npt.NDArray[np.void]
 Objection = tuple[str, str]  # what is wrong, and the key of the object in which it is
+
+
+def examined(
+    store: Store, filters: Filters, public_key: bytes, entries: Sequence[tuple[Mapping[str, Any], bool]]
+) -> list[list[Objection]]:
+    """Returns what is wrong with what entries point at.
+
+    Args:
+        store: holds it.
+        filters: that are in it.
+        public_key: the exchange's, as 32 bytes.
+        entries: their bodies, and whether their events are not in a file of their own.
+
+    Raises:
+        Transient: the store did not answer.
+    """
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    return [
+        [*(() if elsewhere else events_objections(store, filters, body)), *manifest_objections(store, key, body)]
+        for body, elsewhere in entries
+    ]
 
 
 def events_objections(store: Store, filters: Filters, body: Mapping[str, Any]) -> Iterator[Objection]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,6 +28,7 @@ from crossdock.ledger.evidence import (
     told,
     tree_over,
 )
+from crossdock.ledger.examiners import examiners
 from crossdock.storage.store import Store
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _NAME = re.compile(rf"{_FOLDER}(\d+)-(\d+)-(\d+)-([0-9a-f]{{16}})\.parquet")
 _WHAT = "entry_operation"  # an entry's number, counted from the segment's first, times 3, and the operation's number
 _TOGETHER = 1_048_576  # a delivery of more events has a file of its own
 _AT_ONCE = 2  # segments, of up to 300 MB in memory each
+_GROUP = 32_768  # events that are about as much work as an entry with a file of its own
 Objection = tuple[int, str, str, str]  # the entry concerned and its delivery, what is wrong, and in which object
 
 
@@ -71,16 +75,20 @@ class Covered:
         self._ranges = {key: (int(name[1]), int(name[2]), name[4]) for key, name in names if name}
         self._rows = {key: int(name[3]) for key, name in names if name}
         self._expected: dict[int, Expected] = {}
-        self._readers = ThreadPoolExecutor(_AT_ONCE)
+        self._ended = ExitStack()
         self._read: dict[str, Future[_Held | str]] = {}
 
     def __enter__(self) -> Self:
-        kept = (key for key, (_, last, _) in self._ranges.items() if last > self._retired)
-        self._read = {key: self._readers.submit(self._held_by, key) for key in kept}
+        kept = [key for key, (_, last, _) in self._ranges.items() if last > self._retired]
+        groups = sum(self._rows[key] for key in kept) // _GROUP
+        readers = self._ended.enter_context(examiners(self._store, groups, most=_AT_ONCE))
+        self._read = {key: readers.submit(_held_by, self._store, self._filters, key, self._ranges[key]) for key in kept}
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._readers.shutdown(cancel_futures=True)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.__exit__(kind, error, trace)
 
     def takes(self, seq: int, body: Mapping[str, Any]) -> bool:
         """Notes an entry; True when its events are in a segment, so that they need no file of their own."""
@@ -102,21 +110,6 @@ class Covered:
                 first, held = self._ranges[key][0], self._read.pop(key).result()
                 for seq, what, where in [(first, held, key)] if isinstance(held, str) else self._wrong(held, key):
                     yield seq, self._expected[seq].delivery if seq in self._expected else "", what, where
-
-    def _held_by(self, key: str) -> _Held | str:
-        """Returns what a segment holds, or what is wrong with it as a whole."""
-        first, last, sha256 = self._ranges[key]
-        filesystem, root = self._store.filesystem()
-        stands = stored(filesystem, f"{root}/{key}", key)
-        if stands is None or not stands.sha256.startswith(sha256):
-            return "The segment is missing, or its bytes are not those of its name."
-        try:
-            with stands.open() as file:
-                # One more entry, for events of one that is none of these.
-                return _held(file, last - first + 2, self._filters.of(key, file.metadata.num_rows))
-        except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
-            stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
-            return "The segment cannot be read as share events."
 
     def _wrong(self, held: _Held, key: str) -> Iterator[tuple[int, str, str]]:
         first, last, _ = self._ranges[key]
@@ -156,6 +149,22 @@ class _Held:
     trees: list[str]  # of each entry, the root of the Merkle tree over its events in the order of the file
     in_order: bool  # by subject, and each row group says truly with which it begins and ends
     wrong: Sequence[tuple[str, str]]  # what is wrong with its filters, and which
+
+
+def _held_by(store: Store, filters: Filters, key: str, named: tuple[int, int, str]) -> _Held | str:
+    """Returns what a segment holds, or what is wrong with it as a whole; its name tells entries and SHA-256."""
+    first, last, sha256 = named
+    filesystem, root = store.filesystem()
+    stands = stored(filesystem, f"{root}/{key}", key)
+    if stands is None or not stands.sha256.startswith(sha256):
+        return "The segment is missing, or its bytes are not those of its name."
+    try:
+        with stands.open() as file:
+            # One more entry, for events of one that is none of these.
+            return _held(file, last - first + 2, filters.of(key, file.metadata.num_rows))
+    except (pa.ArrowException, OSError, KeyError, IndexError, ValueError, TypeError):
+        stored(filesystem, f"{root}/{key}", key)  # raises when it is the store that does not answer now
+        return "The segment cannot be read as share events."
 
 
 def _held(file: pq.ParquetFile, entries: int, bits: Bits | None) -> _Held:

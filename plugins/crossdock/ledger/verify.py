@@ -6,35 +6,29 @@ missing at the end or a rewritten chain, as far as signed heads or the deliverie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
-from itertools import chain as joined
 from typing import Any
 
-import pyarrow.fs as pafs
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from crossdock.errors import StateDamaged
 from crossdock.ledger.chain import HEADS, Break, Chain, Row, broken
-from crossdock.ledger.evidence import (
-    RETIRED,
-    events_objections,
-    manifest_objections,
-    retirement_objections,
-    signed,
-)
+from crossdock.ledger.evidence import RETIRED, Objection, examined, retirement_objections, signed
+from crossdock.ledger.examiners import examiners
 from crossdock.ledger.filter_evidence import Filters
 from crossdock.ledger.segment_evidence import Covered
-from crossdock.ordered import cores
 from crossdock.storage.rows import tuples
 from crossdock.storage.state import State
 from crossdock.storage.store import Store
 from crossdock.storage.tables import delivery, ledger_entry
 
 _PAGE = 500
-_ASKED, _AT_ONCE = 8, 64  # requests to a store that is not at hand, and entries that a thread examines at a time
+_AT_ONCE, _AHEAD = 64, 32  # entries that are examined at a time; such parts that may wait
 
 
 def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Break]:
@@ -48,22 +42,23 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
     breaks += [Break(seq=0, delivery="", what=what, where=where) for what, where in objections]
     filters = Filters(store)
     chain = Chain(wanted=frozenset(head["last_seq"] for head in heads))
+    examine = partial(examined, store, filters, public_key.public_bytes_raw())
 
-    with ThreadPoolExecutor(_readers(store)) as readers, Covered(store, filters, retired=retired) as covered:
+    with examiners(store, _size(state)) as readers, Covered(store, filters, retired=retired) as covered:
+        examining = _Examining(readers, examine)
         try:
             for page in _pages(state):
-                sound = []
                 for row in page:
                     body, found = chain.add(row)
                     breaks += found
                     if body is not None:
-                        sound.append((row, body, row.seq <= retired or covered.takes(row.seq, body)))
-                parts = [sound[at : at + _AT_ONCE] for at in range(0, len(sound), _AT_ONCE)]
-                breaks += joined.from_iterable(readers.map(partial(_examined, store, filters, public_key), parts))
+                        examining.add(row, (body, row.seq <= retired or covered.takes(row.seq, body)))
+                breaks += examining.breaks(but=_AHEAD)
             breaks += _unbooked(state)
             breaks += _contradictory(state)
         except StateDamaged as error:
             breaks.append(Break(seq=chain.last + 1, delivery="", what=error.what, where="state"))
+        breaks += examining.breaks(but=0)
         breaks += [
             Break(seq=seq, delivery=delivered, what=what, where=where)
             for seq, delivered, what, where in covered.objections()
@@ -75,25 +70,42 @@ def verify(state: State, store: Store, public_key: Ed25519PublicKey) -> list[Bre
     return sorted(breaks, key=lambda found: (found.seq == 0, found.seq))
 
 
-def _readers(store: Store) -> int:
-    """Returns how many threads examine: with files at hand, more than there are cores only wait for each other."""
-    filesystem, _ = store.filesystem()
-    return cores() if isinstance(filesystem, pafs.LocalFileSystem) else _ASKED
+def _size(state: State) -> int:
+    """Returns how many entries there are, about: none where the state can't tell, which is said when they are read."""
+    with suppress(StateDamaged), state.connect() as connection:
+        return connection.scalar(sa.select(sa.func.max(ledger_entry.c.seq))) or 0
+    return 0
 
 
-_Sound = tuple[
-    Row, Mapping[str, Any], bool
-]  # an entry, its body, and whether its events are not in a file of their own
+_Entry = tuple[Mapping[str, Any], bool]  # a body, and whether its events are not in a file of their own
 
 
-def _examined(store: Store, filters: Filters, public_key: Ed25519PublicKey, entries: Sequence[_Sound]) -> list[Break]:
-    """Returns what is wrong with what entries point at."""
-    wrong = []
-    for row, body, elsewhere in entries:
-        found = [] if elsewhere else list(events_objections(store, filters, body))
-        found += manifest_objections(store, public_key, body)
-        wrong += [broken(row, what, where) for what, where in found]
-    return wrong
+class _Examining:
+    """What entries point at, under examination while the chain is walked on."""
+
+    def __init__(self, readers: Executor, examine: Callable[[Sequence[_Entry]], list[list[Objection]]]) -> None:
+        self._readers, self._examine = readers, examine
+        self._next: list[tuple[Row, _Entry]] = []
+        self._waiting: deque[tuple[list[Row], Future[list[list[Objection]]]]] = deque()
+
+    def add(self, row: Row, entry: _Entry) -> None:
+        self._next.append((row, entry))
+        if len(self._next) == _AT_ONCE:
+            self._submit()
+
+    def _submit(self) -> None:
+        entries = [entry for _, entry in self._next]
+        self._waiting.append(([row for row, _ in self._next], self._readers.submit(self._examine, entries)))
+        self._next = []
+
+    def breaks(self, *, but: int) -> Iterator[Break]:
+        """Yields what is wrong, waiting for all but so many parts."""
+        if self._next and not but:
+            self._submit()
+        while len(self._waiting) > but:
+            rows, found = self._waiting.popleft()
+            for row, objections in zip(rows, found.result(), strict=True):
+                yield from (broken(row, what, where) for what, where in objections)
 
 
 def _pages(state: State) -> Iterator[list[Row]]:
