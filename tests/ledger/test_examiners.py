@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing import current_process
 
 import pytest
 
@@ -68,6 +69,13 @@ def test_a_process_that_is_ended_says_nothing_of_the_ledger(world):
 def test_what_goes_wrong_in_a_process_is_raised_here(world):
     with pytest.raises(ValueError, match="invalid literal"), examiners(world.store, 1) as pool:
         pool.submit(int, "none").result()
+
+
+@pytest.mark.usefixtures("processes")
+def test_who_may_have_no_processes_has_threads(world, monkeypatch):
+    monkeypatch.setitem(current_process()._config, "daemon", True)
+    with examiners(world.store, 1) as pool:
+        assert pool.submit(os.getpid).result() == os.getpid()
 
 
 def test_a_program_that_verifies_is_not_run_again(world):

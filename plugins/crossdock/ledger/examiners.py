@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import current_process
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -36,7 +37,8 @@ def examiners(store: Store, work: int, most: int | None = None) -> Iterator[Exec
     filesystem, _ = store.filesystem()
     at_hand = isinstance(filesystem, pafs.LocalFileSystem)
     most = most or (cores() if at_hand else _ASKED)
-    if not at_hand or work < MUCH or cores() == 1:
+    # A process that belongs to another one, as Celery's do, may have none of its own.
+    if not at_hand or work < MUCH or cores() == 1 or current_process().daemon:
         with ThreadPoolExecutor(most) as threads:
             try:
                 yield threads
