@@ -29,6 +29,15 @@ from crossdock.errors import ConsumerRefused, ConsumerUnavailable, CrossdockErro
 from crossdock.postgres_access import address, turned_away
 
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtext('{MARKER}'))"
+# Of our transactions: the server gives us up when we are gone without a word, or our lock would keep out who comes next;
+# and who comes next waits for a while, and is tried again.
+_SETTINGS = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+    "tcp_user_timeout": "90000",
+    "lock_timeout": "10min",
+}
 _PATIENCE = 30  # seconds to wait until nobody uses a table that is to be altered
 # Seconds (and milliseconds) until a server that is gone without a word is given up; a slow one answers to this meanwhile.
 _ALIVE = {
@@ -134,6 +143,8 @@ class _Postgres:
         self._session.commit()  # of what was asked before: the isolation is set first in a transaction, or not at all
         # Whatever the role's default: after waiting for the lock we must see what the other delivery committed.
         self.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        settings = ", ".join([f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items()])
+        self.execute(f"SELECT {settings}")
         self.execute(_LOCK)
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:

@@ -393,6 +393,21 @@ def test_a_server_that_ends_our_session_in_the_middle(kind, step, tmp_path, requ
     assert len(system.rows()) == len(PEOPLE)
 
 
+def test_who_finds_another_at_work_in_postgres_waits_for_a_while(tmp_path, request, monkeypatch):
+    """Such as one that is gone without a word: the server gives it up once that is seen."""
+    monkeypatch.setitem(postgres._SETTINGS, "lock_timeout", "200ms")
+    system = consumer("postgres", tmp_path, request)
+    sent = shipment(tmp_path / "1", system.agreed(), PEOPLE)
+    with postgres.open_postgres(system.connection) as other:
+        other.begin()
+        assert other.execute("SELECT current_setting('tcp_keepalives_idle')") == [("30",)]
+        with pytest.raises(ConsumerUnavailable, match="55P03"):
+            deliver(sent, system.connection)
+        other.rollback()
+    deliver(sent, system.connection)
+    assert len(system.rows()) == len(PEOPLE)
+
+
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
 def test_a_server_that_lets_us_in_and_says_nothing(kind, tmp_path, monkeypatch):
     monkeypatch.setitem(postgres._ALIVE, "connect_timeout", "2")
