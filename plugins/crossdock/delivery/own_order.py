@@ -100,6 +100,14 @@ class OwnOrder:
         )
 
 
+def numbered(rows: Iterable[pa.RecordBatch]) -> Iterator[Part]:
+    """Yields rows with the place of each among all of them, as uint32."""
+    start = 0
+    for batch in rows:
+        yield batch, (pa.array(np.arange(start, start + batch.num_rows, dtype=np.uint32)),)
+        start += batch.num_rows
+
+
 def _nameless(columns: Sequence[pa.Array]) -> pa.RecordBatch:
     """Returns columns by their places: what belongs to rows has no name of its own."""
     return pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])

@@ -33,7 +33,7 @@ from crossdock.delivery.changes import Change, Comparison, Received, as_held, ho
 from crossdock.delivery.columns import ColumnSinks, join
 from crossdock.delivery.cuts import Cut
 from crossdock.delivery.files import ParquetSink, batches, delivered_file
-from crossdock.delivery.own_order import OwnOrder, Part
+from crossdock.delivery.own_order import OwnOrder, Part, numbered
 from crossdock.delivery.prepared import Ahead, Counts, Digests, Events, Goods, Prepared
 from crossdock.delivery.reading import Reading, those
 from crossdock.delivery.terms import Terms, plain
@@ -171,7 +171,7 @@ class _Work:
             return
         self.places = self.scratch / "places"
         with self.places.open("wb") as file:
-            for leaving, (places,) in self._in_order(_numbered(rows)):
+            for leaving, (places,) in self._in_order(numbered(rows)):
                 sinks.add(leaving)
                 np.asarray(places).tofile(file)
 
@@ -291,13 +291,6 @@ class _Work:
 
     def _stopped(self) -> int:
         return sum(map(len, self.reading.stopped))
-
-
-def _numbered(rows: Iterable[pa.RecordBatch]) -> Iterator[Part]:
-    start = 0
-    for batch in rows:
-        yield batch, (pa.array(np.arange(start, start + batch.num_rows, dtype=np.uint32)),)
-        start += batch.num_rows
 
 
 @dataclass(frozen=True, slots=True)
