@@ -78,7 +78,7 @@ def _owed(exchange: Exchange, agreement: Agreement) -> Iterator[Owed]:
         if rejected:
             yield _behind(now, agreement, last, rejected, state="rejected", since=rejected[0].first_at)
         return
-    turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at or "", now=now) if last else None
+    turn = its_turn(agreement, last, now=now) if last else None
     if turn and not turn.allowed and agreement.frequency == ONCE:
         return  # all that was granted was given
     many, since = snapshots_after(exchange.state, agreement.dataset, last.snapshot_seq if last else 0)

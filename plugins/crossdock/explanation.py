@@ -167,7 +167,7 @@ def _id_of(named: str) -> str:
 def _now(exchange: Exchange, agreement: Agreement, contract: Contract, last: Delivery | None) -> Decision:
     decision = decided(exchange, agreement, contract)
     if decision.allowed and last and last.delivered_at:
-        turn = its_turn(agreement, version=last.agreement_version, last=last.delivered_at, now=exchange.clock())
+        turn = its_turn(agreement, last, now=exchange.clock())
         return decision if turn.allowed else turn
     return decision
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from crossdock.contracts.agreement import Agreement
 from crossdock.contracts.model import Contract
 from crossdock.contracts.zone import day_at
 from crossdock.delivery.cuts import Cut
@@ -31,7 +29,6 @@ from crossdock.ledger.seals import Sealing
 from crossdock.ordered import in_order
 from crossdock.reviews import decided
 from crossdock.storage.delivered import last_delivered
-from crossdock.storage.records import Delivery
 from crossdock.storage.shelf import MANY
 
 _MOST = 4  # row filters at a time: each one's events are sorted in memory, some 35 MB
@@ -81,7 +78,9 @@ def _whole(
     now = exchange.clock()
     for agreement in exchange.contracts.part(contract.id).agreements.values():
         last = last_delivered(exchange.state, agreement.id)
-        if agreement.dataset != contract.id or (last and not _gets_all_again(agreement, last, now)):
+        if agreement.dataset != contract.id or (
+            last and not (agreement.delivery.mode == "full" and its_turn(agreement, last, now=now).allowed)
+        ):
             continue
         with suppress(CrossdockError):  # the push will say what is wrong with it
             if decided(exchange, agreement, contract).allowed:
@@ -90,12 +89,6 @@ def _whole(
                 if terms.order_by and agreement.delivery.mode == "changes":
                     continue  # its events are added as its rows leave
                 yield Cut.of(exchange.shelf, contract, agreement.rows, day, sha256=sha256, accepted=accepted), terms
-
-
-def _gets_all_again(agreement: Agreement, last: Delivery, now: datetime) -> bool:
-    before = last.delivered_at or last.intended_at
-    turn = its_turn(agreement, version=last.agreement_version, last=before, now=now)
-    return agreement.delivery.mode == "full" and turn.allowed
 
 
 def _told(rows: pads.Dataset, filtered: list[Terms]) -> Iterator[list[_Told]]:

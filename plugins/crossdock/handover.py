@@ -152,8 +152,8 @@ def _has_newest_pseudonyms(exchange: Exchange, last: Delivery) -> bool:
 
 def _out_of_turn(exchange: Exchange, turn: _Turn, last: Delivery) -> Outcome | None:
     """Returns the outcome when the agreement's frequency allows nothing now, else None; a grant used up is refused."""
-    agreement, before = turn.agreement, last.delivered_at or last.intended_at
-    due = its_turn(agreement, version=last.agreement_version, last=before, now=turn.now)
+    agreement = turn.agreement
+    due = its_turn(agreement, last, now=turn.now)
     if due.allowed:
         return None
     if agreement.frequency == ONCE:

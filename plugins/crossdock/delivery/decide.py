@@ -18,6 +18,7 @@ from crossdock.delivery.protect import unsuitable
 from crossdock.errors import RowFilterInvalid, did_you_mean
 from crossdock.identity import content_id
 from crossdock.keys import Keys
+from crossdock.storage.records import Delivery
 
 _RUN = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # how what a spreadsheet runs begins
 _IDENTIFIER = 18  # characters of those whose check digits we know
@@ -49,19 +50,19 @@ def decide(agreement: Agreement, contract: Contract, *, now: datetime) -> Decisi
     )
 
 
-def its_turn(agreement: Agreement, *, version: str, last: str, now: datetime) -> Decision:
+def its_turn(agreement: Agreement, last: Delivery, *, now: datetime) -> Decision:
     """Decides by its frequency whether an agreement that was served before is to be served again.
 
     Args:
         agreement: the agreement.
-        version: its version under which it was served last.
-        last: the instant of that.
+        last: the delivery by which it was served last.
         now: the instant of the question.
     """
-    if agreement.frequency == ONCE and version == agreement.version:
-        made = day_at(datetime.fromisoformat(last))
+    at = last.delivered_at or last.intended_at
+    if agreement.frequency == ONCE and last.agreement_version == agreement.version:
+        made = day_at(datetime.fromisoformat(at))
         return Decision(allowed=False, reason=f"The agreement grants one delivery, and that was made on {made}.")
-    if agreement.frequency not in AT_CHANGES and not due(agreement.frequency, last, now):
+    if agreement.frequency not in AT_CHANGES and not due(agreement.frequency, at, now):
         then = f"{next_time(agreement.frequency, now.astimezone(UTC)):%Y-%m-%d %H:%M} UTC"
         return Decision(allowed=False, reason=f"Its frequency is {agreement.frequency}: it is due again at {then}.")
     return Decision(allowed=True, reason="It is due.")
